@@ -1,0 +1,17 @@
+import type { Secret } from '../base/secret.js';
+
+/** The API of another node of the mesh, for questions that span hops. */
+export interface ApiPeer {
+  node: string;
+  /** Base URL, such as `http://127.0.0.1:8025`. */
+  url: string;
+  token: Secret;
+}
+
+export interface ApiSettings {
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  token: Secret;
+  peers: ApiPeer[];
+}

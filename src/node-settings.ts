@@ -1,0 +1,23 @@
+import type { ApiSettings } from './api/settings.js';
+import type { IntakeSettings } from './intake/settings.js';
+import type { PolicySettings } from './policy/settings.js';
+import type { QueueSettings } from './queue/settings.js';
+import type { RouteTable } from './route/next-hop.js';
+import type { SendSettings } from './send/settings.js';
+import type { TraceSettings } from './trace/settings.js';
+
+/** All that one node runs by: a slice for each stage, handed out by `node.ts`. */
+export interface NodeSettings {
+  name: string;
+  topology: string;
+  intake: IntakeSettings;
+  policy: PolicySettings;
+  queue: QueueSettings;
+  route: RouteTable;
+  send: SendSettings;
+  trace: TraceSettings;
+  api: ApiSettings;
+  /** How long a stopping node lets what is in flight end. */
+  drainTimeoutMs: number;
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+}
