@@ -1,0 +1,62 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+
+/** A file being written; the owner closes it. */
+export interface FileWriter {
+  write(bytes: Buffer): Promise<void>;
+  /** Resolves when the bytes are on the medium. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The part of the file system that the queue uses, as an argument, so that tests can make it fail. */
+export interface Disk {
+  makeFolder(path: string): Promise<void>;
+  /** Makes a file that did not exist, mode 0600. */
+  create(path: string): Promise<FileWriter>;
+  read(path: string): Readable;
+  sizeBytes(path: string): Promise<number | null>;
+  list(folder: string): Promise<string[]>;
+  remove(path: string): Promise<void>;
+  /** Makes the names in a folder durable. */
+  syncFolder(path: string): Promise<void>;
+}
+
+export const systemDisk: Disk = {
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  },
+  async create(path) {
+    const handle = await open(path, 'wx', 0o600);
+    return {
+      async write(bytes) {
+        let offset = 0;
+        while (offset < bytes.length) {
+          const { bytesWritten } = await handle.write(bytes, offset);
+          offset += bytesWritten;
+        }
+      },
+      sync: () => handle.datasync(),
+      close: () => handle.close(),
+    };
+  },
+  read: (path) => createReadStream(path, { highWaterMark: 256 * 1024 }),
+  async sizeBytes(path) {
+    try {
+      return (await stat(path)).size;
+    } catch {
+      return null;
+    }
+  },
+  list: (folder) => readdir(folder),
+  remove: (path) => rm(path, { force: true }),
+  async syncFolder(path) {
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};

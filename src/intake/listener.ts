@@ -1,0 +1,210 @@
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import type { Clock } from '../base/clock.js';
+import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Policy } from '../policy/policy.js';
+import type { MailQueue } from '../queue/mail-queue.js';
+import { ReceivedMessage } from './receive-data.js';
+import { refuse } from './refusal.js';
+import { Session } from './session.js';
+import type { SessionServices } from './session-services.js';
+import type { IntakeSettings, ListenerSettings } from './settings.js';
+
+export interface ListenerOptions {
+  node: string;
+  settings: IntakeSettings;
+  listener: ListenerSettings;
+  policy: Policy;
+  queue: MailQueue;
+  clock: Clock;
+  log: Logger;
+  expireAfterMs: () => number;
+  /** Sessions open at all listeners of the node. */
+  sessions: () => number;
+}
+
+/** Certificates for `updateSecureContext` and for the constructor. */
+type Certificate = NonNullable<IntakeSettings['certificate']>;
+
+const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
+
+/** One listening socket and its sessions. */
+export class Listener extends SMTPServer {
+  readonly settings: ListenerSettings;
+  readonly #options: ListenerOptions;
+  readonly #services: SessionServices;
+  readonly #bySession = new WeakMap<object, Session>();
+  #draining = false;
+
+  constructor(options: ListenerOptions) {
+    super(serverOptions(options));
+    this.#options = options;
+    this.settings = options.listener;
+    this.#services = this.#makeServices();
+    this.on('error', (error: Error) => {
+      options.log.debug({ code: codeOf(error), listener: options.listener.name }, messageOf(error));
+    });
+  }
+
+  /** The port that is listened on, once it is. */
+  get port(): number {
+    return (this.server.address() as AddressInfo | null)?.port ?? this.settings.port;
+  }
+
+  /** Rejects with `PORT_IN_USE` or `LISTEN_FAILED`, naming the listener. */
+  start(): Promise<void> {
+    const { host, port } = this.settings;
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error): void => reject(listenError(error, this.settings));
+      this.server.once('error', failed);
+      this.listen(port, host, () => {
+        this.server.removeListener('error', failed);
+        resolve();
+      });
+    });
+  }
+
+  /** New sessions get 421; those without a transaction are ended, the others after it. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.connections) {
+      (connection as Session).drain();
+    }
+  }
+
+  /** Stops to listen and ends every session that is left. */
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.drain();
+      for (const connection of this.connections) {
+        connection.send(421, '4.3.2 Shutting down', false);
+      }
+      this.close(() => resolve());
+      // The library would wait for its close timeout.
+      for (const connection of this.connections) {
+        connection.close();
+      }
+    });
+  }
+
+  /** Shows a new certificate to new sessions; those that are open go on. */
+  useCertificate({ cert, key }: Certificate): void {
+    this.updateSecureContext({ cert, key });
+  }
+
+  override connect(socket: Socket | TLSSocket, socketOptions?: object): void {
+    const session = new Session(this.#services, this, socket, socketOptions);
+    this.connections.add(session);
+    this.#bySession.set(session.session, session);
+    session.on('error', (error: Error) => this._onError(error));
+    session.init();
+  }
+
+  override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
+    const { policy, log } = this.#options;
+    const identity = policy.logIn(login.username ?? '', String(login.password ?? ''));
+    if (identity === null) {
+      log.warn(
+        { event: 'login-refused', listener: this.settings.name, client: session.remoteAddress },
+        'a login was refused',
+      );
+      setImmediate(callback, null, { responseCode: 535, message: 'Authentication credentials invalid' });
+      return;
+    }
+    const connection = this.#bySession.get(session);
+    if (connection !== undefined) {
+      connection.identity = identity;
+    }
+    setImmediate(callback, null, { user: identity.username });
+  }
+
+  #makeServices(): SessionServices {
+    const { node, settings, listener, policy, queue, clock, log } = this.#options;
+    return {
+      hostname: settings.hostname,
+      requiresTls: listener.tls === 'required',
+      acceptTraceHeader: listener.acceptTraceHeader,
+      maxMessageBytes: settings.maxMessageBytes,
+      maxRecipients: settings.maxRecipients,
+      dataTimeoutMs: settings.dataTimeoutMs,
+      clock,
+      log,
+      refusesSession: () => this.#refusesSession(),
+      offersLogin: (secure, client) =>
+        policy.offersLogin && (secure || (listener.tls !== 'required' && LOOPBACK.test(client))),
+      offersMesh: () => policy.offersMesh,
+      mayRelay: (identity, client) => policy.mayRelay(identity, client),
+      accepting: () => queue.accepting,
+      draining: () => this.#draining,
+      receive: (transaction, sender, done) =>
+        new ReceivedMessage(
+          transaction,
+          sender,
+          {
+            queue,
+            clock,
+            log,
+            node,
+            hostname: settings.hostname,
+            maxMessageBytes: settings.maxMessageBytes,
+            maxHeaderBytes: settings.maxHeaderBytes,
+            expireAfterMs: this.#options.expireAfterMs(),
+          },
+          done,
+        ),
+    };
+  }
+
+  #refusesSession() {
+    const { queue, settings, sessions } = this.#options;
+    if (this.#draining) {
+      return refuse(421, '4.3.2', `${settings.hostname} is shutting down`);
+    }
+    if (!queue.accepting) {
+      return refuse(421, '4.3.0', `${settings.hostname} cannot store mail now`);
+    }
+    return sessions() > settings.maxSessions
+      ? refuse(421, '4.7.0', `${settings.hostname} has too many sessions, try again later`)
+      : null;
+  }
+}
+
+function serverOptions({ settings, listener, log }: ListenerOptions): SMTPServerOptions {
+  const starttls = listener.tls === 'opportunistic' || listener.tls === 'required';
+  return {
+    name: settings.hostname,
+    secure: listener.tls === 'implicit',
+    ...(listener.tls === 'none' ? {} : settings.certificate),
+    minVersion: 'TLSv1.2',
+    authMethods: ['PLAIN', 'LOGIN'],
+    // Who has to log in is decided for each command by the policy, not by the library.
+    authOptional: true,
+    allowInsecureAuth: true,
+    disableReverseLookup: true,
+    disabledCommands: ['VRFY', 'WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD', ...(starttls ? [] : ['STARTTLS'])],
+    banner: 'relaymesh',
+    socketTimeout: settings.idleTimeoutMs,
+    closeTimeout: 1000,
+    logger: log.isLevelEnabled('debug') ? log : false,
+  };
+}
+
+function listenError(error: Error, { name, host, port }: ListenerSettings): RelayError {
+  const where = `listener ${name} on ${host}:${port}`;
+  if (codeOf(error) === 'EADDRINUSE') {
+    return new RelayError('PORT_IN_USE', `port ${port} is in use`, {
+      fault: 'operator',
+      where,
+      hint: 'Stop what uses it, or give this listener another port.',
+      cause: error,
+    });
+  }
+  return new RelayError('LISTEN_FAILED', `cannot listen: ${messageOf(error)}`, {
+    fault: 'operator',
+    where,
+    hint: 'Check that the address is one of this machine and that the port may be used.',
+    cause: error,
+  });
+}

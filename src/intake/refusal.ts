@@ -1,0 +1,10 @@
+/** A reply that refuses: RFC 5321 code, RFC 3463 enhanced code, and words for the client. */
+export interface Refusal {
+  code: number;
+  enhanced: string;
+  text: string;
+}
+
+export function refuse(code: number, enhanced: string, text: string): Refusal {
+  return { code, enhanced, text };
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Identity } from '../policy/credentials.js';
+import type { DataResult, ReceivedMessage, SenderSession } from './receive-data.js';
+import type { Refusal } from './refusal.js';
+import type { Transaction } from './transaction.js';
+
+/** What a session asks of its listener. Functions where the answer may change while it lives. */
+export interface SessionServices {
+  hostname: string;
+  requiresTls: boolean;
+  acceptTraceHeader: boolean;
+  maxMessageBytes: number;
+  maxRecipients: number;
+  dataTimeoutMs: number;
+  clock: Clock;
+  log: Logger;
+  /** Why a new session is sent away, or null. */
+  refusesSession(): Refusal | null;
+  offersLogin(secure: boolean, clientAddress: string): boolean;
+  offersMesh(): boolean;
+  mayRelay(identity: Identity | null, clientAddress: string): boolean;
+  accepting(): boolean;
+  draining(): boolean;
+  receive(
+    transaction: Transaction,
+    sender: SenderSession,
+    done: (result: DataResult) => Promise<void>,
+  ): ReceivedMessage;
+}

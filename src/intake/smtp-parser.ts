@@ -1,0 +1,230 @@
+import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+
+/**
+ * The bytes of a client, cut into command lines and message content.
+ *
+ * Guarantees, where the library's parser differs (each is shown by a contract test):
+ * - A command ends with CRLF. One that ends with a bare LF is not executed (RFC 5321 §2.3.8); the
+ *   session is told and ends.
+ * - Content ends with CRLF "." CRLF and nothing else (§4.1.1.4). A CR or LF on its own and a NUL
+ *   are reported to the receiver, never taken for a line end, so no second message can be smuggled.
+ * - One pass over the content, whatever its dots; the receiver gets slices of the read buffer.
+ * - While a receiver or a command is busy nothing further is read.
+ */
+
+export interface DataReceiver {
+  /** Content with the dots unstuffed. Returns a promise when the reader has to wait. */
+  write(chunk: Buffer): Promise<void> | undefined;
+  /** A byte that mail may not hold stood in the content: a lone CR, a lone LF or NUL. */
+  violation(kind: ContentViolation): void;
+  /** A byte above 127 stood in the content. */
+  eightBit(): void;
+  /** The end of the content; resolves when the reply was sent. */
+  end(): Promise<void>;
+}
+
+export type ContentViolation = 'bare CR' | 'bare LF' | 'NUL';
+
+type Callback = (error?: Error | null) => void;
+
+/** Where in a line the content stands. */
+const enum State {
+  LineStart,
+  InLine,
+  Cr,
+  Dot,
+  DotCr,
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+const DOT = 0x2e;
+const CR_BYTES = Buffer.from('\r');
+const MAX_COMMANDS_IN_A_ROW = 100;
+
+export class SmtpParser extends SMTPStream {
+  /** Called for a command line that ended with a bare LF; it must end the session. */
+  onBareLineFeed: () => void = () => undefined;
+  readonly #maxCommandBytes: number;
+  #partialLine: Buffer = Buffer.alloc(0);
+  #receiver: DataReceiver | null = null;
+  #state: State = State.LineStart;
+
+  constructor(maxCommandBytes: number) {
+    super({ maxCommandLength: maxCommandBytes });
+    this.#maxCommandBytes = maxCommandBytes;
+  }
+
+  /** From the next byte on, hands content to `receiver` until the end of data. */
+  receive(receiver: DataReceiver): void {
+    this.#receiver = receiver;
+    this.#state = State.LineStart;
+    this._dataMode = true;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', done: Callback): void {
+    this.#consume(chunk, 0).then(
+      () => done(),
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /** A line without its end, when the client closed: not a command. */
+  override _flushData(): void {
+    this.#partialLine = Buffer.alloc(0);
+  }
+
+  async #consume(chunk: Buffer, from: number): Promise<void> {
+    let offset = from;
+    let inARow = 0;
+    while (offset < chunk.length && !this.isClosed) {
+      if (this.#receiver !== null) {
+        offset = await this.#consumeContent(chunk, offset, this.#receiver);
+        continue;
+      }
+      const lineEnd = chunk.indexOf(LF, offset);
+      if (lineEnd === -1) {
+        this.#keepPartialLine(chunk.subarray(offset));
+        return;
+      }
+      const line = this.#takeLine(chunk.subarray(offset, lineEnd + 1));
+      offset = lineEnd + 1;
+      if (line.length < 2 || line[line.length - 2] !== CR) {
+        this.onBareLineFeed();
+        return;
+      }
+      await this.#execute(line.subarray(0, -2));
+      if (++inARow >= MAX_COMMANDS_IN_A_ROW) {
+        inARow = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  #keepPartialLine(part: Buffer): void {
+    if (this.#partialLine.length + part.length > this.#maxCommandBytes) {
+      throw new Error('Command line too long');
+    }
+    this.#partialLine =
+      this.#partialLine.length === 0 ? Buffer.from(part) : Buffer.concat([this.#partialLine, part]);
+  }
+
+  #takeLine(part: Buffer): Buffer {
+    if (this.#partialLine.length + part.length > this.#maxCommandBytes + 2) {
+      throw new Error('Command line too long');
+    }
+    const line = this.#partialLine.length === 0 ? part : Buffer.concat([this.#partialLine, part]);
+    this.#partialLine = Buffer.alloc(0);
+    return line;
+  }
+
+  #execute(line: Buffer): Promise<void> {
+    return new Promise((resolve) => this.oncommand(line, resolve));
+  }
+
+  /** Returns the offset of the first byte that is not content any more. */
+  async #consumeContent(chunk: Buffer, from: number, receiver: DataReceiver): Promise<number> {
+    const ending = this.#scan(chunk, from, receiver);
+    for (const slice of ending.slices) {
+      const wait = receiver.write(slice);
+      if (wait !== undefined) {
+        await wait;
+      }
+    }
+    if (ending.end === -1) {
+      return chunk.length;
+    }
+    await receiver.end();
+    this.#receiver = null;
+    this._dataMode = false;
+    return ending.end;
+  }
+
+  /**
+   * Walks over the content once. Slices are the content without the stuffed dots; a CR or a dot
+   * that ended the previous chunk undecided is put back in front when it turns out to be content.
+   */
+  #scan(
+    chunk: Buffer,
+    from: number,
+    receiver: DataReceiver,
+  ): { slices: Buffer[]; end: number } {
+    const slices: Buffer[] = [];
+    let state = this.#state;
+    /** Start of the content that is not yet in `slices`. */
+    let start = from;
+    let eightBit = false;
+    for (let i = from; i < chunk.length; i++) {
+      const byte = chunk[i] as number;
+      if (state === State.InLine && byte > CR) {
+        if (byte > 0x7f) {
+          eightBit = true;
+        }
+        continue;
+      }
+      switch (state) {
+        case State.Dot:
+          if (byte === CR) {
+            state = State.DotCr;
+            continue;
+          }
+          // RFC 5321 §4.5.2: the first dot of a longer line is dropped.
+          start = i;
+          state = State.InLine;
+          break;
+        case State.DotCr:
+          if (byte === LF) {
+            this.#state = State.LineStart;
+            if (eightBit) {
+              receiver.eightBit();
+            }
+            return { slices, end: i + 1 };
+          }
+          receiver.violation('bare CR');
+          slices.push(CR_BYTES);
+          start = i;
+          state = State.InLine;
+          break;
+        case State.Cr:
+          if (byte === LF) {
+            state = State.LineStart;
+            continue;
+          }
+          receiver.violation('bare CR');
+          state = State.InLine;
+          break;
+        case State.LineStart:
+          if (byte === DOT) {
+            if (i > start) {
+              slices.push(chunk.subarray(start, i));
+            }
+            start = i + 1;
+            state = State.Dot;
+            continue;
+          }
+          state = State.InLine;
+          break;
+        case State.InLine:
+          break;
+      }
+      if (byte === CR) {
+        state = State.Cr;
+      } else if (byte === LF) {
+        receiver.violation('bare LF');
+      } else if (byte === 0) {
+        receiver.violation('NUL');
+      } else if (byte > 0x7f) {
+        eightBit = true;
+      }
+    }
+    // An undecided dot (and the CR behind it) is held back; everything else goes on.
+    if (state !== State.Dot && state !== State.DotCr && start < chunk.length) {
+      slices.push(chunk.subarray(start));
+    }
+    this.#state = state;
+    if (eightBit) {
+      receiver.eightBit();
+    }
+    return { slices, end: -1 };
+  }
+}

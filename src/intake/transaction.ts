@@ -1,0 +1,210 @@
+import { isAscii, parseParameters, parsePath } from '../format/address.js';
+import type { Envelope, EnvelopeRecipient } from '../format/envelope.js';
+import { decodeXtext } from '../format/xtext.js';
+import type { Identity } from '../policy/credentials.js';
+import { decodeXmesh, type MeshContext } from '../trace/propagate.js';
+import { refuse, type Refusal } from './refusal.js';
+
+/**
+ * The envelope of one mail transaction. The library's own list is not used: it compares local
+ * parts without case, rewrites A-labels, and lets a refused MAIL leave its parameters behind.
+ */
+export interface Transaction extends Envelope {
+  /** The context that a link's peer sent along, or null. */
+  mesh: MeshContext | null;
+  /** SIZE of MAIL FROM, or null. */
+  declaredBytes: number | null;
+}
+
+export interface TransactionContext {
+  identity: Identity | null;
+  maxMessageBytes: number;
+  maxRecipients: number;
+}
+
+/** RFC 3461 §4.4 and §4.2. */
+const MAX_ENVID = 100;
+const MAX_ORCPT = 500;
+const NOTIFY_WORDS = new Set(['SUCCESS', 'FAILURE', 'DELAY']);
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+type Parameters = Map<string, string | true>;
+
+/** @param argument what stands behind `MAIL FROM:` */
+export function beginTransaction(
+  argument: string,
+  context: TransactionContext,
+): Transaction | Refusal {
+  const path = parsePath(argument.trimStart());
+  if (path === null) {
+    return refuse(501, '5.1.7', 'Bad sender address syntax; example: MAIL FROM:<name@example.org>');
+  }
+  const parameters = readParameters(path.rest);
+  if ('code' in parameters) {
+    return parameters;
+  }
+  const transaction: Transaction = {
+    sender: path.address.address,
+    recipients: [],
+    ret: null,
+    envid: null,
+    smtpUtf8: false,
+    eightBitMime: false,
+    mesh: null,
+    declaredBytes: null,
+  };
+  for (const [keyword, value] of parameters) {
+    const handle = Object.hasOwn(MAIL_PARAMETERS, keyword) ? MAIL_PARAMETERS[keyword] : undefined;
+    const refusal =
+      handle === undefined
+        ? refuse(555, '5.5.4', `MAIL FROM parameter ${keyword} is not recognized`)
+        : handle(transaction, value, context);
+    if (refusal !== null) {
+      return refusal;
+    }
+  }
+  if (!transaction.smtpUtf8 && !isAscii(transaction.sender)) {
+    return refuse(553, '5.6.7', 'A sender address that is not ASCII needs SMTPUTF8');
+  }
+  return transaction;
+}
+
+/** Adds a recipient. @param argument what stands behind `RCPT TO:` */
+export function addRecipient(
+  transaction: Transaction,
+  argument: string,
+  context: TransactionContext,
+): Refusal | null {
+  const path = parsePath(argument.trimStart());
+  if (path === null || path.address.address === '') {
+    return refuse(501, '5.1.3', 'Bad recipient address syntax; example: RCPT TO:<name@example.org>');
+  }
+  const parameters = readParameters(path.rest);
+  if ('code' in parameters) {
+    return parameters;
+  }
+  const recipient: EnvelopeRecipient = { address: path.address.address, notify: null, orcpt: null };
+  for (const [keyword, value] of parameters) {
+    const refusal = readRecipientParameter(recipient, keyword, value);
+    if (refusal !== null) {
+      return refusal;
+    }
+  }
+  if (!transaction.smtpUtf8 && !isAscii(recipient.address)) {
+    return refuse(553, '5.6.7', 'A recipient address that is not ASCII needs SMTPUTF8');
+  }
+  if (transaction.recipients.length >= context.maxRecipients) {
+    return refuse(452, '4.5.3', `Too many recipients; at most ${context.maxRecipients} a message`);
+  }
+  transaction.recipients.push(recipient);
+  return null;
+}
+
+function readParameters(rest: string): Parameters | Refusal {
+  const parameters = parseParameters(rest);
+  if (parameters === null) {
+    return refuse(501, '5.5.4', 'Bad parameter syntax');
+  }
+  return 'duplicate' in parameters
+    ? refuse(501, '5.5.4', `Parameter ${parameters.duplicate} is given twice`)
+    : parameters;
+}
+
+type MailParameter = (
+  transaction: Transaction,
+  value: string | true,
+  context: TransactionContext,
+) => Refusal | null;
+
+const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
+  // RFC 1870 §6.1
+  SIZE(transaction, value, { maxMessageBytes }) {
+    if (value === true || !/^\d{1,20}$/.test(value)) {
+      return refuse(501, '5.5.4', 'SIZE takes a number of bytes');
+    }
+    transaction.declaredBytes = Number(value);
+    return transaction.declaredBytes > maxMessageBytes
+      ? refuse(552, '5.3.4', `Message is larger than the ${maxMessageBytes} bytes taken here`)
+      : null;
+  },
+  // RFC 6152 §2
+  BODY(transaction, value) {
+    const body = value === true ? '' : value.toUpperCase();
+    transaction.eightBitMime = body === '8BITMIME';
+    return body === '8BITMIME' || body === '7BIT'
+      ? null
+      : refuse(501, '5.5.4', 'BODY takes 7BIT or 8BITMIME');
+  },
+  // RFC 6531 §3.4
+  SMTPUTF8(transaction, value) {
+    transaction.smtpUtf8 = true;
+    return value === true ? null : refuse(501, '5.5.4', 'SMTPUTF8 takes no value');
+  },
+  // RFC 3461 §4.3
+  RET(transaction, value) {
+    const ret = value === true ? '' : value.toUpperCase();
+    if (ret !== 'FULL' && ret !== 'HDRS') {
+      return refuse(501, '5.5.4', 'RET takes FULL or HDRS');
+    }
+    transaction.ret = ret;
+    return null;
+  },
+  // RFC 3461 §4.4
+  ENVID(transaction, value) {
+    if (value === true || value.length > MAX_ENVID || !isCleanXtext(value)) {
+      return refuse(501, '5.5.4', `ENVID takes xtext of at most ${MAX_ENVID} characters`);
+    }
+    transaction.envid = value;
+    return null;
+  },
+  // RFC 4954 §5: taken, and not passed on, since we do not vouch for it.
+  AUTH(_transaction, value) {
+    const valid = value !== true && (value === '<>' || decodeXtext(value) !== null);
+    return valid ? null : refuse(501, '5.5.4', 'AUTH takes xtext or <>');
+  },
+  // INTERFACES: between nodes
+  XMESH(transaction, value, { identity }) {
+    if (identity === null || identity.peer === null) {
+      return refuse(555, '5.5.4', 'XMESH is for the nodes of this mesh');
+    }
+    transaction.mesh = value === true ? null : decodeXmesh(value);
+    return transaction.mesh === null ? refuse(501, '5.5.4', 'XMESH value is malformed') : null;
+  },
+};
+
+function readRecipientParameter(
+  recipient: EnvelopeRecipient,
+  keyword: string,
+  value: string | true,
+): Refusal | null {
+  switch (keyword) {
+    // RFC 3461 §4.1
+    case 'NOTIFY': {
+      const words = value === true ? [] : value.toUpperCase().split(',');
+      const valid = words.length > 0 && words.every((word) => NOTIFY_WORDS.has(word));
+      if (!valid && words.join(',') !== 'NEVER') {
+        return refuse(501, '5.5.4', 'NOTIFY takes NEVER, or a list of SUCCESS, FAILURE, DELAY');
+      }
+      recipient.notify = words.join(',');
+      return null;
+    }
+    // RFC 3461 §4.2
+    case 'ORCPT': {
+      const [, address] = /^[A-Za-z0-9-]+;(.+)$/.exec(value === true ? '' : value) ?? [];
+      if (address === undefined || String(value).length > MAX_ORCPT || !isCleanXtext(address)) {
+        return refuse(501, '5.5.4', 'ORCPT takes an address type, a semicolon and xtext');
+      }
+      recipient.orcpt = String(value);
+      return null;
+    }
+    default:
+      return refuse(555, '5.5.4', `RCPT TO parameter ${keyword} is not recognized`);
+  }
+}
+
+/** xtext that hides no control characters: a line break in it would split a header or a reply. */
+function isCleanXtext(value: string): boolean {
+  const decoded = decodeXtext(value);
+  return decoded !== null && !CONTROL.test(decoded);
+}

@@ -1,0 +1,271 @@
+import type { Readable } from 'node:stream';
+import type { Clock } from '../base/clock.js';
+import { codeOf, messageOf } from '../base/errors.js';
+import { newSpanId } from '../base/identifiers.js';
+import type { Logger } from '../base/log.js';
+import type { AttemptReport, Outcome } from '../send/outcome.js';
+import type { Attempt, OutgoingMessage } from '../send/request.js';
+import type { TraceRecorder } from '../trace/recorder.js';
+import type { BodyCache } from './body-cache.js';
+import { buildBounce, wantsFailureReport } from './bounce.js';
+import type { Destination, QueueEntry } from './destination.js';
+import {
+  isFinal,
+  isSettled,
+  moveRecipient,
+  NEW_RECIPIENT,
+  type Item,
+  type ItemRecipient,
+} from './item.js';
+import { readOriginal } from './original.js';
+import type { Scheduler } from './scheduler.js';
+import { recipientRecord, settle, type Settlement } from './settle.js';
+import type { QueueSettings } from './settings.js';
+import { bodyPlace, type Spool } from './spool.js';
+
+export interface DeliveryOptions {
+  settings: () => QueueSettings;
+  hostname: string;
+  spool: Spool;
+  bodies: BodyCache;
+  attempt: Attempt;
+  recorder: TraceRecorder;
+  scheduler: () => Scheduler;
+  clock: Clock;
+  log: Logger;
+  chance: () => number;
+  newId: () => string;
+  /** Puts a message that is already durable into the queue. */
+  enter: (item: Item) => void;
+  /** The item is settled and gone. */
+  leave: (item: Item) => void;
+}
+
+/** One attempt of an entry, from its start to what follows from its outcomes. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects: what goes wrong in here is logged and the entry waits for its destination. */
+  async run(entry: QueueEntry, destination: Destination): Promise<void> {
+    const { clock, log } = this.#options;
+    try {
+      for (const recipient of entry.recipients) {
+        moveRecipient(recipient, 'sending');
+      }
+      if (clock.nowMs() >= entry.item.expiresAtMs && hadItsChance(entry, destination)) {
+        await this.#expire(entry, destination);
+        return;
+      }
+      const report = await this.#options.attempt(this.#request(entry, destination));
+      this.#options.bodies.forget(entry.item.id);
+      await this.#conclude(entry, destination, report);
+    } catch (error) {
+      log.error({ code: codeOf(error), queue_id: entry.item.id, err: error }, messageOf(error));
+      this.#putBack(entry, destination, messageOf(error));
+    }
+  }
+
+  #request(entry: QueueEntry, destination: Destination): Parameters<Attempt>[0] {
+    const { item, recipients } = entry;
+    return {
+      message: outgoing(item),
+      recipients,
+      nextHop: destination.nextHop,
+      openBody: () => this.#openBody(item),
+    };
+  }
+
+  #openBody(item: Item): Promise<Buffer | Readable | null> {
+    const cached = this.#options.bodies.get(item.id);
+    return cached === undefined ? this.#options.spool.openBody(item) : Promise.resolve(cached);
+  }
+
+  async #conclude(entry: QueueEntry, destination: Destination, report: AttemptReport): Promise<void> {
+    const { item, recipients } = entry;
+    const settlement = settle(item, recipients, report.outcomes, {
+      retryIntervalsSeconds: this.#options.settings().retryIntervalsSeconds,
+      nowMs: this.#options.clock.nowMs(),
+      chance: this.#options.chance(),
+    });
+    const spent = settlement.unspent.length < recipients.length;
+    if (spent) {
+      destination.healed();
+    }
+    const toNode = destination.nextHop.kind === 'node';
+    this.#options.recorder.attempted(
+      item.id,
+      report.record,
+      item.recipients.map((recipient) => recipientRecord(recipient, toNode)),
+      isSettled(item),
+    );
+    this.#logOutcomes(entry, destination, report);
+    await this.#bounce(item, settlement.failed, destination.nextHop.name);
+    this.#persist(item, spent);
+    this.#requeue(item, settlement, destination, report.record.state);
+  }
+
+  /** Does not wait for the disk: losing this costs a repeated attempt, never a message. */
+  #persist(item: Item, changed: boolean): void {
+    const { spool, log, leave } = this.#options;
+    const settled = isSettled(item);
+    if (settled) {
+      leave(item);
+    }
+    if (settled || changed || item.doubt) {
+      (settled ? spool.remove(item) : spool.update(item)).catch((error: unknown) => {
+        log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));
+      });
+    }
+  }
+
+  #requeue(item: Item, settlement: Settlement, destination: Destination, stage: string): void {
+    const scheduler = this.#options.scheduler();
+    const dueMs = settlement.deferred[0]?.nextAttemptAtMs ?? null;
+    if (dueMs !== null) {
+      scheduler.defer({ item, recipients: settlement.deferred }, dueMs, destination);
+    }
+    if (settlement.unspent.length > 0) {
+      scheduler.hopFault({ item, recipients: settlement.unspent }, destination, stage);
+    }
+  }
+
+  #putBack(entry: QueueEntry, destination: Destination, text: string): void {
+    const waiting = entry.recipients.filter((recipient) => !isFinal(recipient.state));
+    for (const recipient of waiting) {
+      if (recipient.state === 'sending') {
+        moveRecipient(recipient, 'ready');
+      }
+      recipient.lastReply = { code: null, enhanced: null, text: `internal error: ${text}` };
+    }
+    if (waiting.length > 0) {
+      this.#options.scheduler().hopFault({ item: entry.item, recipients: waiting }, destination, 'process');
+    }
+  }
+
+  /** RFC 5321 §4.5.4.1: after the give-up time the sender hears of it, with the last words. */
+  async #expire(entry: QueueEntry, destination: Destination): Promise<void> {
+    const outcomes = entry.recipients.map((recipient): Outcome => {
+      const last = recipient.lastReply ?? destination.lastFault;
+      const words = last === null ? '' : `; last: ${[last.code, last.enhanced, last.text].filter(Boolean).join(' ')}`;
+      const text = `delivery time expired after ${recipient.attempts} attempts${words}`;
+      return { kind: 'failed', inTransaction: false, code: null, enhanced: '5.4.7', text };
+    });
+    const nowMs = this.#options.clock.nowMs();
+    await this.#conclude(entry, destination, {
+      outcomes,
+      record: {
+        span_id: newSpanId(),
+        started_at: new Date(nowMs).toISOString(),
+        duration_ms: 0,
+        next_hop: destination.nextHop.name,
+        remote: null,
+        reused: false,
+        tls: null,
+        user: null,
+        state: 'process',
+        result: 'timeout',
+        code: null,
+        enhanced_code: '5.4.7',
+        description: outcomes[0]?.text ?? '',
+        remote_queue_id: null,
+        phases_ms: {},
+        recipients: entry.recipients.map(({ address }) => address),
+      },
+    });
+  }
+
+  /** Makes the bounce durable together with the failure that it reports. */
+  async #bounce(item: Item, failed: ItemRecipient[], remote: string): Promise<void> {
+    const reported = failed.filter((recipient) => wantsFailureReport(item, recipient));
+    if (reported.length === 0) {
+      return;
+    }
+    const { spool, clock, hostname, newId, enter } = this.#options;
+    const original = await readOriginal(
+      await this.#openBody(item),
+      item.body.sizeBytes,
+      item.ret === 'FULL',
+    );
+    const nowMs = clock.nowMs();
+    const bytes = await buildBounce(item, reported, {
+      hostname,
+      remote,
+      nowMs,
+      original: original.bytes,
+      full: original.full,
+    });
+    const bounce: Item = {
+      id: newId(),
+      sender: '',
+      recipients: [{ ...NEW_RECIPIENT, address: item.sender }],
+      ret: null,
+      envid: null,
+      smtpUtf8: item.smtpUtf8,
+      eightBit: item.eightBit,
+      receivedAtMs: nowMs,
+      expiresAtMs: nowMs + this.#options.settings().expireAfterSeconds * 1000,
+      messageId: null,
+      trace: {
+        traceId: item.trace.traceId,
+        spanId: newSpanId(),
+        parentSpanId: item.trace.spanId,
+        path: [],
+      },
+      body: bodyPlace({ kind: 'inline', bytes }, 0),
+      bounceOf: item.id,
+      doubt: false,
+      lostSessions: 0,
+    };
+    await spool.accept(bounce, { kind: 'inline', bytes }, item);
+    enter(bounce);
+  }
+
+  /** One line a recipient and attempt, with stable keys: what people grep. */
+  #logOutcomes(entry: QueueEntry, destination: Destination, report: AttemptReport): void {
+    const { log } = this.#options;
+    if (!log.isLevelEnabled('info')) {
+      return;
+    }
+    report.outcomes.forEach((outcome, index) => {
+      log.info(
+        {
+          event: 'outcome',
+          trace_id: entry.item.trace.traceId,
+          queue_id: entry.item.id,
+          recipient: entry.recipients[index]?.address,
+          outcome: outcome.kind,
+          next_hop: destination.nextHop.name,
+          remote: report.record.remote,
+          state: report.record.state,
+          code: outcome.code,
+          enhanced_code: outcome.enhanced,
+          duration_ms: report.record.duration_ms,
+        },
+        outcome.text,
+      );
+    });
+  }
+}
+
+/** A message is tried at least once, however long the node was down; a faulty hop counts as that. */
+function hadItsChance(entry: QueueEntry, destination: Destination): boolean {
+  return destination.faultsInARow > 0 || entry.recipients.some(({ lastReply }) => lastReply !== null);
+}
+
+function outgoing(item: Item): OutgoingMessage {
+  return {
+    queueId: item.id,
+    sender: item.sender,
+    ret: item.ret,
+    envid: item.envid,
+    smtpUtf8: item.smtpUtf8,
+    eightBit: item.eightBit,
+    sizeBytes: item.body.sizeBytes,
+    trace: { traceId: item.trace.traceId, path: item.trace.path },
+    doubt: item.doubt,
+  };
+}

@@ -1,0 +1,117 @@
+import { RelayError } from '../base/errors.js';
+import type { EnvelopeRecipient } from '../format/envelope.js';
+
+/**
+ * A message in the queue. Each recipient has a state of its own; the message is done when all of
+ * them are. This table is the only place that says which moves are legal.
+ */
+export type RecipientState =
+  /** waits for a free connection of its destination */
+  | 'ready'
+  | 'sending'
+  /** waits for the time of its next attempt */
+  | 'deferred'
+  /** stopped by an operator */
+  | 'held'
+  | 'delivered'
+  | 'failed'
+  /** its stored form cannot be read; kept and shown, never sent */
+  | 'quarantined';
+
+const LEGAL_MOVES: Readonly<Record<RecipientState, readonly RecipientState[]>> = {
+  ready: ['sending', 'held', 'failed', 'quarantined'],
+  // `ready` again: a fault of the hop, which costs the message nothing.
+  sending: ['delivered', 'deferred', 'failed', 'ready', 'quarantined'],
+  deferred: ['ready', 'held', 'failed', 'quarantined'],
+  held: ['ready', 'failed', 'quarantined'],
+  delivered: [],
+  failed: [],
+  quarantined: [],
+};
+
+/** What the remote (or we) last said about a recipient. */
+export interface LastReply {
+  code: number | null;
+  enhanced: string | null;
+  text: string;
+}
+
+export interface ItemRecipient extends EnvelopeRecipient {
+  state: RecipientState;
+  /** Attempts that counted: faults of the hop do not. */
+  attempts: number;
+  /** Wall time of the next attempt while deferred. */
+  nextAttemptAtMs: number | null;
+  lastReply: LastReply | null;
+}
+
+/** Where the body is: in the record itself, or in a file beside the store. */
+export interface BodyPlace {
+  kind: 'inline' | 'file';
+  sizeBytes: number;
+  /** Bytes of our own header lines in front of what the client sent. */
+  ownHeaderBytes: number;
+}
+
+export interface ItemTrace {
+  traceId: string;
+  /** Span of this hop. */
+  spanId: string;
+  parentSpanId: string | null;
+  /** Mesh nodes before this one. */
+  path: string[];
+}
+
+export interface Item {
+  id: string;
+  sender: string;
+  recipients: ItemRecipient[];
+  ret: 'FULL' | 'HDRS' | null;
+  envid: string | null;
+  /** SMTPUTF8 is needed at the next hop: the client asked for it, or an address is not ASCII. */
+  smtpUtf8: boolean;
+  /** The content has bytes above 127, so that the next hop must offer 8BITMIME. */
+  eightBit: boolean;
+  receivedAtMs: number;
+  expiresAtMs: number;
+  messageId: string | null;
+  trace: ItemTrace;
+  body: BodyPlace;
+  /** Queue id of the message that this one reports on. */
+  bounceOf: string | null;
+  /** An earlier attempt may have been taken: a lost reply, or found in the spool at a start. */
+  doubt: boolean;
+  /** Sessions in a row that broke off in the middle of this message. */
+  lostSessions: number;
+}
+
+/** Moves a recipient to a state; throws with both names where the table has no such move. */
+export function moveRecipient(recipient: ItemRecipient, to: RecipientState): void {
+  if (!LEGAL_MOVES[recipient.state].includes(to)) {
+    throw new RelayError('ILLEGAL_MOVE', `a recipient cannot go from ${recipient.state} to ${to}`, {
+      fault: 'relaymesh',
+      hint: 'This is a bug; please report it with the log around it.',
+    });
+  }
+  recipient.state = to;
+}
+
+/** True when nothing is left to do for the recipient. */
+export function isFinal(state: RecipientState): boolean {
+  return state === 'delivered' || state === 'failed';
+}
+
+/** True when every recipient is settled and the message can leave the spool. */
+export function isSettled(item: Item): boolean {
+  return item.recipients.every((recipient) => isFinal(recipient.state));
+}
+
+/** A recipient that nobody has tried yet. */
+export const NEW_RECIPIENT: Readonly<Omit<ItemRecipient, 'address'>> = {
+  notify: null,
+  orcpt: null,
+  state: 'ready',
+  attempts: 0,
+  nextAttemptAtMs: null,
+  lastReply: null,
+};

@@ -1,0 +1,41 @@
+import type { Readable } from 'node:stream';
+import { findHeaderEnd } from '../format/header.js';
+
+/** A returned message is at most so large; beyond it only its header is returned. */
+const MAX_FULL_BYTES = 1024 * 1024;
+const MAX_HEADER_BYTES = 256 * 1024;
+
+/**
+ * What a bounce returns of the message: its header section, or all of it when `full` is asked for
+ * and it is not too large. Empty when the body cannot be read; the bounce still goes.
+ */
+export async function readOriginal(
+  body: Buffer | Readable | null,
+  sizeBytes: number,
+  full: boolean,
+): Promise<{ bytes: Buffer; full: boolean }> {
+  const whole = full && sizeBytes <= MAX_FULL_BYTES;
+  const bytes = body === null ? Buffer.alloc(0) : await read(body, whole ? sizeBytes : MAX_HEADER_BYTES);
+  if (whole) {
+    return { bytes, full: true };
+  }
+  const headerEnd = findHeaderEnd(bytes);
+  return { bytes: headerEnd === -1 ? bytes : bytes.subarray(0, headerEnd), full: false };
+}
+
+async function read(body: Buffer | Readable, maxBytes: number): Promise<Buffer> {
+  if (Buffer.isBuffer(body)) {
+    return body.subarray(0, maxBytes);
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // Leaving the loop early destroys the stream, which closes its file.
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= maxBytes) {
+      break;
+    }
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes);
+}

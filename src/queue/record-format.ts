@@ -1,0 +1,83 @@
+import { crc32 } from 'node:zlib';
+import type { Item, ItemRecipient } from './item.js';
+
+/**
+ * The bytes of a stored message: version (1), CRC-32 of all that follows (4), length of the JSON
+ * (4), the item as JSON, then the body where it is inline. Written once, never changed; the
+ * recipients' states are a record of their own as soon as they differ from "ready".
+ */
+const VERSION = 1;
+const PREFIX_BYTES = 9;
+
+export function encodeItem(item: Item, inlineBody: Buffer | null): Buffer {
+  const json = Buffer.from(JSON.stringify(item), 'utf8');
+  const bodyBytes = inlineBody === null ? 0 : inlineBody.length;
+  const record = Buffer.allocUnsafe(PREFIX_BYTES + json.length + bodyBytes);
+  record[0] = VERSION;
+  record.writeUInt32BE(json.length, 5);
+  json.copy(record, PREFIX_BYTES);
+  inlineBody?.copy(record, PREFIX_BYTES + json.length);
+  record.writeUInt32BE(crc32(record.subarray(5)), 1);
+  return record;
+}
+
+/** The item and its inline body, or what is wrong with the record. */
+export function decodeItem(record: Buffer): { item: Item; body: Buffer } | { reason: string } {
+  if (record.length < PREFIX_BYTES) {
+    return { reason: `record of ${record.length} bytes is too short` };
+  }
+  if (record[0] !== VERSION) {
+    return { reason: `record version ${record[0]} is unknown` };
+  }
+  if (crc32(record.subarray(5)) !== record.readUInt32BE(1)) {
+    return { reason: 'checksum does not match' };
+  }
+  const bodyStart = PREFIX_BYTES + record.readUInt32BE(5);
+  try {
+    const item = JSON.parse(record.toString('utf8', PREFIX_BYTES, bodyStart)) as Item;
+    const body = record.subarray(bodyStart);
+    if (item.body.kind === 'inline' && body.length !== item.body.sizeBytes) {
+      return { reason: `body has ${body.length} bytes instead of ${item.body.sizeBytes}` };
+    }
+    return { item, body };
+  } catch {
+    return { reason: 'item is not valid JSON' };
+  }
+}
+
+/** The part of an item that changes while it waits. */
+interface ItemProgress {
+  doubt: boolean;
+  recipients: Array<Pick<ItemRecipient, 'state' | 'attempts' | 'nextAttemptAtMs' | 'lastReply'>>;
+}
+
+export function encodeProgress(item: Item): Buffer {
+  const progress: ItemProgress = {
+    doubt: item.doubt,
+    recipients: item.recipients.map(({ state, attempts, nextAttemptAtMs, lastReply }) => ({
+      // An attempt that a stop cuts short starts again.
+      state: state === 'sending' ? 'ready' : state,
+      attempts,
+      nextAttemptAtMs,
+      lastReply,
+    })),
+  };
+  return Buffer.from(JSON.stringify(progress), 'utf8');
+}
+
+/** Lays stored progress over an item; false when it does not fit. */
+export function applyProgress(item: Item, record: Buffer): boolean {
+  try {
+    const progress = JSON.parse(record.toString('utf8')) as ItemProgress;
+    if (progress.recipients.length !== item.recipients.length) {
+      return false;
+    }
+    item.doubt = progress.doubt;
+    progress.recipients.forEach((stored, index) => {
+      Object.assign(item.recipients[index] as ItemRecipient, stored);
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,441 @@
+import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../base/clock.js';
+import { parseReply } from '../format/reply.js';
+import type { NextHop } from '../route/next-hop.js';
+import type { PhasesMs } from '../trace/record.js';
+import { LibraryConnection, type LibraryError } from './library-connection.js';
+import type { Stage } from './outcome.js';
+import { SessionFault, toSessionFault } from './session-fault.js';
+import type { SendSettings } from './settings.js';
+import { isLoopback, tlsSwitches } from './tls-mode.js';
+
+export interface Reply {
+  code: number;
+  enhanced: string | null;
+  text: string;
+}
+
+/** All replies of one transaction; what did not come is null. */
+export interface TransactionReplies {
+  mail: Reply | null;
+  /** In the order of the recipients. */
+  rcpt: Array<Reply | null>;
+  data: Reply | null;
+  dot: Reply | null;
+  /** Why the session is over, or null when it can be used again. */
+  fault: SessionFault | null;
+  /** The last byte of the content may have reached the remote. */
+  sentWhole: boolean;
+}
+
+export interface TransactionRequest {
+  sender: string;
+  /** Further parameters of MAIL, with a leading space each. */
+  mailParameters: string;
+  recipients: ReadonlyArray<{ address: string; parameters: string }>;
+  eightBit: boolean;
+  sizeBytes: number;
+  content: Buffer | Readable;
+}
+
+/**
+ * One SMTP session to one next hop, on the library's connection.
+ *
+ * What we guarantee beyond it: an absolute deadline on every wait; credentials only over TLS (or to
+ * loopback, or where it is allowed in so many words) and only by a mechanism that was offered; a
+ * reply that comes before our command ends the session, as does 2xx where 354 is due; every reply
+ * is kept in its order, so that each recipient gets its own.
+ */
+export class Connection extends LibraryConnection {
+  readonly nextHop: NextHop;
+  readonly #settings: SendSettings;
+  readonly #clock: Clock;
+  #stage: Stage = 'connect';
+  #deadline: Timer | null = null;
+  #phases: PhasesMs = {};
+  #phaseStartMs: number;
+  #transaction: { request: TransactionRequest; replies: TransactionReplies; sent: number } | null =
+    null;
+  #fault: SessionFault | null = null;
+  #mechanism: 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | null = null;
+  #remote: string | null = null;
+  #tls: { protocol: string; cipher: string; verified: boolean } | null = null;
+  messages = 0;
+
+  constructor(nextHop: NextHop, settings: SendSettings, clock: Clock) {
+    super({
+      host: nextHop.host,
+      port: nextHop.port,
+      name: settings.hostname,
+      ...tlsSwitches(nextHop),
+      connectionTimeout: settings.connectTimeoutMs,
+      greetingTimeout: settings.commandTimeoutMs,
+      socketTimeout: settings.finalReplyTimeoutMs,
+      socketCloseTimeout: 1000,
+      maxResponseSize: 64 * 1024,
+      allowInternalNetworkInterfaces: true,
+      logger: false,
+    });
+    this.nextHop = nextHop;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#phaseStartMs = clock.monotonicMs();
+    // Without a listener an error that comes between two messages would end the process.
+    this.on('error', (error: LibraryError) => this.#noteFault(error));
+  }
+
+  get loggedInAs(): string | null {
+    return this.authenticated ? (this.nextHop.login?.username ?? null) : null;
+  }
+
+  get mechanism(): 'PLAIN' | 'LOGIN' {
+    return this.#mechanism === 'LOGIN' ? 'LOGIN' : 'PLAIN';
+  }
+
+  /** Address and port, also after the end. */
+  get remote(): string | null {
+    return this.#remote;
+  }
+
+  /** What protects the session, also after its end. */
+  get tlsInfo(): { protocol: string; cipher: string; verified: boolean } | null {
+    return this.#tls;
+  }
+
+  /** True while the next transaction may start. */
+  get usable(): boolean {
+    const socket = this._socket as Socket | false;
+    return !this.destroyed && this.#fault === null && socket !== false && socket.writable;
+  }
+
+  supports(keyword: string): boolean {
+    return this._ehloLines?.some((line) => line.split(' ')[0]?.toUpperCase() === keyword) ?? false;
+  }
+
+  /** The size that the remote takes at most, or null when it names none. */
+  get maxSizeBytes(): number | null {
+    return this._maxAllowedSize > 0 ? this._maxAllowedSize : null;
+  }
+
+  /** The phases since the last call. */
+  takePhases(): PhasesMs {
+    const phases = this.#phases;
+    this.#phases = {};
+    return phases;
+  }
+
+  /** Connects, secures and logs in. Rejects with a `SessionFault`; the connection is closed then. */
+  async open(): Promise<void> {
+    this.#phaseStartMs = this.#clock.monotonicMs();
+    await new Promise<void>((resolve, reject) => {
+      const ended = (): void => reject(this.#fault ?? this.#lost());
+      this.once('end', ended);
+      this.connect((error) => {
+        if (error) {
+          this.#noteFault(error);
+          reject(this.#fault as SessionFault);
+          return;
+        }
+        this.removeListener('end', ended);
+        resolve();
+      });
+    });
+    this.#endDeadline();
+    this.#tls = tlsOf(this._socket as Socket | false);
+    if (this.nextHop.tls === 'verified' && this.tlsInfo?.verified !== true) {
+      this.close();
+      throw new SessionFault('starttls', 'error', 'the certificate could not be verified');
+    }
+    if (this.nextHop.login !== undefined) {
+      await this.#logIn(this.nextHop.login);
+    }
+  }
+
+  /** Runs one transaction. Never rejects: what broke is in `fault`. */
+  async transact(request: TransactionRequest): Promise<TransactionReplies> {
+    const replies: TransactionReplies = {
+      mail: null,
+      rcpt: request.recipients.map(() => null),
+      data: null,
+      dot: null,
+      fault: null,
+      sentWhole: false,
+    };
+    this.#transaction = { request, replies, sent: 0 };
+    this.messages++;
+    this.#phaseStartMs = this.#clock.monotonicMs();
+    const failed = await new Promise<LibraryError | null>((resolve) => {
+      this.send(
+        {
+          from: request.sender,
+          to: request.recipients.map(({ address }) => address),
+          size: request.sizeBytes,
+          use8BitMime: request.eightBit,
+        },
+        request.content,
+        (error) => resolve(error),
+      );
+    });
+    this.#endDeadline();
+    this.#endPhase(this.#stage === 'dot' ? 'dot' : 'data');
+    if (failed !== null && failed.response === undefined) {
+      // A fault of our own source, or of the session: either way nothing more can be said here.
+      this.#noteFault(failed);
+      this.close();
+    }
+    replies.fault = this.#fault;
+    this.#transaction = null;
+    return replies;
+  }
+
+  /** RSET after a refused transaction. False when the session is over. */
+  async resetSession(): Promise<boolean> {
+    if (!this.usable) {
+      return false;
+    }
+    this.#enter('rset', this.#settings.commandTimeoutMs);
+    const good = await new Promise<boolean>((resolve) => {
+      const ended = (): void => resolve(false);
+      this.once('end', ended);
+      this.reset((error) => {
+        this.removeListener('end', ended);
+        resolve(error === null);
+      });
+    });
+    this.#endDeadline();
+    return good && this.usable;
+  }
+
+  /** Says QUIT and closes; a remote that does not answer is cut off. */
+  leave(): void {
+    if (!this.usable) {
+      this.close();
+      return;
+    }
+    this.#enter('rset', 1000);
+    this.quit();
+  }
+
+  override close(): void {
+    this.#endDeadline();
+    super.close();
+  }
+
+  async #logIn(login: NonNullable<NextHop['login']>): Promise<void> {
+    const refusal = this.#loginRefusal();
+    if (refusal !== null) {
+      this.close();
+      throw new SessionFault('auth', 'error', refusal);
+    }
+    this.#enter('auth', this.#settings.commandTimeoutMs);
+    const fault = await new Promise<SessionFault | null>((resolve) => {
+      const ended = (): void => resolve(this.#fault ?? this.#lost());
+      this.once('end', ended);
+      this.login(
+        { user: login.username, pass: login.password.reveal(), method: this.#mechanism ?? 'PLAIN' },
+        (failure) => {
+          this.removeListener('end', ended);
+          resolve(failure === null ? null : toSessionFault(failure, 'auth'));
+        },
+      );
+    });
+    this.#endDeadline();
+    this.#endPhase('auth');
+    if (fault !== null) {
+      this.#fault ??= fault;
+      this.close();
+      throw this.#fault;
+    }
+  }
+
+  /** Why no login is tried, or null. Not one byte of a credential leaves before this. */
+  #loginRefusal(): string | null {
+    if (!this.secure && !isLoopback(this.remoteAddress) && !this.nextHop.allowInsecureAuth) {
+      return 'the hop offers no TLS, and a login is never sent in clear text';
+    }
+    const offered = this._supportedAuth as string[];
+    this.#mechanism =
+      (['PLAIN', 'LOGIN', 'CRAM-MD5'] as const).find((name) => offered.includes(name)) ?? null;
+    return this.#mechanism === null
+      ? `the hop offers no login that we know${offered.length > 0 ? ` (only ${offered.join(', ')})` : ''}`
+      : null;
+  }
+
+  private get remoteAddress(): string | undefined {
+    const socket = this._socket as Socket | false;
+    return socket ? socket.remoteAddress : undefined;
+  }
+
+  // The library's steps, in the order of a session.
+
+  override _onConnect(): void {
+    const socket = this._socket as Socket;
+    this.#remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#endPhase('connect');
+    this.#enter('greeting', this.#settings.commandTimeoutMs);
+    super._onConnect();
+  }
+
+  override _actionGreeting(reply: string): void {
+    this.#endPhase('greeting');
+    this.#enter('ehlo', this.#settings.commandTimeoutMs);
+    super._actionGreeting(reply);
+  }
+
+  override _actionSTARTTLS(reply: string): void {
+    this.#enter('starttls', this.#settings.commandTimeoutMs);
+    super._actionSTARTTLS(reply);
+  }
+
+  override _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void {
+    this.#enter('starttls', this.#settings.commandTimeoutMs);
+    this.#phaseStartMs = this.#clock.monotonicMs();
+    super._upgradeConnection((error, secured) => {
+      this.#endPhase('tls');
+      if (!error) {
+        this.#enter('ehlo', this.#settings.commandTimeoutMs);
+      }
+      callback(error, secured);
+    });
+  }
+
+  override _sendCommand(command: string, loggable?: string): void {
+    const transaction = this.#transaction;
+    if (transaction !== null && command.startsWith('MAIL FROM:')) {
+      this.#enter('mail', this.#settings.envelopeTimeoutMs);
+      super._sendCommand(command + transaction.request.mailParameters, loggable);
+      return;
+    }
+    if (transaction !== null && command.startsWith('RCPT TO:')) {
+      const parameters = transaction.request.recipients[transaction.sent++]?.parameters ?? '';
+      super._sendCommand(command + parameters, loggable);
+      return;
+    }
+    super._sendCommand(command, loggable);
+  }
+
+  override _processResponse(): void {
+    if (this._responseQueue.length > this._responseActions.length && !this.#isFarewell()) {
+      // RFC 5321 §2.1: a server answers commands. Answers in advance could mean anything.
+      this._onError(new Error('the hop answered before it was asked'), 'EPROTOCOL', false, 'CONN');
+      return;
+    }
+    super._processResponse();
+  }
+
+  override _actionMAIL(reply: string, callback: (error: LibraryError | null) => void): void {
+    this.#keep('mail', reply);
+    this.#endPhase('mail');
+    this.#enter('rcpt', this.#settings.envelopeTimeoutMs);
+    super._actionMAIL(reply, callback);
+  }
+
+  override _actionRCPT(reply: string, callback: (error: LibraryError | null) => void): void {
+    const replies = this.#transaction?.replies;
+    if (replies !== undefined) {
+      replies.rcpt[replies.rcpt.indexOf(null)] = toReply(reply);
+    }
+    this.#endPhase('rcpt');
+    this.#enter('rcpt', this.#settings.envelopeTimeoutMs);
+    super._actionRCPT(reply, callback);
+  }
+
+  override _actionDATA(reply: string, callback: (error: LibraryError | null) => void): void {
+    this.#keep('data', reply);
+    this.#endPhase('data');
+    if (reply.startsWith('2')) {
+      // The library would take it for 354 and stream the message into a session of commands.
+      this._onError(new Error('the hop answered DATA with success'), 'EPROTOCOL', false, 'DATA');
+      return;
+    }
+    const { sizeBytes = 0 } = this.#transaction?.request ?? {};
+    const slowestMs = (sizeBytes / MIN_BYTES_PER_SECOND) * 1000;
+    this.#enter('data', this.#settings.envelopeTimeoutMs + slowestMs);
+    super._actionDATA(reply, callback);
+  }
+
+  override _createSendStream(callback: (error: LibraryError | null, reply?: string) => void) {
+    const stream = super._createSendStream(callback);
+    // Before the library flushes the final dot: from here on the remote may have it all.
+    stream.prependOnceListener('prefinish', () => {
+      if (this.#transaction !== null) {
+        this.#transaction.replies.sentWhole = true;
+      }
+      this.#endPhase('data');
+      this.#enter('dot', this.#settings.finalReplyTimeoutMs);
+    });
+    return stream;
+  }
+
+  override _actionSMTPStream(
+    reply: string,
+    callback: (error: LibraryError | null, reply?: string) => void,
+  ): void {
+    if (reply.startsWith('2') && this.#transaction?.replies.sentWhole !== true) {
+      this._onError(new Error('the hop took the message before its end'), 'EPROTOCOL', false, 'DATA');
+      return;
+    }
+    this.#keep('dot', reply);
+    super._actionSMTPStream(reply, callback);
+  }
+
+  /** A 421 out of the blue, which a server may say at any time (RFC 5321 §3.8). */
+  #isFarewell(): boolean {
+    return this._responseActions.length === 0 && /^421[ -]/.test(this._responseQueue[0] ?? '');
+  }
+
+  #keep(step: 'mail' | 'data' | 'dot', reply: string): void {
+    if (this.#transaction !== null) {
+      this.#transaction.replies[step] = toReply(reply);
+    }
+  }
+
+  #enter(stage: Stage, timeoutMs: number): void {
+    this.#stage = stage;
+    this.#deadline?.cancel();
+    this.#deadline = this.#clock.after(timeoutMs, () => {
+      const text = `no answer within ${Math.round(timeoutMs / 1000)} s`;
+      this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN');
+    });
+  }
+
+  #endDeadline(): void {
+    this.#deadline?.cancel();
+    this.#deadline = null;
+  }
+
+  #endPhase(phase: keyof PhasesMs): void {
+    const nowMs = this.#clock.monotonicMs();
+    const spentMs = (this.#phases[phase] ?? 0) + nowMs - this.#phaseStartMs;
+    this.#phases[phase] = Math.round(spentMs * 1000) / 1000;
+    this.#phaseStartMs = nowMs;
+  }
+
+  #noteFault(error: LibraryError): void {
+    this.#fault ??= toSessionFault(error, this.#stage);
+  }
+
+  #lost(): SessionFault {
+    return new SessionFault(this.#stage, 'lost', 'the hop closed the connection');
+  }
+}
+
+/** Content that leaves more slowly than this is given up. */
+const MIN_BYTES_PER_SECOND = 4096;
+
+function tlsOf(socket: Socket | false): Connection['tlsInfo'] {
+  return socket instanceof TLSSocket
+    ? {
+        protocol: socket.getProtocol() ?? 'TLS',
+        cipher: socket.getCipher()?.name ?? '',
+        verified: socket.authorized,
+      }
+    : null;
+}
+
+function toReply(text: string): Reply {
+  const reply = parseReply(text);
+  return reply ?? { code: 0, enhanced: null, text };
+}

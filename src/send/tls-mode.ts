@@ -1,0 +1,37 @@
+import type { ConnectionOptions } from 'node:tls';
+import type { NextHop } from '../route/next-hop.js';
+
+/** The library's switches for a TLS mode. */
+export interface TlsSwitches {
+  secure: boolean;
+  requireTLS: boolean;
+  ignoreTLS: boolean;
+  opportunisticTLS: boolean;
+  tls: ConnectionOptions;
+}
+
+/**
+ * `required` and `verified` end the session where STARTTLS is missing, refused or answered with
+ * 454: the library goes on in clear text unless `requireTLS` is set.
+ */
+export function tlsSwitches(hop: NextHop): TlsSwitches {
+  const must = hop.tls === 'required' || hop.tls === 'verified';
+  return {
+    secure: hop.implicitTls,
+    requireTLS: must && !hop.implicitTls,
+    ignoreTLS: hop.tls === 'none',
+    opportunisticTLS: hop.tls === 'opportunistic',
+    tls: {
+      rejectUnauthorized: hop.tls === 'verified',
+      minVersion: 'TLSv1.2',
+      ...(hop.ca === undefined ? {} : { ca: hop.ca }),
+      ...(hop.servername === undefined ? {} : { servername: hop.servername }),
+    },
+  };
+}
+
+/** True for 127.0.0.0/8 and ::1, also as an IPv4-mapped address. */
+export function isLoopback(address: string | undefined): boolean {
+  const plain = (address ?? '').replace(/^::ffff:/i, '');
+  return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain);
+}

@@ -1,0 +1,292 @@
+import { ClassicLevel, type BatchOperation } from 'classic-level';
+import NodeCache from 'node-cache';
+import type { Clock, Timer } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { HopRecord } from './record.js';
+import type { TraceSettings } from './settings.js';
+import type { TracePage, TraceQuery, TraceStore } from './store.js';
+
+type Store = ClassicLevel<string, string>;
+type Operation = BatchOperation<Store, string, string>;
+
+const RECORD = 'r!';
+const BY_TRACE = 't!';
+const BY_MESSAGE_ID = 'm!';
+const WRITE_BEHIND_MS = 500;
+/** Records that may wait to be written; one more writes at once. */
+const MAX_UNWRITTEN = 2000;
+/** A store that fails for good keeps so many in memory and drops the oldest. */
+const MAX_KEPT_ON_FAILURE = 10_000;
+const CACHE_RECORDS = 10_000;
+const CACHE_SECONDS = 300;
+/** Records that one page of a list looks at. */
+const MAX_SCANNED = 50_000;
+const MAX_FOUND = 1000;
+const PRUNE_EVERY_MS = 60_000;
+const PRUNE_BATCH = 10_000;
+
+/**
+ * Hop records in LevelDB, with node-cache in front for those of recent mail. Keys: the record by
+ * queue id (which sorts by time), and an index each by trace id and by Message-ID.
+ */
+export class LevelTraceStore implements TraceStore {
+  readonly #settings: TraceSettings;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #store: Store;
+  readonly #cache = new NodeCache({
+    stdTTL: CACHE_SECONDS,
+    checkperiod: 60,
+    useClones: false,
+    maxKeys: CACHE_RECORDS,
+  });
+  /** Ids in the cache, in the order in which they came. */
+  readonly #cached = new Set<string>();
+  /** Changed since the last write. */
+  #unwritten = new Map<string, HopRecord>();
+  /** Handed to the store, not yet confirmed: still the latest version for readers. */
+  #beingWritten = new Map<string, HopRecord>();
+  #writing: Promise<void> | null = null;
+  #timer: Timer | null = null;
+  #pruneTimer: Timer | null = null;
+  #closed = false;
+
+  constructor(settings: TraceSettings, clock: Clock, log: Logger) {
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#log = log;
+    this.#cache.on('del', (queueId: string) => this.#cached.delete(queueId));
+    this.#store = new ClassicLevel(settings.directory, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'utf8',
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#store.open();
+    this.#armPrune();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#pruneTimer?.cancel();
+    await this.#writing;
+    await this.#write();
+    this.#cache.close();
+    await this.#store.close();
+  }
+
+  put(record: HopRecord): void {
+    this.#unwritten.set(record.queue_id, record);
+    if (this.#unwritten.size >= MAX_UNWRITTEN) {
+      void this.#flush();
+    } else {
+      this.#timer ??= this.#clock.after(WRITE_BEHIND_MS, () => void this.#flush());
+    }
+  }
+
+  change(queueId: string, change: (record: HopRecord) => void): Promise<void> | undefined {
+    const record = this.#inMemory(queueId);
+    if (record !== undefined) {
+      change(record);
+      this.put(record);
+      return undefined;
+    }
+    return this.#read(queueId).then((stored) => {
+      if (stored !== undefined) {
+        change(stored);
+        this.put(stored);
+      }
+    });
+  }
+
+  async find(id: string): Promise<HopRecord[]> {
+    const bare = id.replace(/^<(.*)>$/, '$1');
+    const ids = new Set<string>();
+    const direct = await this.#get(bare);
+    if (direct !== undefined) {
+      return [direct];
+    }
+    for (const record of this.#memory()) {
+      if (record.trace_id === bare || messageIdKey(record) === bare) {
+        ids.add(record.queue_id);
+      }
+    }
+    for (const prefix of [`${BY_TRACE}${bare}!`, `${BY_MESSAGE_ID}${encodeURIComponent(bare)}!`]) {
+      for await (const key of this.#store.keys({ gt: prefix, lt: `${prefix}~`, limit: MAX_FOUND })) {
+        ids.add(key.slice(prefix.length));
+      }
+    }
+    const found = await Promise.all([...ids].sort().map((queueId) => this.#get(queueId)));
+    return found.filter((record) => record !== undefined);
+  }
+
+  async list(query: TraceQuery): Promise<TracePage> {
+    await this.#flush();
+    const records: HopRecord[] = [];
+    let scanned = 0;
+    const lt = query.cursor === undefined ? `${RECORD}~` : RECORD + query.cursor;
+    for await (const [key, value] of this.#store.iterator({ gt: RECORD, lt, reverse: true })) {
+      const record = this.#inMemory(key.slice(RECORD.length)) ?? (JSON.parse(value) as HopRecord);
+      if (query.sinceMs !== undefined && Date.parse(record.received_at) < query.sinceMs) {
+        return { records, nextCursor: null };
+      }
+      if (matches(record, query)) {
+        records.push(record);
+      }
+      if (records.length >= query.limit || ++scanned >= MAX_SCANNED) {
+        return { records, nextCursor: record.queue_id };
+      }
+    }
+    return { records, nextCursor: null };
+  }
+
+  *#memory(): Generator<HopRecord> {
+    yield* this.#unwritten.values();
+    yield* this.#beingWritten.values();
+  }
+
+  #inMemory(queueId: string): HopRecord | undefined {
+    return (
+      this.#unwritten.get(queueId) ??
+      this.#beingWritten.get(queueId) ??
+      this.#cache.get<HopRecord>(queueId)
+    );
+  }
+
+  async #get(queueId: string): Promise<HopRecord | undefined> {
+    return this.#inMemory(queueId) ?? this.#read(queueId);
+  }
+
+  async #read(queueId: string): Promise<HopRecord | undefined> {
+    const text = await this.#store.get(RECORD + queueId);
+    if (text === undefined) {
+      return undefined;
+    }
+    const record = JSON.parse(text) as HopRecord;
+    this.#remember(record);
+    return record;
+  }
+
+  /** node-cache refuses what goes beyond `maxKeys`: the record that came first makes room. */
+  #remember(record: HopRecord): void {
+    if (this.#cached.size >= CACHE_RECORDS && !this.#cached.has(record.queue_id)) {
+      const [oldest] = this.#cached;
+      this.#cache.del(oldest as string);
+    }
+    this.#cached.add(record.queue_id);
+    this.#cache.set(record.queue_id, record);
+  }
+
+  async #flush(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    await this.#writing;
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null;
+    });
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#unwritten.size === 0) {
+      return;
+    }
+    const records = this.#unwritten;
+    this.#unwritten = new Map();
+    this.#beingWritten = records;
+    const operations: Operation[] = [];
+    for (const record of records.values()) {
+      operations.push(...writesOf(record));
+    }
+    try {
+      await this.#store.batch(operations);
+      for (const record of records.values()) {
+        this.#remember(record);
+      }
+    } catch (error) {
+      this.#keepAfterFailure(records);
+      this.#log.error({ code: 'TRACE_STORE_FAILED' }, messageOf(error));
+    }
+    this.#beingWritten = new Map();
+  }
+
+  #keepAfterFailure(records: Map<string, HopRecord>): void {
+    const merged = new Map([...records, ...this.#unwritten]);
+    for (const queueId of merged.keys()) {
+      if (merged.size <= MAX_KEPT_ON_FAILURE) {
+        break;
+      }
+      merged.delete(queueId);
+    }
+    this.#unwritten = merged;
+  }
+
+  #armPrune(): void {
+    this.#pruneTimer = this.#clock.after(PRUNE_EVERY_MS, () => {
+      void this.#prune()
+        .catch((error: unknown) => this.#log.warn({ code: 'TRACE_PRUNE_FAILED' }, messageOf(error)))
+        .finally(() => {
+          if (!this.#closed) {
+            this.#armPrune();
+          }
+        });
+    });
+  }
+
+  /** Forgets the oldest finished records: by age, and beyond the number that is kept. */
+  async #prune(): Promise<void> {
+    const oldestMs = this.#clock.nowMs() - this.#settings.maxAgeSeconds * 1000;
+    let count = 0;
+    for await (const _key of this.#store.keys({ gt: RECORD, lt: `${RECORD}~` })) {
+      count++;
+    }
+    const operations: Operation[] = [];
+    for await (const [, value] of this.#store.iterator({ gt: RECORD, lt: `${RECORD}~`, limit: PRUNE_BATCH })) {
+      const record = JSON.parse(value) as HopRecord;
+      const tooMany = count > this.#settings.maxRecords;
+      if (!tooMany && Date.parse(record.received_at) >= oldestMs) {
+        break;
+      }
+      if (record.finished_at !== null) {
+        count--;
+        operations.push(...keysOf(record).map((key): Operation => ({ type: 'del', key })));
+        this.#cache.del(record.queue_id);
+      }
+    }
+    await this.#store.batch(operations);
+  }
+}
+
+function messageIdKey(record: HopRecord): string | null {
+  return record.message_id === null ? null : record.message_id.replace(/^<(.*)>$/, '$1');
+}
+
+function keysOf(record: HopRecord): string[] {
+  const keys = [RECORD + record.queue_id, `${BY_TRACE}${record.trace_id}!${record.queue_id}`];
+  const messageId = messageIdKey(record);
+  if (messageId !== null) {
+    keys.push(`${BY_MESSAGE_ID}${encodeURIComponent(messageId)}!${record.queue_id}`);
+  }
+  return keys;
+}
+
+function writesOf(record: HopRecord): Operation[] {
+  const [recordKey, ...indexKeys] = keysOf(record);
+  return [
+    { type: 'put', key: recordKey as string, value: JSON.stringify(record) },
+    ...indexKeys.map((key): Operation => ({ type: 'put', key, value: '' })),
+  ];
+}
+
+function matches(record: HopRecord, query: TraceQuery): boolean {
+  const { sender, recipient, state, untilMs } = query;
+  return (
+    (sender === undefined || record.envelope.sender === sender) &&
+    (recipient === undefined || record.envelope.recipients.includes(recipient)) &&
+    (state === undefined || record.action === state) &&
+    (untilMs === undefined || Date.parse(record.received_at) <= untilMs)
+  );
+}

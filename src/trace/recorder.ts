@@ -1,0 +1,155 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import { messageOf } from '../base/errors.js';
+import type { Action, AttemptRecord, HopRecord, RecipientRecord } from './record.js';
+import type { TraceStore } from './store.js';
+
+/** How a message came in. */
+export interface Arrival {
+  /** RFC 3848 name, or `local`. */
+  protocol: string;
+  client: { address: string; helo: string; user: string | null };
+}
+
+/** What the recorder has to know of a message. */
+export interface ArrivedMessage {
+  queueId: string;
+  sender: string;
+  recipients: string[];
+  receivedAtMs: number;
+  sizeBytes: number;
+  messageId: string | null;
+  bounceOf: string | null;
+  traceId: string;
+  spanId: string;
+  parentSpanId: string | null;
+  path: string[];
+}
+
+/** The first attempts and the latest are kept; what lies between is counted. */
+const KEPT_FIRST_ATTEMPTS = 5;
+const KEPT_LATEST_ATTEMPTS = 20;
+
+/**
+ * Builds the hop records. Its methods return at once and never throw: tracing cannot hold up mail.
+ */
+export class TraceRecorder {
+  readonly #node: string;
+  readonly #store: TraceStore;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** Monotonic time of acceptance, for durations; bounded by the mail that is under way. */
+  readonly #acceptedAtMs = new Map<string, number>();
+
+  constructor(node: string, store: TraceStore, clock: Clock, log: Logger) {
+    this.#node = node;
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  arrived(message: ArrivedMessage, arrival: Arrival, queue: string): void {
+    this.#acceptedAtMs.set(message.queueId, this.#clock.monotonicMs());
+    this.#store.put({
+      version: 1,
+      trace_id: message.traceId,
+      span_id: message.spanId,
+      parent_span_id: message.parentSpanId,
+      node: this.#node,
+      queue_id: message.queueId,
+      path: message.path,
+      received_at: new Date(message.receivedAtMs).toISOString(),
+      finished_at: null,
+      queue_wait_ms: null,
+      total_ms: null,
+      protocol: arrival.protocol,
+      client: arrival.client,
+      envelope: { sender: message.sender, recipients: message.recipients },
+      size_bytes: message.sizeBytes,
+      message_id: message.messageId,
+      queue,
+      action: 'queued',
+      attempts: [],
+      attempts_dropped: 0,
+      recipients: message.recipients.map(newRecipientRecord),
+      bounce_of: message.bounceOf,
+    });
+  }
+
+  /** `finished`: the message has left the queue. */
+  attempted(
+    queueId: string,
+    attempt: AttemptRecord,
+    recipients: RecipientRecord[],
+    finished: boolean,
+  ): void {
+    const acceptedAtMs = this.#acceptedAtMs.get(queueId);
+    const sinceMs = acceptedAtMs === undefined ? null : this.#clock.monotonicMs() - acceptedAtMs;
+    if (finished) {
+      this.#acceptedAtMs.delete(queueId);
+    }
+    const finishedAt = finished ? new Date(this.#clock.nowMs()).toISOString() : null;
+    const written = this.#store.change(queueId, (record) => {
+      addAttempt(record, attempt);
+      record.recipients = recipients;
+      record.action = leastSettled(recipients);
+      record.queue_wait_ms ??=
+        sinceMs === null ? null : rounded(Math.max(0, sinceMs - attempt.duration_ms));
+      record.finished_at = finishedAt;
+      record.total_ms = finished ? totalMs(record, sinceMs, this.#clock.nowMs()) : null;
+    });
+    written?.catch((error: unknown) => {
+      this.#log.warn({ code: 'TRACE_WRITE_FAILED', queue_id: queueId }, messageOf(error));
+    });
+  }
+}
+
+function newRecipientRecord(address: string): RecipientRecord {
+  return {
+    address,
+    action: 'queued',
+    code: null,
+    enhanced_code: null,
+    description: null,
+    attempts: 0,
+    next_attempt_at: null,
+  };
+}
+
+function addAttempt(record: HopRecord, attempt: AttemptRecord): void {
+  record.attempts.push(attempt);
+  if (record.attempts.length > KEPT_FIRST_ATTEMPTS + KEPT_LATEST_ATTEMPTS) {
+    record.attempts.splice(KEPT_FIRST_ATTEMPTS, 1);
+    record.attempts_dropped++;
+  }
+}
+
+/** After a restart the acceptance is only known by wall time. */
+function totalMs(record: HopRecord, sinceMs: number | null, nowMs: number): number {
+  return rounded(sinceMs ?? Math.max(0, nowMs - Date.parse(record.received_at)));
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+const SETTLED_ORDER: readonly Action[] = [
+  'queued',
+  'delayed',
+  'failed',
+  'opaque',
+  'expanded',
+  'relayed',
+  'transferred',
+  'delivered',
+];
+
+function leastSettled(recipients: readonly RecipientRecord[]): Action {
+  let least: Action = 'delivered';
+  for (const { action } of recipients) {
+    if (SETTLED_ORDER.indexOf(action) < SETTLED_ORDER.indexOf(least)) {
+      least = action;
+    }
+  }
+  return least;
+}

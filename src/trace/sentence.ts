@@ -1,0 +1,215 @@
+import { parseReply, printableReply } from '../format/reply.js';
+import type { AttemptRecord, ChainTrace, HopRecord, RecipientRecord } from './record.js';
+import { instantOf, placeHops, type PlacedHop } from './waterfall-timeline.js';
+import { cutToWidth, formatCount, formatInstant, formatWaiting } from './waterfall-text.js';
+
+/** Different fates that are told apart; the rest is counted. */
+const MAX_FATES = 4;
+/** Characters of a remote's reply in a sentence. */
+const MAX_REPLY_LENGTH = 160;
+
+/** What became of a recipient, seen from the last hop that knows. */
+interface Fate {
+  /** Says what happened, in the past tense and lower case: `delivered`, `bounced at exit`. */
+  verb: string;
+  /** The rest of the sentence, or ''. */
+  detail: string;
+  separator: string;
+}
+
+/**
+ * Where the message is now, as one sentence: for each recipient the last hop that knows of it is
+ * asked; recipients of the same fate are counted together. Bounces are messages of their own and
+ * are not counted. `nowMs` is the reader's clock; only "since" and "next attempt in" depend on it.
+ */
+export function describePosition(chain: ChainTrace, nowMs: number): string {
+  const { roots } = placeHops(chain.hops);
+  const origins = roots.filter((root) => root.hop.bounce_of === null);
+  const fates = new Map<string, { fate: Fate; count: number }>();
+  let total = 0;
+  const views = new Map<PlacedHop, HopView>();
+  for (const root of origins.length > 0 ? origins : roots) {
+    for (const recipient of root.hop.recipients) {
+      const fate = followRecipient(root, recipient, { chain, nowMs, views });
+      const key = `${fate.verb} ${fate.detail}`;
+      const known = fates.get(key);
+      if (known === undefined) fates.set(key, { fate, count: 1 });
+      else known.count++;
+      total++;
+    }
+  }
+  if (total === 0) return nothingKnown(chain);
+  const groups = [...fates.values()].sort((a, b) => b.count - a.count);
+  if (groups.length === 1 && groups[0] !== undefined) return sentenceOf(groups[0].fate);
+  const clauses = groups
+    .slice(0, MAX_FATES)
+    .map(({ fate, count }) => `${count} ${fate.verb}${fate.detail && ` (${fate.detail})`}`);
+  const others = groups.slice(MAX_FATES).reduce((sum, { count }) => sum + count, 0);
+  if (others > 0) clauses.push(`${others} otherwise`);
+  return `${formatCount(total, 'recipient')}: ${clauses.join('; ')}.`;
+}
+
+function sentenceOf(fate: Fate): string {
+  const text = fate.detail === '' ? fate.verb : `${fate.verb}${fate.separator}${fate.detail}`;
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
+function nothingKnown(chain: ChainTrace): string {
+  const silent = chain.unreachable.slice(0, MAX_FATES);
+  if (silent.length === 0) return 'No hop has a record of this message.';
+  const nodes = silent.map(({ node, reason }) => `${node} (${printableReply(reason, 80)})`);
+  return `No hop that could be asked has a record of this message; not asked: ${nodes.join(', ')}.`;
+}
+
+interface Question {
+  chain: ChainTrace;
+  nowMs: number;
+  /** What has been looked up, so that 10,000 recipients are not searched 10,000 times. */
+  views: Map<PlacedHop, HopView>;
+}
+
+interface HopView {
+  recipients: Map<string, RecipientRecord>;
+  lastAttempts: Map<string, AttemptRecord>;
+}
+
+function viewOf(spot: PlacedHop, views: Map<PlacedHop, HopView>): HopView {
+  const known = views.get(spot);
+  if (known !== undefined) return known;
+  const view: HopView = {
+    recipients: new Map(spot.hop.recipients.map((recipient) => [recipient.address, recipient])),
+    lastAttempts: new Map(),
+  };
+  for (const { record } of spot.attempts) {
+    for (const address of record.recipients) view.lastAttempts.set(address, record);
+  }
+  views.set(spot, view);
+  return view;
+}
+
+function followRecipient(root: PlacedHop, recipient: RecipientRecord, question: Question): Fate {
+  let spot = root;
+  let record = recipient;
+  // Placed hops form a tree, so this ends.
+  while (record.action === 'transferred') {
+    const next = spot.children.findLast(
+      (child) =>
+        child.hop.bounce_of === null &&
+        viewOf(child, question.views).recipients.has(record.address),
+    );
+    if (next === undefined) break;
+    spot = next;
+    record = viewOf(next, question.views).recipients.get(record.address) as RecipientRecord;
+  }
+  const attempt = viewOf(spot, question.views).lastAttempts.get(record.address) ?? null;
+  return fateAt(spot.hop, record, attempt, question);
+}
+
+function fateAt(
+  hop: HopRecord,
+  recipient: RecipientRecord,
+  attempt: AttemptRecord | null,
+  question: Question,
+): Fate {
+  const node = printableReply(hop.node, 60);
+  const next = attempt === null ? null : printableReply(attempt.next_hop, 60);
+  switch (recipient.action) {
+    case 'delivered':
+    case 'relayed':
+      return delivered(node, next, attempt, question.nowMs);
+    case 'transferred':
+      return lostFromSight(node, next, attempt, question);
+    case 'failed': {
+      // The null sender gets no bounce (RFC 5321 §4.5.5).
+      const verb = hop.envelope.sender === '' ? 'failed' : 'bounced';
+      return { verb: `${verb} at ${node}`, detail: wordsOf(recipient, attempt), separator: ': ' };
+    }
+    case 'expanded':
+      return { verb: `expanded at ${node}`, detail: '', separator: '' };
+    case 'opaque':
+      return {
+        verb: `taken by ${next ?? node}`,
+        detail: 'which does not report what becomes of it',
+        separator: ', ',
+      };
+    default:
+      return waiting(hop, recipient, attempt, question.nowMs);
+  }
+}
+
+function delivered(
+  node: string,
+  next: string | null,
+  attempt: AttemptRecord | null,
+  nowMs: number,
+): Fate {
+  if (attempt === null) return { verb: 'delivered', detail: `by ${node}`, separator: ' ' };
+  const since = formatInstant(instantOf(attempt.started_at) + attempt.duration_ms, nowMs);
+  return { verb: 'delivered', detail: `${next} has it since ${since}`, separator: ': ' };
+}
+
+function lostFromSight(
+  node: string,
+  next: string | null,
+  attempt: AttemptRecord | null,
+  question: Question,
+): Fate {
+  const name = attempt?.next_hop;
+  const silent = question.chain.unreachable.find((candidate) => candidate.node === name);
+  const verb = `last seen leaving ${node}${next === null ? '' : ` for ${next}`}`;
+  const peer = next ?? 'the next hop';
+  const detail =
+    silent === undefined
+      ? `${peer} has no record of it`
+      : `${peer} could not be asked (${printableReply(silent.reason, 80)})`;
+  return { verb, detail, separator: '; ' };
+}
+
+function waiting(
+  hop: HopRecord,
+  recipient: RecipientRecord,
+  attempt: AttemptRecord | null,
+  nowMs: number,
+): Fate {
+  const next = attempt?.next_hop ?? hop.queue;
+  const since = formatWaiting(nowMs - instantOf(hop.received_at));
+  const place = `${printableReply(hop.node, 60)}${next === '' ? '' : ` for ${printableReply(next, 60)}`}`;
+  const verb = `waiting at ${place} since ${since}`;
+  const parts: string[] = [];
+  const words = wordsOf(recipient, attempt);
+  if (words !== '') parts.push(words);
+  if (recipient.next_attempt_at !== null) {
+    const dueMs = instantOf(recipient.next_attempt_at) - nowMs;
+    const when = dueMs > 0 ? `in ${formatWaiting(dueMs)}` : 'is due';
+    parts.push(`next attempt ${when} (attempt ${recipient.attempts + 1})`);
+  } else if (recipient.attempts === 0) {
+    parts.push('not tried yet');
+  }
+  return { verb, detail: parts.join('; '), separator: ': ' };
+}
+
+/** Code, enhanced code and words of the last reply; the attempt's when the recipient has none. */
+function wordsOf(recipient: RecipientRecord, attempt: AttemptRecord | null): string {
+  const source = recipient.description === null && recipient.code === null ? attempt : recipient;
+  return source === null ? '' : replyLine(source, MAX_REPLY_LENGTH);
+}
+
+/**
+ * A reply as a line: `451 4.7.1 Try later`, whether the words repeat their codes or not. At most
+ * `maxLength` columns, nothing in it that controls a terminal.
+ */
+export function replyLine(
+  reply: { code: number | null; enhanced_code: string | null; description: string | null },
+  maxLength: number,
+): string {
+  const { code, enhanced_code: enhanced } = reply;
+  const parsed = reply.description === null ? null : parseReply(reply.description);
+  let words = reply.description ?? '';
+  if (parsed !== null && (code === null || parsed.code === code)) {
+    words = `${parsed.enhanced ?? ''} ${parsed.text}`.trim();
+  }
+  if (enhanced !== null && words.startsWith(enhanced)) words = words.slice(enhanced.length);
+  const codes = [code ?? parsed?.code ?? '', enhanced ?? ''].join(' ').trim();
+  return cutToWidth(printableReply(`${codes} ${words}`, maxLength), maxLength);
+}
