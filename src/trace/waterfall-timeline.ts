@@ -183,7 +183,7 @@ function placeAttempts(spot: PlacedHop): void {
         : Math.max(waitMs, instantOf(record.started_at) - receivedMs);
     const startMs = spot.startMs + offsetMs;
     const number = index === 0 ? 1 : index + 1 + hop.attempts_dropped;
-    return { record, number, startMs, endMs: startMs + Math.max(0, record.duration_ms) };
+    return { record, number, startMs, endMs: startMs + (Math.max(0, record.duration_ms) || 0) };
   });
   spot.attempts.sort((a, b) => a.startMs - b.startMs);
   spot.endMs = spot.startMs;

@@ -1,0 +1,32 @@
+import type { Context } from 'hono';
+import type { z } from 'zod';
+import type { Problem } from './contract.js';
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** An answer in the form of RFC 9457. */
+export function problem(
+  context: Context,
+  status: 400 | 401 | 403 | 404 | 500 | 503,
+  code: string,
+  detail: string,
+): Response {
+  const body: Problem = { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code };
+  return context.body(JSON.stringify(body), status, { 'content-type': 'application/problem+json' });
+}
+
+/** Every fault of a query in one line. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => `${issue.path.join('.') || 'query'}: ${issue.message}`)
+    .join('; ')
+    .slice(0, 1000);
+}

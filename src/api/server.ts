@@ -1,0 +1,94 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { problem } from './problem.js';
+import type { ApiSettings } from './settings.js';
+import { healthRoutes } from './v1/health.js';
+import { queueRoutes } from './v1/queues.js';
+import { traceRoutes } from './v1/trace.js';
+import type { ApiViews } from './views.js';
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const MAX_CONNECTIONS = 500;
+
+/** The HTTP API of a node. */
+export class ApiServer {
+  readonly #settings: ApiSettings;
+  readonly #log: Logger;
+  readonly #server: Server;
+
+  constructor(settings: ApiSettings, views: ApiViews, log: Logger) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#server = createServer(getRequestListener(routes(settings, views, log).fetch));
+    this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
+    this.#server.headersTimeout = REQUEST_TIMEOUT_MS / 2;
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  get address(): { host: string; port: number } {
+    const address = this.#server.address() as AddressInfo | null;
+    return { host: this.#settings.host, port: address?.port ?? this.#settings.port };
+  }
+
+  start(): Promise<void> {
+    const { host, port } = this.#settings;
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error): void => {
+        const busy = codeOf(error) === 'EADDRINUSE';
+        reject(
+          new RelayError(
+            busy ? 'PORT_IN_USE' : 'LISTEN_FAILED',
+            busy ? `port ${port} is in use` : `cannot listen: ${messageOf(error)}`,
+            { fault: 'operator', where: `api on ${host}:${port}`, hint: 'Give `api` another port.', cause: error },
+          ),
+        );
+      };
+      this.#server.once('error', failed);
+      this.#server.listen(port, host, () => {
+        this.#server.removeListener('error', failed);
+        this.#server.on('error', (error) => this.#log.error({ code: codeOf(error) }, error.message));
+        resolve();
+      });
+    });
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}
+
+function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
+  const app = new Hono();
+  app.route('/', healthRoutes(views));
+  const expected = digest(`Bearer ${settings.token.reveal()}`);
+  app.use('*', async (context, next) => {
+    const given = digest(context.req.header('authorization') ?? '');
+    if (!timingSafeEqual(given, expected)) {
+      context.header('www-authenticate', 'Bearer');
+      return problem(context, 401, 'UNAUTHORIZED', 'A bearer token is needed.');
+    }
+    await next();
+    return undefined;
+  });
+  app.route('/', traceRoutes(views));
+  app.route('/', queueRoutes(views));
+  app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
+  app.onError((error, context) => {
+    log.error({ code: codeOf(error), err: error }, messageOf(error));
+    return problem(context, 500, 'INTERNAL', 'The request failed; the log of the node says why.');
+  });
+  return app;
+}
+
+/** Digests have equal length, so that the comparison takes the same time for every token. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,46 @@
+import type { ChainTrace, HopRecord } from '../trace/record.js';
+
+/** The narrow views of a node that the API works on. */
+
+export interface TraceListing {
+  records: HopRecord[];
+  nextCursor: string | null;
+}
+
+export interface TraceView {
+  list(query: {
+    sender?: string;
+    recipient?: string;
+    state?: string;
+    sinceMs?: number;
+    untilMs?: number;
+    limit: number;
+    cursor?: string;
+  }): Promise<TraceListing>;
+  /** The path of a message; null when nobody knows the id. */
+  find(id: string, chain: boolean): Promise<ChainTrace | null>;
+  /** The path as text for people. */
+  draw(chain: ChainTrace, width: number): string;
+}
+
+/** One queue as the API shows it (INTERFACES: HTTP API). */
+export interface ShownQueue {
+  name: string;
+}
+
+export interface QueueControl {
+  list(): ShownQueue[];
+  /** False when there is no such queue. */
+  control(name: string, action: 'pause' | 'resume' | 'retry'): boolean;
+}
+
+export interface HealthView {
+  /** Null when the node takes mail, else why not. */
+  notReady(): string | null;
+}
+
+export interface ApiViews {
+  trace: TraceView;
+  queues: QueueControl;
+  health: HealthView;
+}

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { messageOf, RelayError } from '../base/errors.js';
+import { createLogger } from '../base/log.js';
+import { Secret } from '../base/secret.js';
+import { loadFaults } from '../sink/faults-file.js';
+import { isLoopback, type SinkSettings, type SinkTls } from '../sink/settings.js';
+import { startSink, type RunningSink } from '../sink/sink.js';
+import { loadUsers } from '../sink/users.js';
+
+interface SinkOptions {
+  port: number;
+  host: string;
+  apiPort: number;
+  faults?: string;
+  capture?: string;
+  tls: SinkTls;
+  cert?: string;
+  key?: string;
+  usersFile?: string;
+  name: string;
+  logLevel: 'debug' | 'info';
+}
+
+const EXIT_DONE = 0;
+const EXIT_BAD_USAGE = 2;
+const EXIT_NOT_TESTABLE = 3;
+
+const HELP = `
+Prints one line {"event":"listening","smtp":{"host","port"},"api":{"host","port"}} when it is ready.
+A parent process with an IPC channel gets {"type":"ready","smtp","api"} too; the sink ends with it.
+
+The API (GET /stats, GET /messages, GET /messages/ID, GET /messages/ID/raw, DELETE /messages)
+listens on --host when that is loopback or RELAYMESH_API_TOKEN is set, else on 127.0.0.1.
+
+Faults, a list in YAML or JSON; the first rule that acts with a reply or a close counts:
+  - { at: rcpt, match: "*@busy.example", reply: "451 4.7.1 later", first: 3 }
+  - { at: message, every: 10, close: true }
+  - { at: connect, delay-ms: 500 }
+
+Examples:
+  relaymesh sink --port 2525
+  relaymesh sink --port 0 --faults faults.yaml --capture ./captured
+  relaymesh sink --port 465 --tls implicit --cert cert.pem --key key.pem --users-file users`;
+
+/**
+ * The command `relaymesh sink`. `setExitCode` gets 0 after a stop, 2 for bad usage or files, 3
+ * when an address cannot be bound. `runUntilStopped` waits for the signal to stop, calls the
+ * function that it is given, and resolves with the exit code.
+ */
+export function sinkCommand(
+  setExitCode: (code: number) => void,
+  runUntilStopped: (stop: () => Promise<void>) => Promise<number>,
+): Command {
+  return new Command('sink')
+    .description('Accept mail and discard it: the outside world, for development and tests.')
+    .requiredOption('--port <number>', 'SMTP port; 0 takes a free one', parsePort)
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--api-port <number>', 'port of the HTTP API; 0 takes a free one', parsePort, 0)
+    .option('--faults <file>', 'rules that refuse, delay or hang up (YAML or JSON)')
+    .option('--capture <dir>', 'keep the raw messages in this directory')
+    .addOption(
+      new Option('--tls <mode>', 'TLS of the SMTP listener')
+        .choices(['none', 'opportunistic', 'required', 'implicit'])
+        .default('none'),
+    )
+    .option('--cert <file>', 'certificate chain (PEM)')
+    .option('--key <file>', 'private key of the certificate (PEM)')
+    .option('--users-file <file>', 'lines of username:password (mode 0600); wants a login then')
+    .option('--name <name>', 'name in the greeting and in the log', 'sink')
+    .addOption(
+      new Option('--log-level <level>', 'debug: one line a message')
+        .choices(['debug', 'info'])
+        .default('info'),
+    )
+    .addHelpText('after', HELP)
+    .action(async (options: SinkOptions) => {
+      setExitCode(await runSink(options, runUntilStopped));
+    });
+}
+
+async function runSink(
+  options: SinkOptions,
+  runUntilStopped: (stop: () => Promise<void>) => Promise<number>,
+): Promise<number> {
+  let sink: RunningSink;
+  const logger = createLogger(options.name, options.logLevel);
+  try {
+    sink = await startSink(await settingsOf(options), { logger });
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    process.stderr.write(`${error.describe()}\n`);
+    return error.fault === 'operator' ? EXIT_BAD_USAGE : EXIT_NOT_TESTABLE;
+  }
+  const { smtp, api } = sink;
+  const orphaned = parentGone();
+  logger.info({ event: 'listening', smtp, api }, 'sink takes mail');
+  // A parent that is gone by now has no use for it, and is noticed below.
+  process.send?.({ type: 'ready', smtp, api }, undefined, undefined, () => undefined);
+  const code = await Promise.race([
+    runUntilStopped(() => sink.stop()),
+    orphaned.then(async () => {
+      await sink.stop();
+      return EXIT_DONE;
+    }),
+  ]);
+  // An open channel would keep the process alive.
+  if (process.connected) process.disconnect();
+  return code;
+}
+
+/** Resolves when the parent's IPC channel closes; never without one. */
+function parentGone(): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined) return;
+    if (process.connected) process.once('disconnect', resolve);
+    else resolve();
+  });
+}
+
+async function settingsOf(options: SinkOptions): Promise<SinkSettings> {
+  const token = process.env['RELAYMESH_API_TOKEN'] ?? '';
+  const { cert, key, usersFile, faults, capture } = options;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new RelayError('SINK_SETTINGS_INVALID', '--cert and --key go together', {
+      fault: 'operator',
+    });
+  }
+  const certificate =
+    cert !== undefined && key !== undefined ? await readPem(cert, key) : undefined;
+  return {
+    name: options.name,
+    host: options.host,
+    port: options.port,
+    apiHost: token !== '' || isLoopback(options.host) ? options.host : '127.0.0.1',
+    apiPort: options.apiPort,
+    tls: options.tls,
+    users: usersFile === undefined ? [] : await loadUsers(usersFile),
+    faults: faults === undefined ? [] : await loadFaults(faults),
+    ...(token !== '' && { apiToken: new Secret(token) }),
+    ...(certificate !== undefined && { certificate }),
+    ...(capture !== undefined && { captureDirectory: capture }),
+  };
+}
+
+async function readPem(cert: string, key: string): Promise<{ cert: string; key: string }> {
+  try {
+    return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
+  } catch (error) {
+    throw new RelayError('SINK_TLS_INVALID', messageOf(error), {
+      fault: 'operator',
+      cause: error,
+    });
+  }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
+    throw new InvalidArgumentError('Give a number from 0 to 65535.');
+  }
+  return port;
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { messageOf, RelayError } from './base/errors.js';
+import { nodeCommand } from './cli/node.js';
+import { queueCommand } from './cli/queue.js';
+import { sinkCommand } from './cli/sink.js';
+import { topologyDownCommand } from './cli/topology-down.js';
+import { topologyLogsCommand } from './cli/topology-logs.js';
+import { topologyPsCommand } from './cli/topology-ps.js';
+import { topologySchemaCommand } from './cli/topology-schema.js';
+import { topologyUpCommand, type RunUntilStopped, type StopReason } from './cli/topology-up.js';
+import { topologyValidateCommand } from './cli/topology-validate.js';
+import { traceCommand } from './cli/trace.js';
+
+/*
+ * From argv to a command. The only place that handles signals and ends the process.
+ * Exit: 0 done, 1 an expectation failed, 2 bad usage or config, 3 could not be tested,
+ * 130 interrupted.
+ */
+
+let exitCode = 0;
+const setExitCode = (code: number): void => {
+  exitCode = code;
+};
+
+const runUntilStopped: RunUntilStopped = (stop) =>
+  new Promise((resolve, reject) => {
+    let stopping = false;
+    const onSignal = (reason: StopReason): void => {
+      const done = stop(reason);
+      if (!stopping) {
+        stopping = true;
+        done.then(() => resolve(reason === 'SIGINT' ? 130 : 0), reject);
+      } else {
+        done.catch(reject);
+      }
+    };
+    process.on('SIGINT', () => onSignal('SIGINT'));
+    process.on('SIGTERM', () => onSignal('SIGTERM'));
+    if (process.send !== undefined) {
+      process.on('disconnect', () => onSignal('disconnect'));
+    }
+  });
+
+function program(): Command {
+  const topology = new Command('topology')
+    .description('check, run and inspect a topology file')
+    .addCommand(topologyUpCommand(setExitCode, runUntilStopped))
+    .addCommand(topologyDownCommand(setExitCode))
+    .addCommand(topologyPsCommand())
+    .addCommand(topologyLogsCommand(setExitCode, runUntilStopped))
+    .addCommand(topologyValidateCommand(setExitCode))
+    .addCommand(topologySchemaCommand(setExitCode));
+  return new Command('relaymesh')
+    .description('A mail relay node for chains and meshes.')
+    .showHelpAfterError('Add --help for usage and an example.')
+    .addCommand(nodeCommand(setExitCode, runUntilStopped))
+    .addCommand(sinkCommand(setExitCode, runUntilStopped))
+    .addCommand(topology)
+    .addCommand(traceCommand(setExitCode))
+    .addCommand(queueCommand(setExitCode));
+}
+
+/** Commander throws instead of ending the process, so that bad usage is exit code 2. */
+function throwInsteadOfExit(command: Command): Command {
+  command.exitOverride();
+  command.commands.forEach(throwInsteadOfExit);
+  return command;
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  if (error instanceof RelayError) {
+    process.stderr.write(`${error.describe()}\n`);
+    return 2;
+  }
+  const text = `relaymesh: ${messageOf(error)} [INTERNAL]\n  This is a bug; please report it.\n`;
+  process.stderr.write(process.env['RELAYMESH_DEBUG'] === undefined ? text : `${(error as Error).stack}\n`);
+  return 1;
+}
+
+try {
+  await throwInsteadOfExit(program()).parseAsync();
+} catch (error) {
+  exitCode = report(error);
+}
+// What still waits in a timer or a kept connection must not hold up the end; output was flushed.
+process.exitCode = exitCode;
+if (process.stdout.writableLength > 0) {
+  await new Promise((resolve) => process.stdout.once('drain', resolve));
+}
+process.exit();

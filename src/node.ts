@@ -1,0 +1,227 @@
+import { ApiClient } from './api/client.js';
+import { ApiServer } from './api/server.js';
+import type { ApiViews } from './api/views.js';
+import { systemClock, type Clock } from './base/clock.js';
+import { systemDisk } from './base/disk.js';
+import { messageOf } from './base/errors.js';
+import { createLogger, type Logger } from './base/log.js';
+import { Listener } from './intake/listener.js';
+import type { NodeSettings } from './node-settings.js';
+import { Policy } from './policy/policy.js';
+import { LevelSpool } from './queue/level-spool.js';
+import { MailQueue } from './queue/mail-queue.js';
+import { chooseRoute } from './route/route.js';
+import { createAttempt } from './send/attempt.js';
+import { ConnectionPool } from './send/connection-pool.js';
+import { collectChain, collectLocal } from './trace/collect.js';
+import { LevelTraceStore } from './trace/level-store.js';
+import type { ChainTrace, HopRecord } from './trace/record.js';
+import { TraceRecorder } from './trace/recorder.js';
+import { renderWaterfall } from './trace/waterfall.js';
+
+const PEER_TIMEOUT_MS = 2000;
+const DRAIN_POLL_MS = 20;
+
+/** Where a running node can be reached. */
+export interface NodeAddresses {
+  smtp: Array<{ name: string; host: string; port: number; tls: string }>;
+  api: { host: string; port: number };
+}
+
+/**
+ * One node. Built in the order of the way of a message; started from its end, so that nothing is
+ * accepted that cannot go on, and stopped from its beginning.
+ */
+export class RelayNode {
+  #settings: NodeSettings;
+  readonly #log: Logger;
+  readonly #clock: Clock = systemClock;
+  readonly #policy: Policy;
+  readonly #traceStore: LevelTraceStore;
+  readonly #pool: ConnectionPool;
+  readonly #queue: MailQueue;
+  readonly #listeners: Listener[];
+  readonly #api: ApiServer;
+  #peers: Map<string, ApiClient>;
+  #ready = false;
+
+  constructor(settings: NodeSettings, log = createLogger(settings.name, settings.logLevel)) {
+    this.#settings = settings;
+    this.#log = log;
+    const clock = this.#clock;
+    this.#policy = new Policy(settings.policy);
+    this.#traceStore = new LevelTraceStore(settings.trace, clock, log);
+    this.#pool = new ConnectionPool(settings.send, clock);
+    this.#queue = new MailQueue({
+      settings: settings.queue,
+      hostname: settings.intake.hostname,
+      spool: new LevelSpool(settings.queue.directory, systemDisk, settings.queue.inlineBodyBytes),
+      chooseRoute: () => chooseRoute(this.#settings.route),
+      attempt: createAttempt({ pool: this.#pool, clock, node: settings.name }),
+      recorder: new TraceRecorder(settings.name, this.#traceStore, clock, log),
+      clock,
+      log,
+      chance: Math.random,
+    });
+    this.#listeners = settings.intake.listeners.map(
+      (listener) =>
+        new Listener({
+          node: settings.name,
+          settings: settings.intake,
+          listener,
+          policy: this.#policy,
+          queue: this.#queue,
+          clock,
+          log,
+          expireAfterMs: () => this.#settings.queue.expireAfterSeconds * 1000,
+          sessions: () => this.#listeners.reduce((sum, { connections }) => sum + connections.size, 0),
+        }),
+    );
+    this.#peers = peerClients(settings);
+    this.#api = new ApiServer(settings.api, this.#views(), log);
+  }
+
+  get addresses(): NodeAddresses {
+    return {
+      smtp: this.#listeners.map(({ settings: { name, host, tls }, port }) => ({ name, host, port, tls })),
+      api: this.#api.address,
+    };
+  }
+
+  /** Rejects with a `RelayError` when a port, the spool or the store is not to be had. */
+  async start(): Promise<void> {
+    await this.#traceStore.open();
+    await this.#queue.start();
+    await this.#api.start();
+    for (const listener of this.#listeners) {
+      await listener.start();
+    }
+    this.#ready = true;
+    this.#log.info({ event: 'started', ...this.addresses }, 'ready');
+  }
+
+  /**
+   * Takes no new session, lets what is in flight end within the drain timeout, then closes. What
+   * has not left by then stays in the spool.
+   */
+  async stop(drainTimeoutMs = this.#settings.drainTimeoutMs): Promise<void> {
+    this.#ready = false;
+    this.#log.info({ event: 'stopping', queued: this.#queue.size }, 'draining');
+    for (const listener of this.#listeners) {
+      listener.drain();
+    }
+    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs;
+    while (this.#sessions > 0 && this.#clock.monotonicMs() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+    await Promise.all(this.#listeners.map((listener) => listener.stop()));
+    const cut = this.#clock.after(deadlineMs - this.#clock.monotonicMs(), () => this.#pool.close());
+    await this.#queue.stop();
+    cut.cancel();
+    this.#pool.close();
+    await this.#api.stop();
+    await this.#traceStore.close();
+    this.#log.info({ event: 'stopped' }, 'stopped');
+  }
+
+  /**
+   * Swaps the settings as a whole: users, links, routes, limits, certificates. Listeners and
+   * folders stay as they are; a change there needs a restart and is said in the log.
+   */
+  reload(settings: NodeSettings): void {
+    const restart = needsRestart(this.#settings, settings);
+    this.#settings = { ...settings, intake: { ...settings.intake, listeners: this.#settings.intake.listeners } };
+    this.#policy.reload(settings.policy);
+    const certificate = settings.intake.certificate;
+    if (certificate !== undefined) {
+      for (const listener of this.#listeners.filter(({ settings: { tls } }) => tls !== 'none')) {
+        listener.useCertificate(certificate);
+      }
+    }
+    this.#pool.retire();
+    this.#peers = peerClients(settings);
+    this.#queue.reload(settings.queue);
+    this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
+  }
+
+  get #sessions(): number {
+    return this.#listeners.reduce((sum, { connections }) => sum + connections.size, 0);
+  }
+
+  #views(): ApiViews {
+    return {
+      trace: {
+        list: (query) => this.#traceStore.list(query),
+        find: (id, chain) => this.#find(id, chain),
+        draw: (chain, width) =>
+          renderWaterfall(chain, { width, color: false, nowMs: this.#clock.nowMs() }),
+      },
+      queues: {
+        list: () => this.#queue.queues(),
+        control: (name, action) => this.#queue.control(name, action),
+      },
+      health: {
+        notReady: () => {
+          if (!this.#ready) {
+            return 'starting or stopping';
+          }
+          return this.#queue.accepting ? null : 'the spool refuses writes';
+        },
+      },
+    };
+  }
+
+  #find(id: string, chain: boolean): Promise<ChainTrace | null> {
+    const options = {
+      local: (wanted: string) => this.#traceStore.find(wanted),
+      ask: (node: string, wanted: string) => this.#ask(node, wanted),
+      peers: [...this.#peers.keys()],
+      node: this.#settings.name,
+    };
+    return chain ? collectChain(id, options) : collectLocal(id, options);
+  }
+
+  async #ask(node: string, id: string): Promise<HopRecord[]> {
+    const client = this.#peers.get(node);
+    if (client === undefined) {
+      throw new Error('its API is not known here');
+    }
+    try {
+      const answer = await client.getJson<ChainTrace>(`/trace/${encodeURIComponent(id)}`);
+      return answer.hops;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'NOT_FOUND') {
+        return [];
+      }
+      throw new Error(messageOf(error), { cause: error });
+    }
+  }
+}
+
+function peerClients(settings: NodeSettings): Map<string, ApiClient> {
+  return new Map(
+    settings.api.peers.map(({ node, url, token }) => [
+      node,
+      new ApiClient({ url, token, timeoutMs: PEER_TIMEOUT_MS }),
+    ]),
+  );
+}
+
+/** What a reload cannot change, by the names of the topology file. */
+function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
+  const changed = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
+  const names: string[] = [];
+  if (changed(before.intake.listeners, after.intake.listeners)) {
+    names.push('listen');
+  }
+  if (before.intake.hostname !== after.intake.hostname) {
+    names.push('hostname');
+  }
+  if (changed([before.api.host, before.api.port], [after.api.host, after.api.port])) {
+    names.push('api');
+  }
+  if (before.queue.directory !== after.queue.directory) {
+    names.push('data');
+  }
+  return names;
+}

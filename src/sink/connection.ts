@@ -1,0 +1,397 @@
+import type net from 'node:net';
+import type { SMTPServer } from 'smtp-server';
+import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import type { Timer } from '../base/clock.js';
+import { newQueueId } from '../base/identifiers.js';
+import { isAscii } from '../format/address.js';
+import type { SinkContext } from './context.js';
+import type { FaultReply, FaultStage } from './faults.js';
+import { describeMessage, tlsOf, type SinkMessage } from './message.js';
+import { SinkParser } from './parser.js';
+import { NEEDS_SMTPUTF8, parseHelo, parseMail, parseRcpt } from './command.js';
+import { receiveMessage, type ContentStream, type Received } from './receive.js';
+import { isLoopback } from './settings.js';
+
+interface Transaction {
+  sender: string;
+  smtpUtf8: boolean;
+  recipients: string[];
+}
+
+/**
+ * One session. What it answers 250 after the final dot stands in the store, with the addresses as
+ * the client wrote them. Each reply is decided before the next command is read, and every wait has
+ * a deadline: the idle timeout, the data timeout, or the delay of a fault rule.
+ *
+ * Of the library's session it keeps the socket, TLS, SASL and the loop over commands, and replaces
+ * the transaction: its recipient list folds case, its addresses are converted from punycode and
+ * cannot be quoted, and a refused MAIL leaves parameters behind.
+ */
+export class SinkConnection extends SMTPConnection {
+  readonly #context: SinkContext;
+  #transaction: Transaction | null = null;
+  #greeting: FaultReply | null = null;
+  /** The socket above all others: the TLS socket as soon as a handshake has begun. */
+  #topSocket: net.Socket;
+  #corked = false;
+  #receiving = false;
+  #delayed: { timer: Timer; run: () => void } | null = null;
+  readonly #onEnded: (connection: SinkConnection) => void;
+
+  /** `onEnded` is called once the session's socket is closed. */
+  constructor(
+    server: SMTPServer,
+    socket: net.Socket,
+    options: SMTPConnectionOptions | null | undefined,
+    context: SinkContext,
+    onEnded: (connection: SinkConnection) => void,
+  ) {
+    super(server, socket, options);
+    this.#context = context;
+    this.#topSocket = socket;
+    this.#onEnded = onEnded;
+  }
+
+  /** Sends 421 unless a message is on its way; that one is answered first. */
+  dismiss(): void {
+    if (this.#receiving || this._closed || this._closing) return;
+    this.send(421, '4.3.2 Sink is shutting down', false);
+  }
+
+  /** Ends the session without a word. */
+  abort(): void {
+    this.#topSocket.destroy();
+  }
+
+  /** As in the library, without the 100 ms that it waits for clients that talk too soon. */
+  override init(): void {
+    this._setListeners(() => {
+      this.#context.store.countConnection();
+      if (this._server.connections.size > this.#context.limits.maxSessions) {
+        this.#refuse(421, `${this.name} Too many sessions, try again later`);
+        return;
+      }
+      this.connectionReady();
+    });
+  }
+
+  override connectionReady(next?: () => void): void {
+    this.#underFaults(
+      'connect',
+      [this.remoteAddress],
+      (reply) => {
+        this.#greeting = reply;
+        super.connectionReady(next);
+      },
+      () => this.close(),
+    );
+  }
+
+  override _sendGreeting(): void {
+    if (this.#greeting === null) this.send(220, `${this.name} ESMTP`, false);
+    else this.send(this.#greeting.code, this.#greeting.text, false);
+  }
+
+  /** Replies to commands that came in one packet leave in one packet. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const socket = this._socket;
+    const flush = (): void => {
+      this.#corked = false;
+      socket.uncork();
+    };
+    if (!this.#corked) {
+      this.#corked = true;
+      socket.cork();
+      process.nextTick(flush);
+    }
+    super.send(code, data, context);
+    // A handshake may follow at once, and it takes the socket away from what is not yet written.
+    if (code === 220) flush();
+  }
+
+  override _createParser(): SMTPStream {
+    const parser = new SinkParser();
+    parser.oncommand = (command, callback) => this._onCommand(command, callback);
+    parser.on('error', (error) => this.send(421, `4.5.0 ${error.message}`, false));
+    return parser;
+  }
+
+  override _armTimeout(socket: net.Socket = this._socket): void {
+    // The one place where the library shows the TLS socket of a handshake that has just begun.
+    this.#topSocket = socket;
+    super._armTimeout(socket);
+  }
+
+  override _resetSession(): void {
+    super._resetSession();
+    this.#transaction = null;
+  }
+
+  override _onClose(): void {
+    super._onClose();
+    this.#delayed?.timer.cancel();
+    this.#delayed?.run();
+    this.#onEnded(this);
+  }
+
+  override handler_EHLO(command: Buffer, callback: () => void): void {
+    const features = ['PIPELINING', `SIZE ${this.#context.limits.maxMessageBytes}`];
+    features.push('8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN');
+    if (!this.secure && this._isSupported('STARTTLS')) features.push('STARTTLS');
+    if (this.#mayLogIn() && !this.session.user) features.push('AUTH PLAIN LOGIN');
+    this.#greet(command, [this.name, ...features], callback);
+  }
+
+  override handler_HELO(command: Buffer, callback: () => void): void {
+    this.#greet(command, [this.name], callback);
+  }
+
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    if (this.#context.users.isEmpty) {
+      this.send(502, '5.5.1 Nobody can log in here', false);
+      callback();
+    } else if (this.#context.tls === 'required' && !this.secure) {
+      this.#refuse(530, '5.7.0 Must issue a STARTTLS command first', callback);
+    } else if (!this.#mayLogIn()) {
+      this.#refuse(538, '5.7.11 Encryption required for a login', callback);
+    } else {
+      super.handler_AUTH(command, callback);
+    }
+  }
+
+  override handler_MAIL(command: Buffer, callback: () => void): void {
+    const barrier = this.#barrier();
+    if (barrier !== null) return this.#refuse(530, barrier, callback);
+    const parsed = parseMail(command);
+    if (typeof parsed === 'string') return this.#reject(parsed, callback);
+    if (this.#transaction !== null) return this.#reject('503 5.5.1 Nested MAIL command', callback);
+    const { address, parameters } = parsed;
+    const { maxMessageBytes } = this.#context.limits;
+    if (Number(parameters.get('SIZE') ?? 0) > maxMessageBytes) {
+      return this.#refuse(552, `5.3.4 Message exceeds ${maxMessageBytes} bytes`, callback);
+    }
+    this.#underFaults(
+      'mail',
+      [address],
+      (reply) => {
+        const smtpUtf8 = parameters.has('SMTPUTF8');
+        this.#transaction = { sender: address, smtpUtf8, recipients: [] };
+        this.send(reply?.code ?? 250, reply?.text ?? '2.1.0 Ok', false);
+        callback();
+      },
+      callback,
+    );
+  }
+
+  override handler_RCPT(command: Buffer, callback: () => void): void {
+    const barrier = this.#barrier();
+    if (barrier !== null) return this.#reject(`530 ${barrier}`, callback);
+    const parsed = parseRcpt(command);
+    if (typeof parsed === 'string') return this.#reject(parsed, callback);
+    const transaction = this.#transaction;
+    if (transaction === null) return this.#reject('503 5.5.1 Need MAIL command', callback);
+    const { address } = parsed;
+    if (!isAscii(address) && !transaction.smtpUtf8) return this.#reject(NEEDS_SMTPUTF8, callback);
+    if (transaction.recipients.length >= this.#context.limits.maxRecipients) {
+      return this.#refuse(452, '4.5.3 Too many recipients', callback);
+    }
+    this.#underFaults(
+      'rcpt',
+      [address],
+      (reply) => {
+        transaction.recipients.push(address);
+        this.send(reply?.code ?? 250, reply?.text ?? '2.1.5 Ok', false);
+        callback();
+      },
+      callback,
+    );
+  }
+
+  override handler_DATA(command: Buffer, callback: () => void): void {
+    const barrier = this.#barrier();
+    if (barrier !== null) return this.#reject(`530 ${barrier}`, callback);
+    if (command.toString('latin1').trim().length !== 'DATA'.length) {
+      return this.#reject('501 5.5.4 DATA takes no argument', callback);
+    }
+    const transaction = this.#transaction;
+    if (transaction === null || transaction.recipients.length === 0) {
+      return this.#reject('503 5.5.1 Need RCPT command', callback);
+    }
+    this.#underFaults(
+      'data',
+      transaction.recipients,
+      (reply) => {
+        // A rule may play a broken peer that answers 250 here; the content would be commands then.
+        if (reply !== null && reply.code !== 354) {
+          return this.#refuse(reply.code, reply.text, callback);
+        }
+        const parser = this._parser;
+        if (!parser) return callback();
+        const content = parser.startDataMode(this.#context.limits.maxMessageBytes);
+        this._dataStream = content;
+        this.send(354, reply?.text ?? 'End data with <CR><LF>.<CR><LF>', false);
+        this.#context.inFlight.track(this.#receive(parser, content, transaction));
+        callback();
+      },
+      callback,
+    );
+  }
+
+  /** From 354 to the reply after the final dot, or to the end of the session. Never rejects. */
+  async #receive(
+    parser: SMTPStream,
+    content: ContentStream,
+    transaction: Transaction,
+  ): Promise<void> {
+    const { capture, clock, limits, log } = this.#context;
+    const id = newQueueId(clock.nowMs());
+    const tls = tlsOf(this._socket);
+    const deadline = clock.after(limits.dataTimeoutMs, () => {
+      this.send(421, '4.4.2 The message takes too long', false);
+    });
+    this.#receiving = true;
+    try {
+      const received = await receiveMessage(content, id, capture);
+      deadline.cancel();
+      await this.#answer(id, transaction, received, tls);
+    } catch (error) {
+      // Either the client has left, and there is nobody to answer, or the disk has failed.
+      log.debug({ err: error, id }, 'message was not taken');
+      this.#refuse(451, '4.3.0 The message could not be stored');
+    } finally {
+      deadline.cancel();
+      this.#receiving = false;
+      this._dataStream = false;
+      this._transactionCounter++;
+      this._unrecognizedCommands = 0;
+      this._resetSession();
+      if (this.#context.stopping) this.dismiss();
+      parser.continue();
+    }
+  }
+
+  async #answer(
+    id: string,
+    transaction: Transaction,
+    received: Received,
+    tls: SinkMessage['tls'],
+  ): Promise<void> {
+    const { clock, limits, log, store } = this.#context;
+    if (received.kind === 'oversize') {
+      return this.#refuse(552, `5.3.4 Message exceeds ${limits.maxMessageBytes} bytes`);
+    }
+    if (received.kind === 'disk-fault') {
+      log.error({ err: received.cause, id }, 'a message could not be captured');
+      return this.#refuse(452, '4.3.1 The message could not be captured');
+    }
+    const { digest, file } = received;
+    const accepted = await this.#acceptedByFaults(transaction.recipients);
+    if (accepted === null) {
+      await file?.discard();
+      return;
+    }
+    await file?.keep();
+    const { sender, recipients } = transaction;
+    const user = typeof this.session.user === 'string' ? this.session.user : null;
+    const receivedAtMs = clock.nowMs();
+    const message = describeMessage({ id, receivedAtMs, sender, recipients, user, tls }, digest);
+    store.add(message);
+    log.debug(message, 'message accepted');
+    this.send(accepted.code, accepted.text || `2.0.0 Ok: queued as ${id}`, false);
+  }
+
+  /** The reply to an accepted message (with an empty text: our own), or null when it is refused. */
+  #acceptedByFaults(recipients: string[]): Promise<FaultReply | null> {
+    return new Promise((resolve) => {
+      this.#underFaults(
+        'message',
+        recipients,
+        (reply) => resolve(reply ?? { code: 250, text: '' }),
+        () => resolve(null),
+      );
+    });
+  }
+
+  #greet(command: Buffer, lines: string[], callback: () => void): void {
+    const name = parseHelo(command);
+    if (name === null) return this.#reject('501 5.5.4 Give one host name', callback);
+    this.#underFaults(
+      'helo',
+      [name],
+      (reply) => {
+        this.hostNameAppearsAs = name;
+        this._resetSession();
+        this.send(reply?.code ?? 250, reply?.text ?? lines, false);
+        callback();
+      },
+      callback,
+    );
+  }
+
+  /**
+   * Asks the fault rules. `proceed` gets the positive reply of a rule, or null; `refused` is called
+   * after a negative reply or a close, and also when the client has left meanwhile. Exactly one of
+   * the two is called, at once unless a rule has a delay.
+   */
+  #underFaults(
+    stage: FaultStage,
+    subjects: readonly string[],
+    proceed: (reply: FaultReply | null) => void,
+    refused: () => void,
+  ): void {
+    const verdict = this.#context.faults.judge(stage, subjects);
+    const act = (): void => {
+      if (this._closed || this._closing) return refused();
+      if (verdict.close) {
+        this.#context.store.countRefused();
+        this.#hangUp();
+        return refused();
+      }
+      if (verdict.reply === null || verdict.reply.code < 400) return proceed(verdict.reply);
+      this.#refuse(verdict.reply.code, verdict.reply.text, refused);
+    };
+    if (verdict.delayMs === 0) return act();
+    const run = (): void => {
+      this.#delayed = null;
+      act();
+    };
+    this.#delayed = { timer: this.#context.clock.after(verdict.delayMs, run), run };
+  }
+
+  /** Closes without a reply; what was answered before still arrives. */
+  #hangUp(): void {
+    if (this._parser) this._parser.isClosed = true;
+    this.#topSocket.destroySoon();
+  }
+
+  /** What keeps mail out of this session before its envelope is looked at, or null. */
+  #barrier(): string | null {
+    if (this.#context.tls === 'required' && !this.secure) {
+      return '5.7.0 Must issue a STARTTLS command first';
+    }
+    if (!this.#context.users.isEmpty && !this.session.user) return '5.7.0 Log in first';
+    return null;
+  }
+
+  /** A login in clear is taken on loopback only, and never where TLS is required. */
+  #mayLogIn(): boolean {
+    if (this.#context.users.isEmpty) return false;
+    return this.secure || (this.#context.tls !== 'required' && isLoopback(this.remoteAddress));
+  }
+
+  /** A reply to broken or misplaced commands, which do not count as refused mail. */
+  #reject(reply: string, callback: () => void): void {
+    this.send(Number(reply.slice(0, 3)), reply.slice(4), false);
+    callback();
+  }
+
+  /** A reply by which this sink turns something down; counted unless the client is gone. */
+  #refuse(code: number, text: string, callback?: () => void): void {
+    if (!this._closed && !this._closing) {
+      this.#context.store.countRefused();
+      this.send(code, text, false);
+    }
+    callback?.();
+  }
+}

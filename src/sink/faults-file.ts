@@ -1,0 +1,131 @@
+import { readFile, stat } from 'node:fs/promises';
+import { isMap, isNode, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
+import { z } from 'zod';
+import { messageOf, RelayError } from '../base/errors.js';
+import { FAULT_STAGES, type FaultRule } from './faults.js';
+
+const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_RULES = 1000;
+const MAX_DELAY_MS = 600_000;
+const MAX_REPORTED = 20;
+
+/** RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets, CRLF included. */
+const replySchema = z
+  .string()
+  .max(510)
+  .regex(/^[2-5]\d\d( [\x20-\x7e]+)?$/, 'must be a reply such as "451 4.7.1 later"')
+  .transform((line) => ({ code: Number(line.slice(0, 3)), text: line.slice(4) }));
+
+const count = z.int().min(1).max(1_000_000_000);
+
+const ruleSchema = z
+  .strictObject({
+    at: z.enum(FAULT_STAGES),
+    match: z.string().min(1).max(320).optional(),
+    reply: replySchema.optional(),
+    first: count.optional(),
+    every: count.optional(),
+    close: z.boolean().optional(),
+    'delay-ms': z.int().min(0).max(MAX_DELAY_MS).optional(),
+  })
+  .refine((rule) => rule.reply === undefined || rule.close !== true, {
+    message: '`reply` and `close` exclude each other: `close` hangs up without a reply',
+  })
+  .refine(
+    (rule) => rule.reply !== undefined || rule.close === true || rule['delay-ms'] !== undefined,
+    { message: 'does nothing: give it `reply`, `close: true` or `delay-ms`' },
+  );
+
+const rulesSchema = z.array(ruleSchema, { error: 'must be a list of rules' }).max(MAX_RULES);
+
+/**
+ * Reads the rules of a faults file, YAML or JSON.
+ * @throws RelayError SINK_FAULTS_UNREADABLE, or SINK_FAULTS_INVALID with FILE:LINE:COL of each fault
+ */
+export async function loadFaults(file: string): Promise<FaultRule[]> {
+  let text: string;
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new RelayError('SINK_FAULTS_UNREADABLE', messageOf(error), {
+      fault: 'operator',
+      where: file,
+      cause: error,
+    });
+  }
+  return parseFaults(text, file);
+}
+
+/**
+ * The rules in `text`; `file` is for messages only. Unknown keys and several documents are refused.
+ * @throws RelayError SINK_FAULTS_INVALID with FILE:LINE:COL of each fault, at most 20 of them
+ */
+export function parseFaults(text: string, file: string): FaultRule[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  const place = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  if (document === undefined) throw invalid([[place(0), 'must be a list of rules']]);
+  if (Array.isArray(documents) && documents.length > 1) {
+    throw invalid([[place(documents[1]?.range[0] ?? 0), 'must hold one YAML document']]);
+  }
+  if (document.errors.length > 0) {
+    throw invalid(document.errors.map((error) => [place(error.pos[0]), error.message]));
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw invalid([[place(0), messageOf(error)]]);
+  }
+  const parsed = rulesSchema.safeParse(value);
+  if (!parsed.success) {
+    throw invalid(
+      parsed.error.issues.map((issue) => {
+        const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+        return [place(offsetOf(document, issue.path, unknownKey)), issue.message];
+      }),
+    );
+  }
+  return parsed.data.map(toRule);
+}
+
+function toRule(parsed: z.output<typeof ruleSchema>): FaultRule {
+  const { 'delay-ms': delayMs, match, reply, first, every, close } = parsed;
+  return {
+    at: parsed.at,
+    ...(match !== undefined && { match }),
+    ...(reply !== undefined && { reply }),
+    ...(first !== undefined && { first }),
+    ...(every !== undefined && { every }),
+    ...(close !== undefined && { close }),
+    ...(delayMs !== undefined && { delayMs }),
+  };
+}
+
+/** Where the value at `path` stands in the text, or the key `unknownKey` inside of it. */
+function offsetOf(document: Document, path: PropertyKey[], unknownKey?: string): number {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node: unknown = document.getIn(path.slice(0, depth), true);
+    if (isMap(node) && unknownKey !== undefined) {
+      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === unknownKey);
+      if (isNode(pair?.key)) return pair.key.range?.[0] ?? 0;
+    }
+    if (isNode(node)) return node.range?.[0] ?? 0;
+  }
+  return 0;
+}
+
+function invalid(faults: Array<[where: string, message: string]>): RelayError {
+  const [first, ...others] = faults.slice(0, MAX_REPORTED);
+  const message = [first?.[1], ...others.map(([where, text]) => `${where}: ${text}`)].join('\n');
+  return new RelayError('SINK_FAULTS_INVALID', message, {
+    fault: 'operator',
+    ...(first !== undefined && { where: first[0] }),
+  });
+}

@@ -1,0 +1,100 @@
+import { systemClock, type Clock } from '../base/clock.js';
+import { RelayError } from '../base/errors.js';
+import { silentLogger, type Logger } from '../base/log.js';
+import { Capture } from './capture.js';
+import { InFlight, type SinkContext } from './context.js';
+import { FaultPlan } from './faults.js';
+import { startSinkApi } from './http.js';
+import type { BoundAddress } from './listen.js';
+import { startSmtp } from './server.js';
+import { DEFAULT_SINK_LIMITS, isLoopback, type SinkSettings } from './settings.js';
+import { MessageStore } from './store.js';
+import { UserRegister } from './users.js';
+
+/** A sink that takes mail. */
+export interface RunningSink {
+  /** Where it listens for mail, with the port that was bound. */
+  smtp: BoundAddress;
+  /** Where its HTTP API listens. */
+  api: BoundAddress;
+  /**
+   * Open sessions get 421, a message on its way is answered first; whoever does not hang up within
+   * `stopTimeoutMs` is cut off. Resolves when all sockets are closed. Further calls join the first.
+   */
+  stop(): Promise<void>;
+}
+
+/** What a sink is given from outside, for tests to replace. */
+export interface SinkSurroundings {
+  logger?: Logger;
+  clock?: Clock;
+}
+
+/**
+ * Starts the stand-in for the outside world: it accepts mail, remembers what it was and throws it
+ * away. Resolves when mail and API requests are taken; after a rejection nothing is left open.
+ * @throws RelayError SINK_SETTINGS_INVALID, SINK_TLS_INVALID, SINK_CAPTURE_UNUSABLE,
+ * SINK_ADDRESS_UNAVAILABLE
+ */
+export async function startSink(
+  settings: SinkSettings,
+  { logger = silentLogger, clock = systemClock }: SinkSurroundings = {},
+): Promise<RunningSink> {
+  checkSettings(settings);
+  const limits = { ...DEFAULT_SINK_LIMITS, ...settings.limits };
+  const capture =
+    settings.captureDirectory === undefined
+      ? null
+      : await Capture.open(settings.captureDirectory, limits.maxMessages);
+  const store = new MessageStore(limits, (id) => {
+    capture?.remove(id).catch((error: unknown) => {
+      logger.warn({ err: error, id }, 'a capture could not be removed');
+    });
+  });
+  const context: SinkContext = {
+    name: settings.name,
+    tls: settings.tls,
+    limits,
+    users: new UserRegister(settings.users),
+    faults: new FaultPlan(settings.faults),
+    store,
+    capture,
+    clock,
+    log: logger,
+    stopping: false,
+    inFlight: new InFlight(),
+  };
+  const { host, port, certificate, apiHost, apiPort, apiToken } = settings;
+  const smtp = await startSmtp({ host, port, ...(certificate && { certificate }) }, context);
+  const api = await startSinkApi(
+    { host: apiHost, port: apiPort, ...(apiToken && { token: apiToken }) },
+    { store, capture, log: logger, isReady: () => !context.stopping },
+  ).catch(async (error: unknown) => {
+    await smtp.stop();
+    throw error;
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = async (): Promise<void> => {
+    // The API answers until the last session has ended, so that a probe sees "not ready".
+    await smtp.stop();
+    await api.stop();
+    logger.info({ event: 'stopped', stats: store.stats() }, 'sink has stopped');
+  };
+  return { smtp: smtp.address, api: api.address, stop: () => (stopped ??= stop()) };
+}
+
+function checkSettings(settings: SinkSettings): void {
+  if (settings.tls !== 'none' && settings.certificate === undefined) {
+    throw invalid(`tls ${settings.tls} needs a certificate and its key`);
+  }
+  if (settings.apiToken === undefined && !isLoopback(settings.apiHost)) {
+    throw invalid('an API without a token must listen on loopback');
+  }
+  if (!/^[A-Za-z0-9._-]{1,255}$/.test(settings.name)) {
+    throw invalid('the name must be a host name');
+  }
+}
+
+function invalid(message: string): RelayError {
+  return new RelayError('SINK_SETTINGS_INVALID', message, { fault: 'operator' });
+}

@@ -1,0 +1,239 @@
+import { join } from 'node:path';
+import type { ApiPeer, ApiSettings } from '../api/settings.js';
+import { RelayError } from '../base/errors.js';
+import { Secret } from '../base/secret.js';
+import type { IntakeSettings } from '../intake/settings.js';
+import type { NodeSettings } from '../node-settings.js';
+import type { PeerSettings, PolicySettings } from '../policy/settings.js';
+import { certificateSources } from './certificate-sources.js';
+import type { CompileInputs } from './compile-inputs.js';
+import { compileNextHop } from './compile-next-hop.js';
+import { entryOf } from './hop-plan.js';
+import { isHost, isLoopback, joinHostPort, reachableHost } from './host-address.js';
+import type { NodeEntry, Topology } from './schema.js';
+import { didYouMean } from './suggest.js';
+
+/** What holds when neither the node nor `defaults` of the topology says otherwise. */
+export const NODE_DEFAULTS = {
+  'max-connections': 20,
+  'retry-interval': [60, 300, 900, 1800, 3600],
+  'expire-after': 432_000,
+  'max-message-size': 52_428_800,
+  'max-recipients': 1000,
+  'max-sessions': 1000,
+  'drain-timeout': 30,
+};
+
+type Tunables = typeof NODE_DEFAULTS;
+
+/**
+ * The settings that one node of a checked topology runs by. The same arguments give the same
+ * settings; nothing is read but through `inputs`.
+ *
+ * @throws RelayError UNKNOWN_NODE, NO_SMARTHOST, UNKNOWN_SMARTHOST, PORT_NOT_ALLOTTED,
+ *   MISSING_CREDENTIAL, NO_CERTIFICATE, and whatever `inputs` throw.
+ */
+export function compileNode(
+  topology: Topology,
+  nodeName: string,
+  inputs: CompileInputs,
+): NodeSettings {
+  const node = entryOf(topology.nodes, nodeName);
+  if (node === undefined) {
+    const names = Object.keys(topology.nodes);
+    throw new RelayError('UNKNOWN_NODE', `the topology has no node '${nodeName}'`, {
+      fault: 'operator',
+      where: inputs.locate(['nodes']),
+      hint: didYouMean(nodeName, names) ?? `it has ${names.join(', ')}`,
+    });
+  }
+  const tunables = tunablesOf(topology, node);
+  const hostname = hostnameOf(topology, nodeName);
+  return {
+    name: nodeName,
+    topology: topology.name,
+    intake: compileIntake(topology, nodeName, node, tunables, hostname, inputs),
+    policy: compilePolicy(topology, nodeName, node, inputs),
+    queue: {
+      directory: join(inputs.dataDir, 'spool'),
+      retryIntervalsSeconds: tunables['retry-interval'],
+      expireAfterSeconds: tunables['expire-after'],
+      hopPauseMinSeconds: 1,
+      hopPauseMaxSeconds: 60,
+      inlineBodyBytes: 262_144,
+    },
+    route: {
+      smarthost: compileNextHop(topology, nodeName, tunables['max-connections'], inputs),
+    },
+    send: {
+      hostname,
+      connectTimeoutMs: 30_000,
+      commandTimeoutMs: 60_000,
+      envelopeTimeoutMs: 300_000,
+      finalReplyTimeoutMs: 600_000,
+      idleTimeoutMs: 30_000,
+      maxMessagesPerConnection: 100,
+    },
+    trace: {
+      directory: join(inputs.dataDir, 'trace'),
+      maxAgeSeconds: 864_000,
+      maxRecords: 1_000_000,
+    },
+    api: compileApi(topology, nodeName, node, inputs),
+    drainTimeoutMs: tunables['drain-timeout'] * 1000,
+    logLevel: 'info',
+  };
+}
+
+/**
+ * Name of a node in greeting, EHLO and `Received`: its `hostname`, else its `host` when that is a
+ * name that means something elsewhere, else NODE.TOPOLOGY.
+ */
+export function hostnameOf(topology: Topology, nodeName: string): string {
+  const node = entryOf(topology.nodes, nodeName);
+  if (node?.hostname !== undefined) return node.hostname;
+  const host = node?.host ?? '';
+  const isName = isHost(host) && !isLoopback(host) && /[a-z]/i.test(host) && !host.includes(':');
+  return isName ? host : `${nodeName}.${topology.name}`;
+}
+
+/** The values of the tunable keys for a node: its own, else the topology's, else the built-in. */
+export function tunablesOf(topology: Topology, node: NodeEntry): Tunables {
+  const tunables: Record<string, unknown> = { ...NODE_DEFAULTS };
+  for (const source of [topology.defaults, node] as Record<string, unknown>[]) {
+    for (const key of Object.keys(NODE_DEFAULTS)) {
+      if (source[key] !== undefined) tunables[key] = source[key];
+    }
+  }
+  return tunables as Tunables;
+}
+
+function compileIntake(
+  topology: Topology,
+  nodeName: string,
+  node: NodeEntry,
+  tunables: Tunables,
+  hostname: string,
+  inputs: CompileInputs,
+): IntakeSettings {
+  const allotted = entryOf(inputs.allotment?.listeners ?? {}, nodeName) ?? {};
+  const certificate = ownCertificate(topology, nodeName, node, inputs);
+  return {
+    hostname,
+    listeners: node.listen.map((listener) => ({
+      name: listener.name,
+      host: listener.host,
+      // without an allotment the system chooses: nobody was told of a port yet
+      port: listener.port === 'auto' ? (entryOf(allotted, listener.name) ?? 0) : listener.port,
+      tls: listener.tls,
+      acceptTraceHeader: listener.trace === 'accept',
+    })),
+    ...(certificate === undefined ? {} : { certificate }),
+    maxMessageBytes: tunables['max-message-size'],
+    maxRecipients: tunables['max-recipients'],
+    maxSessions: tunables['max-sessions'],
+    maxHeaderBytes: 262_144,
+    idleTimeoutMs: 300_000,
+    dataTimeoutMs: 600_000,
+  };
+}
+
+function ownCertificate(
+  topology: Topology,
+  nodeName: string,
+  node: NodeEntry,
+  inputs: CompileInputs,
+): { cert: string; key: string } | undefined {
+  const index = node.listen.findIndex((listener) => listener.tls !== 'none');
+  if (index === -1) return undefined;
+  const { own } = certificateSources(topology, nodeName);
+  const files = own.kind === 'ephemeral' ? inputs.allotment?.tls : own;
+  if (files !== undefined && 'cert' in files) {
+    return { cert: inputs.readPem(files.cert), key: inputs.readPem(files.key) };
+  }
+  throw new RelayError('NO_CERTIFICATE', `node '${nodeName}' offers TLS and has no certificate`, {
+    fault: 'operator',
+    where: inputs.locate(['nodes', nodeName, 'listen', index, 'tls']),
+    hint:
+      own.kind === 'ephemeral'
+        ? 'ephemeral certificates are made by `relaymesh topology up`; start the node through it'
+        : 'name `cert` and `key` under `tls`',
+  });
+}
+
+function compilePolicy(
+  topology: Topology,
+  nodeName: string,
+  node: NodeEntry,
+  inputs: CompileInputs,
+): PolicySettings {
+  const peers = topology.links.flatMap((link): PeerSettings[] => {
+    if (link.to !== nodeName || link.username === undefined || link.password === undefined) {
+      return [];
+    }
+    const secrets = [link.password, ...link['also-accept']];
+    return [
+      {
+        node: link.from,
+        username: link.username,
+        passwords: secrets.map(({ secret }) => inputs.resolveSecret(secret)),
+      },
+    ];
+  });
+  return {
+    users: node.users.map((user) => ({
+      username: user.username,
+      password: inputs.resolveSecret(user.password.secret),
+      may: user.may,
+    })),
+    peers,
+    relayFrom: node['relay-from'],
+  };
+}
+
+function compileApi(
+  topology: Topology,
+  nodeName: string,
+  node: NodeEntry,
+  inputs: CompileInputs,
+): ApiSettings {
+  const token = apiToken(node, inputs);
+  const port = node.api?.port ?? 'auto';
+  const allotted = inputs.allotment?.apis ?? {};
+  const peers = Object.entries(topology.nodes).flatMap(([name, peer]): ApiPeer[] => {
+    if (name === nodeName) return [];
+    const url = peerUrl(name, peer, inputs);
+    if (url === undefined) return [];
+    const own = peer.api?.token;
+    return [{ node: name, url, token: own ? inputs.resolveSecret(own.secret) : token }];
+  });
+  return {
+    host: node.api?.host ?? '127.0.0.1',
+    port: port === 'auto' ? (entryOf(allotted, nodeName) ?? 0) : port,
+    token,
+    peers,
+  };
+}
+
+function apiToken(node: NodeEntry, inputs: CompileInputs): Secret {
+  if (node.api?.token !== undefined) return inputs.resolveSecret(node.api.token.secret);
+  const allotted = inputs.allotment?.apiToken;
+  return allotted === undefined || allotted === '' ? inputs.ownApiToken() : new Secret(allotted);
+}
+
+/** Undefined for a node that has no API that anybody was told of. */
+function peerUrl(name: string, peer: NodeEntry, inputs: CompileInputs): string | undefined {
+  const allotted = entryOf(inputs.allotment?.apis ?? {}, name);
+  const wanted = peer.api?.port ?? 'auto';
+  const port = wanted === 'auto' ? allotted : wanted;
+  if (port !== undefined) {
+    const host = reachableHost(peer.host, peer.api?.host ?? '127.0.0.1');
+    return `http://${joinHostPort(host, port)}`;
+  }
+  if (peer.api === undefined) return undefined;
+  throw new RelayError('PORT_NOT_ALLOTTED', `the API port of node '${name}' is not known`, {
+    fault: 'operator',
+    where: inputs.locate(['nodes', name, 'api', 'port']),
+    hint: 'start the node through `relaymesh topology up`, or give the API a port',
+  });
+}

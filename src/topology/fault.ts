@@ -1,0 +1,139 @@
+/**
+ * Every rule that a topology is checked by: its weight and what it means. The names are stable;
+ * scripts and editors filter by them. `error` refuses the file, `warning` does not.
+ */
+export const RULES = {
+  'alias-bomb': { severity: 'error', meaning: 'YAML aliases that repeat too much or without end.' },
+  'certificate-name': {
+    severity: 'error',
+    meaning: 'A certificate does not carry the name that a `verified` hop checks it for.',
+  },
+  'cleartext-secret': {
+    severity: 'error',
+    meaning: 'A password, token or secret stands in the file itself.',
+  },
+  cycle: { severity: 'error', meaning: 'Nodes that forward to each other in a circle.' },
+  'dead-end-node': { severity: 'error', meaning: 'A node that mail cannot leave.' },
+  'different-secret': {
+    severity: 'warning',
+    meaning: 'A login uses another secret than the user that it logs in as.',
+  },
+  'duplicate-key': { severity: 'error', meaning: 'A key that stands twice in one mapping.' },
+  'duplicate-link': { severity: 'error', meaning: 'Two links between the same two nodes.' },
+  'duplicate-listener': { severity: 'error', meaning: 'Two listeners of a node share a name.' },
+  'duplicate-name': { severity: 'error', meaning: 'A node and a sink share a name.' },
+  'duplicate-port': { severity: 'error', meaning: 'Two servers want the same address and port.' },
+  'duplicate-username': {
+    severity: 'error',
+    meaning: 'Two users or link peers of a node share a username.',
+  },
+  'expired-certificate': {
+    severity: 'error',
+    meaning: 'A certificate that is not valid now.',
+  },
+  'expires-before-retry': {
+    severity: 'warning',
+    meaning: 'Mail expires before its second attempt.',
+  },
+  'file-too-large': { severity: 'error', meaning: 'A file over 1 MiB.' },
+  'invalid-certificate': {
+    severity: 'error',
+    meaning: 'A certificate or key that cannot be used: unreadable, or not a pair.',
+  },
+  'invalid-value': { severity: 'error', meaning: 'A value of the wrong kind or range.' },
+  'loopback-listener': {
+    severity: 'warning',
+    meaning: 'A listener on loopback that nodes on other machines are to connect to.',
+  },
+  'missing-ca': {
+    severity: 'error',
+    meaning: 'A `verified` hop inside the mesh, and no CA to verify with.',
+  },
+  'missing-certificate': {
+    severity: 'error',
+    meaning: 'A listener offers TLS and has no certificate or key.',
+  },
+  'missing-credential': {
+    severity: 'error',
+    meaning: 'A hop that wants a login, and half of one or none is given.',
+  },
+  'missing-key': { severity: 'error', meaning: 'A key that has to be there.' },
+  'not-utf8': { severity: 'error', meaning: 'A file that is not UTF-8 text.' },
+  'one-machine-only': {
+    severity: 'error',
+    meaning: '`generate`, `ephemeral` or `port: auto` in a mesh of several machines.',
+  },
+  'open-relay': { severity: 'error', meaning: '`relay-from` lets the whole internet relay.' },
+  'secret-unavailable': {
+    severity: 'warning',
+    meaning: 'A secret whose variable or file is not on this machine.',
+  },
+  'self-link': { severity: 'error', meaning: 'A link from a node to itself.' },
+  'several-documents': { severity: 'error', meaning: 'More than one YAML document in a file.' },
+  'token-missing': {
+    severity: 'warning',
+    meaning: 'An API that other machines reach, and no token that the other nodes know.',
+  },
+  'tls-mismatch': {
+    severity: 'error',
+    meaning: 'A hop wants TLS that the other end does not offer, or refuses TLS that it demands.',
+  },
+  'trace-without-login': {
+    severity: 'warning',
+    meaning: '`trace: envelope` on a link without a login, where it cannot travel.',
+  },
+  'plaintext-login': { severity: 'error', meaning: 'A login that would cross a network in clear.' },
+  'unknown-key': { severity: 'error', meaning: 'A key that does not exist here.' },
+  'unknown-listener': { severity: 'error', meaning: 'A listener that the node does not have.' },
+  'unknown-node': { severity: 'error', meaning: 'A name that no node or sink has.' },
+  'unknown-secret': { severity: 'error', meaning: 'A secret that is not declared.' },
+  'unknown-user': { severity: 'error', meaning: 'A login that the other end does not know.' },
+  'unreachable-node': { severity: 'error', meaning: 'A node that no mail can reach.' },
+  'unreadable-file': { severity: 'error', meaning: 'A topology file that cannot be read.' },
+  'untrusted-certificate': {
+    severity: 'error',
+    meaning: 'A certificate that the CA of the verifying node does not vouch for.',
+  },
+  'unused-link': { severity: 'warning', meaning: 'A link that no mail takes.' },
+  'unused-secret': { severity: 'warning', meaning: 'A secret that nothing refers to.' },
+  'yaml-syntax': { severity: 'error', meaning: 'Text that is not YAML.' },
+  'yaml-tag': { severity: 'error', meaning: 'A YAML tag that is not a plain one.' },
+} as const satisfies Record<string, { severity: Severity; meaning: string }>;
+
+export type Severity = 'error' | 'warning';
+export type RuleId = keyof typeof RULES;
+
+/** Keys and indexes from the root of the file to a value. */
+export type Path = ReadonlyArray<string | number>;
+
+/** One thing that is wrong with a topology file. Never holds a secret. */
+export interface Fault {
+  ruleId: RuleId;
+  severity: Severity;
+  /** What is wrong, for people; no full stop at the end. */
+  message: string;
+  /** What to do about it. */
+  hint?: string;
+  file: string;
+  /** Both from 1; columns count UTF-16 units. */
+  line: number;
+  column: number;
+}
+
+/** `FILE:LINE:COL: error: message [rule-id]` and, indented below, the hint. */
+export function describeFault(fault: Fault): string {
+  const place = `${fault.file}:${fault.line}:${fault.column}`;
+  const hint = fault.hint === undefined ? '' : `\n    ${fault.hint}`;
+  return `${place}: ${fault.severity}: ${fault.message} [${fault.ruleId}]${hint}`;
+}
+
+/** Faults in the order of the file. */
+export function inFileOrder(faults: readonly Fault[]): Fault[] {
+  return [...faults].sort(
+    (a, b) =>
+      a.line - b.line ||
+      a.column - b.column ||
+      a.ruleId.localeCompare(b.ruleId) ||
+      a.message.localeCompare(b.message),
+  );
+}

@@ -1,0 +1,72 @@
+import { RelayError } from '../../base/errors.js';
+import type { Path } from '../fault.js';
+import type { Topology } from '../schema.js';
+import { resolveSecret } from '../secrets.js';
+import { didYouMean } from '../suggest.js';
+import type { LintContext } from './context.js';
+
+/** References without a secret, secrets without a reference, and secrets that are not here. */
+export function checkSecrets(context: LintContext): void {
+  const { topology, report } = context;
+  const names = Object.keys(topology.secrets);
+  const used = new Set<string>();
+  for (const { secret, path } of secretReferences(topology)) {
+    used.add(secret);
+    if (Object.hasOwn(topology.secrets, secret)) continue;
+    report('unknown-secret', path, `no secret is named '${secret}'`, {
+      hint: didYouMean(secret, names) ?? 'declare it under `secrets`',
+    });
+  }
+  for (const name of names) {
+    if (used.has(name)) continue;
+    report('unused-secret', ['secrets', name], `nothing refers to secret '${name}'`, {
+      part: 'key',
+    });
+  }
+  // a node that starts fetches what it needs, and fails by itself
+  if (context.node === undefined) checkAvailable(context, used);
+}
+
+function checkAvailable(context: LintContext, used: ReadonlySet<string>): void {
+  const { topology, baseDir, env, report } = context;
+  for (const [name, entry] of Object.entries(topology.secrets)) {
+    if (!used.has(name) || 'generate' in entry) continue;
+    try {
+      resolveSecret(name, entry, { baseDir, env, allotment: undefined, where: '' });
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      report('secret-unavailable', ['secrets', name], `${error.message} on this machine`, {
+        part: 'key',
+        hint: 'a node that needs it will not start without it',
+      });
+    }
+  }
+}
+
+/** Every `{ secret: NAME }` of a topology. */
+export function secretReferences(topology: Topology): { secret: string; path: Path }[] {
+  const references: { secret: string; path: Path }[] = [];
+  const add = (password: { secret: string } | undefined, path: Path): void => {
+    if (password !== undefined) {
+      references.push({ secret: password.secret, path: [...path, 'secret'] });
+    }
+  };
+  for (const [name, node] of Object.entries(topology.nodes)) {
+    const path = ['nodes', name];
+    add(node.api?.token, [...path, 'api', 'token']);
+    node.users.forEach((user, index) => add(user.password, [...path, 'users', index, 'password']));
+    if (typeof node.smarthost === 'object') {
+      add(node.smarthost.password, [...path, 'smarthost', 'password']);
+    }
+  }
+  topology.links.forEach((link, index) => {
+    add(link.password, ['links', index, 'password']);
+    link['also-accept'].forEach((also, at) => add(also, ['links', index, 'also-accept', at]));
+  });
+  for (const [name, sink] of Object.entries(topology.sinks)) {
+    sink.users.forEach((user, index) =>
+      add(user.password, ['sinks', name, 'users', index, 'password']),
+    );
+  }
+  return references;
+}

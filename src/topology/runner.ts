@@ -1,0 +1,328 @@
+import { messageOf } from '../base/errors.js';
+import { allot, type Allotted } from './runner/allot.js';
+import { Child, describeExit, PortTakenError, type ChildExit } from './runner/child.js';
+import { endLeftovers } from './runner/end-run.js';
+import { RunnerError } from './runner/runner-error.js';
+import {
+  checkPorts,
+  nodeSpec,
+  ownMainJs,
+  plannedState,
+  recordReady,
+  secretLookup,
+  sinkSpec,
+  type RunPlace,
+  type SecretLookup,
+} from './runner/start-plan.js';
+import { takeLock } from './runner/workdir-lock.js';
+import { readState, writeState, type RunState } from './state.js';
+
+/*
+ * Runs a topology on this machine: every node and every sink as a process of its own.
+ *
+ * It guarantees that
+ * - one runner at a time works in a workdir;
+ * - when `start` has resolved, every child takes connections; when it has rejected, none lives;
+ * - no child outlives the runner: they are stopped by `stop`, and they end on their own when the
+ *   runner is killed, because their IPC channel closes;
+ * - `state.json` tells what lives: a child that died has no pid there.
+ */
+
+const READY_TIMEOUT_MS = 30_000;
+/** Starts over with other ports, when one that was free before was taken by the time of use. */
+const PORT_TRIES = 3;
+/** Restarts in a row; one that lived for `STEADY_MS` begins the count anew. */
+const MAX_RESTARTS = 10;
+const STEADY_MS = 60_000;
+const FIRST_BACKOFF_MS = 500;
+const LONGEST_BACKOFF_MS = 30_000;
+
+export interface RunnerOptions extends Omit<RunPlace, 'mainJs' | 'environment'> {
+  /** Default: this program. */
+  mainJs?: string;
+  /** Names of the nodes to start; default all. Sinks are always started. */
+  only?: readonly string[];
+  /** Start a child again that died. */
+  restart?: boolean;
+  /** Default 30,000. */
+  readyTimeoutMs?: number;
+  /** Secrets with `env`, and RELAYMESH_API_TOKEN. Default: the environment of this process. */
+  environment?: NodeJS.ProcessEnv;
+  /** Told what a person should know, in one or several lines without a newline at the end. */
+  notice: (text: string) => void;
+}
+
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #place: RunPlace;
+  readonly #started: ReadonlySet<string>;
+  readonly #children: Child[] = [];
+  readonly #restarts = new Map<Child, { count: number; readyAtMs: number }>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #stopping = new AbortController();
+  #state: RunState | null = null;
+  #saved: Promise<void> = Promise.resolve();
+  #releaseLock: (() => Promise<void>) | null = null;
+  #starting: Promise<RunState> | null = null;
+  #ended: Promise<void> | null = null;
+
+  /** @throws RunnerError NO_SUCH_NODE for a name in `only` that the topology does not have. */
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    const { topology, file, workdir, mainJs = ownMainJs, environment = process.env } = options;
+    this.#place = { topology, file, workdir, mainJs, environment };
+    const names = Object.keys(topology.nodes);
+    for (const name of options.only ?? []) {
+      if (names.includes(name)) continue;
+      throw new RunnerError('NO_SUCH_NODE', `the topology has no node ${name}`, 2, {
+        fault: 'operator',
+        hint: `Its nodes: ${names.join(', ')}`,
+      });
+    }
+    this.#started = new Set(options.only ?? names);
+  }
+
+  /**
+   * Starts everything and waits until all of it is ready. To be called once.
+   *
+   * @throws RunnerError when that failed; nothing is left running then. STOPPED when `stop` was
+   *   called meanwhile.
+   */
+  start(): Promise<RunState> {
+    this.#starting ??= this.#startOrClean();
+    return this.#starting;
+  }
+
+  /**
+   * Sends SIGTERM to all children, and SIGKILL to those that are left after the longest drain
+   * timeout and 5 s. Then the state is marked as ended and the workdir is free.
+   */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#starting?.catch(() => undefined);
+    await this.#end();
+  }
+
+  /** Kills the children that still live, for someone who does not want to wait for `stop`. */
+  killChildren(): void {
+    for (const child of this.#children) child.signal('SIGKILL');
+  }
+
+  /** Sends a signal to one node or sink. False when no such child lives. */
+  signal(name: string, signal: NodeJS.Signals): boolean {
+    const child = this.#children.find((candidate) => candidate.spec.name === name);
+    if (child === undefined || child.pid === null) return false;
+    child.signal(signal);
+    return true;
+  }
+
+  /**
+   * Starts a node or sink again that has ended.
+   *
+   * @throws RunnerError when it did not get ready.
+   */
+  async startAgain(name: string): Promise<void> {
+    const child = this.#children.find((candidate) => candidate.spec.name === name);
+    if (child === undefined || child.pid !== null) return;
+    await this.#startChild(child);
+    await this.#save();
+  }
+
+  async #startOrClean(): Promise<RunState> {
+    try {
+      this.#releaseLock = await takeLock(this.#place.workdir);
+      await this.#takeOver();
+      const avoid = new Set<number>();
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#startOnce(avoid);
+        } catch (error) {
+          const more = error instanceof PortTakenError && attempt < PORT_TRIES;
+          if (!more || !this.#avoidAllottedPorts(avoid)) throw error;
+          await this.#endChildren();
+        }
+      }
+    } catch (error) {
+      await this.#end();
+      throw this.#stopping.signal.aborted ? stopped() : error;
+    }
+  }
+
+  /** Lets the children of a runner that was killed end, so that they let go of ports and data. */
+  async #takeOver(): Promise<void> {
+    const before = await readState(this.#place.workdir);
+    if (before === null || before.runner === null) return;
+    await writeState(this.#place.workdir, { ...before, ready: false });
+    const killed = await endLeftovers(before);
+    if (killed.length > 0) {
+      this.#options.notice(`Left from an earlier run and killed: ${killed.join(', ')}`);
+    }
+  }
+
+  async #startOnce(avoid: Set<number>): Promise<RunState> {
+    const { topology, workdir, environment } = this.#place;
+    const allotted = await allot({
+      topology,
+      workdir,
+      started: this.#started,
+      apiToken: environment['RELAYMESH_API_TOKEN'] || undefined,
+      avoid,
+    });
+    const secrets = secretLookup(this.#place, allotted);
+    const state = plannedState(this.#place, this.#started, allotted, secrets);
+    this.#state = state;
+    await this.#save();
+    await checkPorts(topology, this.#started, allotted);
+    await this.#prepareChildren(allotted, secrets);
+    this.#stopping.signal.throwIfAborted();
+    const aborted = new Promise<never>((_, reject) => {
+      this.#stopping.signal.addEventListener('abort', () => reject(stopped()), { once: true });
+    });
+    await Promise.race([aborted, Promise.all(this.#children.map((c) => this.#startChild(c)))]);
+    state.ready = true;
+    await this.#save();
+    return state;
+  }
+
+  /** The sinks and the end of the chain come first, so that a hop finds the next one listening. */
+  async #prepareChildren(allotted: Allotted, secrets: SecretLookup): Promise<void> {
+    const { topology } = this.#place;
+    this.#children.length = 0;
+    for (const [name, sink] of Object.entries(topology.sinks)) {
+      this.#addChild(await sinkSpec(this.#place, name, sink, allotted, secrets));
+    }
+    const names = Object.keys(topology.nodes).filter((name) => this.#started.has(name));
+    for (const name of names.reverse()) this.#addChild(nodeSpec(this.#place, name));
+  }
+
+  #addChild(spec: Child['spec']): void {
+    const child: Child = new Child(spec, (exit) => void this.#childDied(child, exit));
+    this.#children.push(child);
+  }
+
+  async #startChild(child: Child): Promise<void> {
+    const ready = await child.start(this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS);
+    if (this.#state !== null) recordReady(this.#state, child.spec, ready);
+    const count = this.#restarts.get(child)?.count ?? 0;
+    this.#restarts.set(child, { count, readyAtMs: performance.now() });
+  }
+
+  /** Adds the ports of this attempt that chance had chosen. False when there were none. */
+  #avoidAllottedPorts(avoid: Set<number>): boolean {
+    const { topology } = this.#place;
+    const before = avoid.size;
+    for (const [name, node] of Object.entries(topology.nodes)) {
+      for (const listener of node.listen) {
+        const smtp = this.#state?.nodes[name]?.smtp.find((one) => one.name === listener.name);
+        if (listener.port === 'auto' && smtp !== undefined) avoid.add(smtp.port);
+      }
+      const api = this.#state?.nodes[name]?.api ?? null;
+      if (node.api?.port !== undefined && node.api.port !== 'auto') continue;
+      if (api !== null) avoid.add(Number(new URL(api).port));
+    }
+    for (const [name, sink] of Object.entries(topology.sinks)) {
+      const port = this.#state?.sinks[name]?.port;
+      if (sink.port === 'auto' && port !== undefined) avoid.add(port);
+    }
+    return avoid.size > before;
+  }
+
+  async #childDied(child: Child, exit: ChildExit): Promise<void> {
+    if (this.#stopping.signal.aborted || this.#ended !== null) return;
+    try {
+      await this.#save();
+      const { kind, name, logFile } = child.spec;
+      const lines = await child.lastLogLines();
+      this.#options.notice(
+        [
+          `${kind} ${name} died: ${describeExit(exit)} (pid ${exit.pid})`,
+          ...lines.map((line) => `  | ${line}`),
+          `  Its log: ${logFile}`,
+        ].join('\n'),
+      );
+    } catch (error) {
+      this.#options.notice(
+        `${child.spec.name} died; the state was not written: ${messageOf(error)}`,
+      );
+    }
+    if (this.#options.restart === true) this.#planRestart(child);
+  }
+
+  #planRestart(child: Child): void {
+    const { name } = child.spec;
+    const past = this.#restarts.get(child) ?? { count: 0, readyAtMs: 0 };
+    const steady = performance.now() - past.readyAtMs >= STEADY_MS;
+    const count = steady ? 0 : past.count;
+    if (count >= MAX_RESTARTS) {
+      this.#options.notice(`${name} is not started again: it died ${MAX_RESTARTS} times in a row`);
+      return;
+    }
+    this.#restarts.set(child, { count: count + 1, readyAtMs: past.readyAtMs });
+    const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** count, LONGEST_BACKOFF_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      void this.#restart(child);
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  async #restart(child: Child): Promise<void> {
+    if (this.#stopping.signal.aborted || child.pid !== null) return;
+    try {
+      await this.#startChild(child);
+      await this.#save();
+      this.#options.notice(`${child.spec.name} runs again, pid ${child.pid ?? 'unknown'}`);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#options.notice(error instanceof RunnerError ? error.describe() : messageOf(error));
+      child.signal('SIGKILL');
+      await child.exited;
+      this.#planRestart(child);
+    }
+  }
+
+  /** Brings the pids up to date and writes the state, one write after the other. */
+  #save(): Promise<void> {
+    const state = this.#state;
+    if (state === null) return Promise.resolve();
+    const write = async (): Promise<void> => {
+      for (const { spec, pid, started } of this.#children) {
+        const entry = (spec.kind === 'node' ? state.nodes : state.sinks)[spec.name];
+        if (entry !== undefined) Object.assign(entry, { pid, started });
+      }
+      await writeState(this.#place.workdir, state);
+    };
+    const saved = this.#saved.then(write);
+    this.#saved = saved.catch(() => undefined);
+    return saved;
+  }
+
+  #end(): Promise<void> {
+    this.#ended ??= (async () => {
+      for (const timer of this.#timers) clearTimeout(timer);
+      await this.#endChildren();
+      if (this.#state !== null) {
+        this.#state.ready = false;
+        this.#state.runner = null;
+        // The children are gone; a full disk must not keep the lock.
+        await this.#save().catch((error: unknown) => this.#options.notice(messageOf(error)));
+      }
+      await this.#releaseLock?.();
+    })();
+    return this.#ended;
+  }
+
+  async #endChildren(): Promise<void> {
+    const gone = Promise.all(this.#children.map((child) => child.exited));
+    for (const child of this.#children) child.signal('SIGTERM');
+    const timer = setTimeout(() => this.killChildren(), this.#state?.stopDeadlineMs ?? 0);
+    await gone;
+    clearTimeout(timer);
+  }
+}
+
+function stopped(): RunnerError {
+  return new RunnerError('STOPPED', 'stopped before everything was ready', 3, {
+    fault: 'operator',
+  });
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import {
+  ensureEphemeralTls,
+  type CertificateRequest,
+  type EphemeralTls,
+} from '../ephemeral-tls.js';
+import { isWildcard } from '../host-address.js';
+import { PortAllotter } from '../ports.js';
+import { ALLOTMENT_FILE, allotmentSchema, type Allotment, type Topology } from '../schema.js';
+import { readIfThere, workdirLayout, writePrivateFile } from '../state.js';
+import { generateSecrets, onlySecrets, secretsOfNode } from './generated-secrets.js';
+
+/*
+ * What the topology leaves open on one machine is settled here: ports, generated secrets,
+ * certificates, the API token. `WORKDIR/allotment.json` remembers all of it, so that a second run
+ * comes out the same; each node's data folder holds the part that this node may know.
+ */
+
+export interface AllotOptions {
+  topology: Topology;
+  workdir: string;
+  /** Nodes that this run starts. The others may run by hand, so their ports are left as they are. */
+  started: ReadonlySet<string>;
+  /** Token from the environment; else the remembered one, else a new one. */
+  apiToken: string | undefined;
+  /** Ports that turned out to be taken after they had been allotted. */
+  avoid: Iterable<number>;
+}
+
+export interface Allotted {
+  /** Everything, for the runner itself. */
+  whole: Allotment;
+  /** Set where the topology asks for ephemeral certificates. */
+  tls: EphemeralTls | null;
+}
+
+/**
+ * Settles everything and writes it down.
+ *
+ * @throws RunnerError NO_FREE_PORT; the system's error when the workdir cannot be written.
+ */
+export async function allot(options: AllotOptions): Promise<Allotted> {
+  const { topology, workdir } = options;
+  const remembered = await readRemembered(workdir);
+  const ports = await allotPorts(options, remembered);
+  const tls = await ephemeralTls(topology, workdir);
+  const whole: Allotment = {
+    ...ports,
+    secrets: generateSecrets(topology, remembered.secrets),
+    apiToken: options.apiToken ?? (remembered.apiToken || randomBytes(32).toString('base64url')),
+  };
+  await writePrivateFile(workdirLayout.allotment(workdir), JSON.stringify(whole, null, 2));
+  for (const node of Object.keys(topology.nodes)) {
+    const part: Allotment = {
+      ...whole,
+      secrets: onlySecrets(whole.secrets, secretsOfNode(topology, node)),
+    };
+    const files = tls?.certificates.get(node);
+    if (tls !== null && files !== undefined) {
+      part.tls = { ca: tls.caFile, cert: files.certFile, key: files.keyFile };
+    }
+    const file = path.join(workdirLayout.data(workdir, node), ALLOTMENT_FILE);
+    await writePrivateFile(file, JSON.stringify(part, null, 2));
+  }
+  return { whole, tls };
+}
+
+const NOTHING: Allotment = { listeners: {}, apis: {}, sinks: {}, secrets: {}, apiToken: '' };
+
+async function readRemembered(workdir: string): Promise<Allotment> {
+  const text = await readIfThere(workdirLayout.allotment(workdir));
+  if (text === null) return NOTHING;
+  try {
+    return allotmentSchema.parse(JSON.parse(text));
+  } catch {
+    // Of another version, or damaged: all of it can be made anew.
+    return NOTHING;
+  }
+}
+
+type Ports = Pick<Allotment, 'listeners' | 'apis' | 'sinks'>;
+
+async function allotPorts(options: AllotOptions, remembered: Allotment): Promise<Ports> {
+  const { topology, started } = options;
+  const allotter = new PortAllotter([...fixedPorts(topology), ...options.avoid]);
+  const ports: Ports = { listeners: {}, apis: {}, sinks: {} };
+  const settle = async (
+    host: string,
+    wanted: number | 'auto',
+    before: number | undefined,
+    starts: boolean,
+  ): Promise<number> => {
+    if (wanted !== 'auto') return wanted;
+    if (!starts && before !== undefined && allotter.claim(before)) return before;
+    return allotter.allot(host, before);
+  };
+  // Those that may run by hand come first: their ports must not be given to anyone else.
+  const names = Object.keys(topology.nodes).sort(
+    (a, b) => Number(started.has(a)) - Number(started.has(b)),
+  );
+  for (const name of names) {
+    const node = topology.nodes[name];
+    if (node === undefined) continue;
+    const starts = started.has(name);
+    const listeners: Record<string, number> = {};
+    for (const listener of node.listen) {
+      const before = remembered.listeners[name]?.[listener.name];
+      listeners[listener.name] = await settle(listener.host, listener.port, before, starts);
+    }
+    ports.listeners[name] = listeners;
+    // A node without `api` gets one here, for without it no trace could be asked for.
+    const api = node.api ?? { host: '127.0.0.1', port: 'auto' as const };
+    ports.apis[name] = await settle(api.host, api.port, remembered.apis[name], starts);
+  }
+  for (const [name, sink] of Object.entries(topology.sinks)) {
+    ports.sinks[name] = await settle(sink.host, sink.port, remembered.sinks[name], true);
+  }
+  return ports;
+}
+
+function fixedPorts(topology: Topology): number[] {
+  const all: (number | 'auto')[] = [];
+  for (const node of Object.values(topology.nodes)) {
+    all.push(...node.listen.map((listener) => listener.port));
+    if (node.api !== undefined) all.push(node.api.port);
+  }
+  all.push(...Object.values(topology.sinks).map((sink) => sink.port));
+  return all.filter((port) => port !== 'auto');
+}
+
+/** Whether anything in the topology wants certificates that are made for the run. */
+function wantsEphemeralTls(topology: Topology): boolean {
+  return [topology.tls, ...Object.values(topology.nodes).map((node) => node.tls)].some(
+    (tls) => tls !== undefined && 'ephemeral' in tls,
+  );
+}
+
+async function ephemeralTls(topology: Topology, workdir: string): Promise<EphemeralTls | null> {
+  if (!wantsEphemeralTls(topology)) return null;
+  const requests: CertificateRequest[] = Object.entries(topology.nodes).map(([name, node]) => ({
+    name,
+    hosts: [
+      node.host,
+      ...(node.hostname === undefined ? [] : [node.hostname]),
+      ...node.listen.map((listener) => listener.host).filter((host) => !isWildcard(host)),
+    ],
+  }));
+  for (const [name, sink] of Object.entries(topology.sinks)) {
+    if (sink.tls !== 'none') requests.push({ name, hosts: [sink.host] });
+  }
+  return ensureEphemeralTls(workdirLayout.tls(workdir), requests);
+}

@@ -1,0 +1,211 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { messageOf } from '../../base/errors.js';
+import { listenerTlsSchema } from '../schema.js';
+import { lastLines } from './log-tail.js';
+import { processStartTime } from './process-identity.js';
+import { RunnerError } from './runner-error.js';
+
+/*
+ * One node or sink as a process of its own. It says over the IPC channel when it is ready, or why
+ * it could not start; it ends on its own when that channel closes, and so with the runner, also
+ * when that is killed. Its output goes straight to a log file, so that nothing is lost or held up
+ * by the runner. It is in a process group of its own: Ctrl-C in a terminal reaches the runner
+ * alone, and the runner then stops its children in order.
+ */
+
+/** Log lines that are shown when a child dies. */
+const SHOWN_LOG_LINES = 5;
+
+const address = z.object({ host: z.string(), port: z.int() });
+
+const messageSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('ready'),
+    smtp: z.union([z.array(address.extend({ name: z.string(), tls: listenerTlsSchema })), address]),
+    api: address.nullish(),
+  }),
+  z.object({
+    type: z.literal('failed'),
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().nullish(),
+  }),
+]);
+
+type ChildMessage = z.output<typeof messageSchema>;
+/** What a child says when it takes connections. */
+export type ReadyMessage = Extract<ChildMessage, { type: 'ready' }>;
+type FailedMessage = Extract<ChildMessage, { type: 'failed' }>;
+
+export interface ChildSpec {
+  kind: 'node' | 'sink';
+  name: string;
+  /** Script and arguments for this Node.js. */
+  args: readonly string[];
+  logFile: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** How a process ended: one of the two is set. */
+export interface ChildExit {
+  pid: number;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** `exit code 1` or `SIGKILL`. */
+export function describeExit(exit: ChildExit): string {
+  return exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
+}
+
+/** A start that failed because an address that the child should listen on was taken. */
+export class PortTakenError extends RunnerError {}
+
+/** A child that can be started again after its end. */
+export class Child {
+  readonly spec: ChildSpec;
+  readonly #onDeath: (exit: ChildExit) => void;
+  #process: ChildProcess | null = null;
+  #started: string | null = null;
+  #exited: Promise<void> = Promise.resolve();
+  #logStartBytes = 0;
+
+  /** @param onDeath Told when the process ends after it had been ready, wanted or not. */
+  constructor(spec: ChildSpec, onDeath: (exit: ChildExit) => void) {
+    this.spec = spec;
+    this.#onDeath = onDeath;
+  }
+
+  /** The living process, or null. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  /** When the living process began (processStartTime), or null. */
+  get started(): string | null {
+    return this.#started;
+  }
+
+  /** Resolves when no process of this child lives. */
+  get exited(): Promise<void> {
+    return this.#exited;
+  }
+
+  /** Sends a signal if the process lives. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  /**
+   * Starts the process and waits for its `ready`.
+   *
+   * @throws PortTakenError, or RunnerError CHILD_FAILED (the child said or showed that it cannot
+   *   run) or CHILD_NOT_READY (it did not say anything in time, and still lives).
+   */
+  async start(deadlineMs: number): Promise<ReadyMessage> {
+    const child = this.#spawn();
+    const outcome = this.#waitForOutcome(child, deadlineMs);
+    if (child.pid !== undefined) this.#started = await processStartTime(child.pid);
+    const result = await outcome;
+    if ('ready' in result) return result.ready;
+    throw await this.#startError(result);
+  }
+
+  /** Without a pause, so that whoever ends all children does not miss one that is about to begin. */
+  #spawn(): ChildProcess {
+    const { args, logFile, environment } = this.spec;
+    mkdirSync(path.dirname(logFile), { recursive: true, mode: 0o700 });
+    const log = openSync(logFile, 'a', 0o600);
+    try {
+      this.#logStartBytes = fstatSync(log).size;
+      this.#process = spawn(process.execPath, [...args], {
+        stdio: ['ignore', log, log, 'ipc'],
+        detached: true,
+        env: environment,
+      });
+    } finally {
+      closeSync(log);
+    }
+    return this.#process;
+  }
+
+  /** The last lines that the process of the last start wrote. */
+  async lastLogLines(): Promise<string[]> {
+    return (await lastLines(this.spec.logFile, SHOWN_LOG_LINES, this.#logStartBytes)).lines;
+  }
+
+  #waitForOutcome(child: ChildProcess, deadlineMs: number): Promise<StartResult> {
+    return new Promise((resolve) => {
+      let ready = false;
+      let failed: FailedMessage | null = null;
+      const timer = setTimeout(() => resolve({ lateAfterMs: deadlineMs }), deadlineMs);
+      let markExited = (): void => undefined;
+      this.#exited = new Promise((done) => {
+        markExited = done;
+      });
+      const ended = (result: StartResult): void => {
+        clearTimeout(timer);
+        if (this.#process === child) {
+          this.#process = null;
+          this.#started = null;
+        }
+        markExited();
+        resolve(result);
+      };
+      child.on('message', (raw: unknown) => {
+        const message = messageSchema.safeParse(raw).data;
+        if (message?.type === 'failed') failed = message;
+        if (message?.type !== 'ready') return;
+        ready = true;
+        clearTimeout(timer);
+        resolve({ ready: message });
+      });
+      child.once('exit', (code, signal) => {
+        const exit = { pid: child.pid ?? 0, code, signal };
+        ended({ exit, failed });
+        if (ready) this.#onDeath(exit);
+      });
+      child.on('error', (error) => {
+        // Also emitted for a signal or a message that did not get through; only without a pid was
+        // there never a process, and then no `exit` follows.
+        if (child.pid === undefined) ended({ unspawned: messageOf(error) });
+      });
+    });
+  }
+
+  async #startError(result: Exclude<StartResult, { ready: ReadyMessage }>): Promise<RunnerError> {
+    const who = `${this.spec.kind} ${this.spec.name}`;
+    const log = `Its log: ${this.spec.logFile}`;
+    const about = { fault: 'operator', hint: log } as const;
+    if ('unspawned' in result) {
+      return new RunnerError('CHILD_FAILED', `${who}: ${result.unspawned}`, 3, about);
+    }
+    const lines = (await this.lastLogLines()).map((line) => `\n  | ${line}`).join('');
+    if ('lateAfterMs' in result) {
+      const what = `${who} was not ready within ${result.lateAfterMs / 1000} s`;
+      return new RunnerError('CHILD_NOT_READY', what + lines, 3, about);
+    }
+    const { exit, failed } = result;
+    const exitCode = exit.code === 2 ? 2 : 3;
+    if (failed === null) {
+      const what = `${who} ended with ${describeExit(exit)} before it was ready`;
+      return new RunnerError('CHILD_FAILED', what + lines, exitCode, about);
+    }
+    const taken = /EADDRINUSE|PORT_IN_USE/.test(`${failed.code} ${failed.message}`);
+    return new (taken ? PortTakenError : RunnerError)(
+      failed.code,
+      `${who}: ${failed.message}`,
+      exitCode,
+      { fault: 'operator', hint: failed.hint ?? log },
+    );
+  }
+}
+
+type StartResult =
+  | { ready: ReadyMessage }
+  | { exit: ChildExit; failed: FailedMessage | null }
+  | { unspawned: string }
+  | { lateAfterMs: number };

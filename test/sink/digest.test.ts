@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { MAX_HEADER_BYTES, MessageDigest, type Digest } from '../../src/sink/digest.js';
+
+function digestOf(...chunks: Buffer[]): Digest {
+  const digest = new MessageDigest();
+  for (const chunk of chunks) digest.update(chunk);
+  return digest.finish();
+}
+
+function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function idOf(text: string): string | null {
+  return digestOf(Buffer.from(text)).messageId;
+}
+
+/** The definition, without any state: what follows the first empty line. */
+function bodyOf(message: Buffer): Buffer {
+  const end = Buffer.concat([Buffer.from('\r\n'), message]).indexOf('\r\n\r\n');
+  return end === -1 ? Buffer.alloc(0) : message.subarray(end + 2);
+}
+
+/** Bytes that make line ends, whole and broken, as likely as possible. */
+const message = fc
+  .array(fc.constantFrom('\r\n\r\n', '\r\n', '\r', '\n', 'a', 'Subject: x', '\0', '\xff'), {
+    maxLength: 24,
+  })
+  .map((parts) => Buffer.from(parts.join(''), 'latin1'));
+
+test('a message has the same digest wherever it is cut in two', () => {
+  fc.assert(
+    fc.property(message, (bytes) => {
+      const expected = { ...digestOf(bytes) };
+      assert.equal(expected.sha256, sha256(bytes));
+      assert.equal(expected.bodySha256, sha256(bodyOf(bytes)));
+      for (let cut = 0; cut <= bytes.length; cut++) {
+        assert.deepEqual(digestOf(bytes.subarray(0, cut), bytes.subarray(cut)), expected);
+      }
+    }),
+  );
+});
+
+test('a message has the same digest when it comes byte by byte', () => {
+  fc.assert(
+    fc.property(message, (bytes) => {
+      const bytewise = Array.from(bytes, (byte) => Buffer.from([byte]));
+      assert.deepEqual(digestOf(...bytewise), digestOf(bytes));
+    }),
+  );
+});
+
+test('a message that begins with an empty line is all body', () => {
+  assert.equal(digestOf(Buffer.from('\r\nbody')).bodySha256, sha256('body'));
+});
+
+test('a message without an empty line has an empty body', () => {
+  assert.equal(digestOf(Buffer.from('Subject: x\r\n')).bodySha256, sha256(''));
+});
+
+test('the Message-ID is found in any case and unfolded, and not in the body', () => {
+  assert.equal(idOf('From: a\r\nMESSAGE-ID:\r\n <1@x>\r\nTo: b\r\n\r\n'), '<1@x>');
+  assert.equal(idOf('From: a\r\n\r\nMessage-ID: <1@x>\r\n'), null);
+  assert.equal(idOf('X-Message-ID: <1@x>\r\n\r\n'), null);
+  assert.equal(idOf('Message-ID: \r\n\r\n'), null);
+});
+
+test('a Message-ID behind the first 64 KiB of header is not looked for', () => {
+  const filler = `X: ${'y'.repeat(MAX_HEADER_BYTES)}\r\n`;
+  assert.equal(digestOf(Buffer.from(`${filler}Message-ID: <1@x>\r\n\r\n`)).messageId, null);
+});

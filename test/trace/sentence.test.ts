@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { HopRecord } from '../../src/trace/record.js';
+import { describePosition, replyLine } from '../../src/trace/sentence.js';
+import {
+  bounced,
+  isoAt,
+  NOON_MS,
+  retryingHop,
+  sampleAttempt,
+  sampleChain,
+  sampleHop,
+  sampleRecipient,
+  skewedClock,
+  threeHops,
+  twoFates,
+  unreachableNode,
+} from './chain-samples.js';
+
+const NOW_MS = NOON_MS + 183_000;
+
+test('a delivered message names who has it and since when', () => {
+  const sentence = 'Delivered: mx has it since 12:00:00.094.';
+  assert.equal(describePosition(threeHops(), NOW_MS), sentence);
+  assert.equal(describePosition(skewedClock(), NOW_MS), sentence);
+  assert.equal(
+    describePosition(threeHops(), NOW_MS + 86_400_000),
+    'Delivered: mx has it since 2026-03-01 12:00:00.094.',
+  );
+});
+
+test('a waiting message names the reason and the next attempt', () => {
+  assert.equal(
+    describePosition(retryingHop(), NOW_MS),
+    'Waiting at core for exit since 3 min: 451 4.7.1 Try later; next attempt in 57 s (attempt 3).',
+  );
+  assert.match(
+    describePosition(retryingHop(), NOW_MS + 60_000),
+    /next attempt is due \(attempt 3\)/,
+  );
+});
+
+test('a message that was not tried yet says so', () => {
+  const hop = sampleHop('edge', 0, {
+    queue: 'core',
+    queue_wait_ms: null,
+    attempts: [],
+    recipients: [
+      sampleRecipient('queued', {
+        attempts: 0,
+        code: null,
+        enhanced_code: null,
+        description: null,
+      }),
+    ],
+  });
+  assert.equal(
+    describePosition(sampleChain([hop]), NOON_MS + 2000),
+    'Waiting at edge for core since 2 s: not tried yet.',
+  );
+});
+
+test('a bounce is told with the words of the host that refused', () => {
+  assert.equal(describePosition(bounced(), NOW_MS), 'Bounced at exit: 550 5.1.1 no such user.');
+});
+
+test('a failure of the null sender is no bounce', () => {
+  const hop = sampleHop('edge', 0, {
+    envelope: { sender: '', recipients: ['bob@example.net'] },
+    attempts: [],
+    recipients: [
+      sampleRecipient('failed', { code: 554, enhanced_code: '5.4.6', description: 'loop' }),
+    ],
+  });
+  assert.equal(describePosition(sampleChain([hop]), NOW_MS), 'Failed at edge: 554 5.4.6 loop.');
+});
+
+test('a node that could not be asked is named with its reason', () => {
+  assert.equal(
+    describePosition(unreachableNode(), NOW_MS),
+    'Last seen leaving edge for core; core could not be asked (connection refused).',
+  );
+});
+
+test('a peer that was asked and has no record is said to have none', () => {
+  assert.equal(
+    describePosition(sampleChain(threeHops().hops.slice(0, 2)), NOW_MS),
+    'Last seen leaving core for exit; exit has no record of it.',
+  );
+});
+
+test('recipients of different fates are counted', () => {
+  assert.equal(
+    describePosition(twoFates(), NOW_MS),
+    '2 recipients: 1 delivered (mx has it since 12:00:00.094); ' +
+      '1 bounced at edge (550 5.1.1 no such user).',
+  );
+});
+
+test('recipients of the same fate are one', () => {
+  const recipients = ['a@x', 'b@x', 'c@x'].map((address) =>
+    sampleRecipient('delivered', { address }),
+  );
+  const hop = sampleHop('edge', 0, {
+    attempts: [sampleAttempt('a', 1, 'mx', { recipients: ['a@x', 'b@x', 'c@x'] })],
+    recipients,
+  });
+  assert.equal(
+    describePosition(sampleChain([hop]), NOW_MS),
+    'Delivered: mx has it since 12:00:00.034.',
+  );
+});
+
+test('many fates are cut after four, with the rest counted', () => {
+  const recipients = Array.from({ length: 10 }, (_, at) =>
+    sampleRecipient('failed', {
+      address: `u${at}@x`,
+      description: `reason ${at}`,
+      enhanced_code: null,
+    }),
+  );
+  const sentence = describePosition(
+    sampleChain([sampleHop('edge', 0, { attempts: [], recipients })]),
+    NOW_MS,
+  );
+  assert.match(sentence, /^10 recipients: 1 bounced at edge \(250 reason 0\); .*; 6 otherwise\.$/);
+});
+
+function describeAction(action: 'expanded' | 'opaque'): string {
+  const hop = sampleHop('edge', 0, {
+    attempts: [sampleAttempt('a', 1, 'gateway')],
+    recipients: [sampleRecipient(action)],
+  });
+  return describePosition(sampleChain([hop]), NOW_MS);
+}
+
+test('each other action has its sentence', () => {
+  assert.equal(describeAction('expanded'), 'Expanded at edge.');
+  assert.equal(
+    describeAction('opaque'),
+    'Taken by gateway, which does not report what becomes of it.',
+  );
+});
+
+test('without hops the sentence says what is not known', () => {
+  assert.equal(describePosition(sampleChain([]), NOW_MS), 'No hop has a record of this message.');
+  assert.equal(
+    describePosition(
+      sampleChain([], { unreachable: [{ node: 'core', reason: 'timeout' }] }),
+      NOW_MS,
+    ),
+    'No hop that could be asked has a record of this message; not asked: core (timeout).',
+  );
+});
+
+test('after a repeat in doubt the hop that was sent to last counts', () => {
+  const [edge, core] = retryingHop().hops as [HopRecord, HopRecord];
+  const first = {
+    ...core,
+    node: 'core2',
+    span_id: 'hop-core2',
+    received_at: isoAt(31),
+    attempts: [],
+  };
+  const sentence = describePosition(sampleChain([edge, first, core]), NOW_MS);
+  assert.match(sentence, /^Waiting at core for exit/);
+});
+
+function lineOf(code: number | null, enhanced: string | null, description: string | null): string {
+  return replyLine({ code, enhanced_code: enhanced, description }, 60);
+}
+
+test('a reply line holds each code once, and nothing that steers a terminal', () => {
+  assert.equal(lineOf(451, '4.7.1', 'Try later'), '451 4.7.1 Try later');
+  assert.equal(lineOf(451, '4.7.1', '4.7.1 Try later'), '451 4.7.1 Try later');
+  assert.equal(lineOf(451, '4.7.1', '451 4.7.1 Try later'), '451 4.7.1 Try later');
+  assert.equal(lineOf(550, '5.1.1', '550-5.1.1 no\r\n550 5.1.1 user'), '550 5.1.1 no user');
+  assert.equal(lineOf(550, null, '550 5.1.1 no'), '550 5.1.1 no');
+  assert.equal(lineOf(250, null, ''), '250');
+  assert.equal(lineOf(null, null, 'connection\nlost \x1b[0m'), 'connection lost \\x1b[0m');
+  assert.equal(lineOf(null, null, null), '');
+  assert.equal(lineOf(550, null, 'x'.repeat(100)).length, 60);
+});
