@@ -2,7 +2,7 @@ import type { ApiSettings } from './api/settings.js';
 import type { IntakeSettings } from './intake/settings.js';
 import type { PolicySettings } from './policy/settings.js';
 import type { QueueSettings } from './queue/settings.js';
-import type { RouteTable } from './route/next-hop.js';
+import type { RouteTable } from './route/table.js';
 import type { SendSettings } from './send/settings.js';
 import type { TraceSettings } from './trace/settings.js';
 

@@ -46,7 +46,7 @@ export function messageOf(thrown: unknown): string {
 /** The `code` property of a thrown system or library error, or ''. */
 export function codeOf(thrown: unknown): string {
   if (typeof thrown === 'object' && thrown !== null && 'code' in thrown) {
-    return String((thrown as { code: unknown }).code);
+    return String(thrown.code);
   }
   return '';
 }

@@ -109,7 +109,8 @@ async function readToken(
 
 /**
  * Runs the body of a command and turns what it throws into a notice and an exit code: 1 not found,
- * 2 refused as wrong (also for its token), 3 the API cannot be reached or does not work.
+ * 2 refused as wrong (also for its token), 3 the API cannot be reached or does not work. What is
+ * neither of these is thrown on.
  */
 export async function runCommand(
   options: AccessOptions,
@@ -122,6 +123,7 @@ export async function runCommand(
     setExitCode(await body(await openApi(options, around)));
   } catch (error) {
     const fault = error instanceof CommandFault ? error : explain(error, options, around, missing);
+    if (fault === null) throw error;
     around.output.notice(`error: ${fault.message}`);
     setExitCode(fault.exitCode);
   }
@@ -132,7 +134,7 @@ function explain(
   options: AccessOptions,
   around: Surroundings,
   missing: string,
-): CommandFault {
+): CommandFault | null {
   const words = messageOf(error);
   switch (codeOf(error)) {
     case 'NOT_FOUND':
@@ -150,8 +152,10 @@ function explain(
         : new CommandFault(2, words);
     case 'API_INVALID':
       return new CommandFault(3, `${options.url} is not the API of a relaymesh node: ${words}`);
-    default:
+    case 'API_UNREACHABLE':
       return new CommandFault(3, `cannot reach the API at ${options.url}: ${reasonOf(error)}`);
+    default:
+      return null;
   }
 }
 

@@ -93,17 +93,16 @@ async function runSink(
     return error.fault === 'operator' ? EXIT_BAD_USAGE : EXIT_NOT_TESTABLE;
   }
   const { smtp, api } = sink;
-  const orphaned = parentGone();
+  const orphaned = parentGone().then(async () => {
+    await sink.stop();
+    return EXIT_DONE;
+  });
+  // Whoever hears that the sink is ready may stop it at once: the handlers stand before that.
+  const stopped = runUntilStopped(() => sink.stop());
   logger.info({ event: 'listening', smtp, api }, 'sink takes mail');
-  // A parent that is gone by now has no use for it, and is noticed below.
+  // A parent that is gone by now has no use for it, and was noticed above.
   process.send?.({ type: 'ready', smtp, api }, undefined, undefined, () => undefined);
-  const code = await Promise.race([
-    runUntilStopped(() => sink.stop()),
-    orphaned.then(async () => {
-      await sink.stop();
-      return EXIT_DONE;
-    }),
-  ]);
+  const code = await Promise.race([stopped, orphaned]);
   // An open channel would keep the process alive.
   if (process.connected) process.disconnect();
   return code;

@@ -113,7 +113,10 @@ async function upHere(job: Job, runUntilStopped: RunUntilStopped): Promise<numbe
   const { options, topology, file, workdir, mainJs } = job;
   const supervised = options.supervised === true;
   const runner = new Runner({
-    ...{ topology, file, workdir, mainJs },
+    topology,
+    file,
+    workdir,
+    mainJs,
     ...(options.only === undefined ? {} : { only: options.only }),
     restart: options.restart === true,
     notice: supervised ? (text) => notice(`${new Date().toISOString()} ${text}`) : notice,

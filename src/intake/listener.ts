@@ -104,7 +104,7 @@ export class Listener extends SMTPServer {
 
   override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
     const { policy, log } = this.#options;
-    const identity = policy.logIn(login.username ?? '', String(login.password ?? ''));
+    const identity = policy.logIn(login.username ?? '', login.password ?? '');
     if (identity === null) {
       log.warn(
         { event: 'login-refused', listener: this.settings.name, client: session.remoteAddress },

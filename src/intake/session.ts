@@ -3,7 +3,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Timer } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import type { Identity } from '../policy/credentials.js';
-import { ReceivedMessage, type DataResult } from './receive-data.js';
+import type { DataResult, ReceivedMessage } from './receive-data.js';
 import { refuse, type Refusal } from './refusal.js';
 import type { SessionServices } from './session-services.js';
 import { SmtpParser } from './smtp-parser.js';
@@ -96,7 +96,7 @@ export class Session extends SMTPConnection {
   override handler_EHLO(command: Buffer, callback: Done): void {
     const helo = this.#heloArgument(command, 'EHLO');
     if (helo !== null) {
-      const { hostname, maxMessageBytes, offersMesh } = this.#services;
+      const { hostname, maxMessageBytes } = this.#services;
       const lines = [hostname, 'PIPELINING', `SIZE ${maxMessageBytes}`, '8BITMIME', 'SMTPUTF8'];
       lines.push('ENHANCEDSTATUSCODES', 'DSN');
       if (!this.secure && this._isSupported('STARTTLS')) {
@@ -105,7 +105,7 @@ export class Session extends SMTPConnection {
       if (this._isSupported('AUTH') && this.identity === null) {
         lines.push('AUTH PLAIN LOGIN');
       }
-      if (offersMesh()) {
+      if (this.#services.offersMesh()) {
         lines.push('XMESH');
       }
       this.send(250, lines, false);

@@ -40,6 +40,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const DOT = 0x2e;
 const CR_BYTES = Buffer.from('\r');
+const NOTHING = Buffer.alloc(0);
 const MAX_COMMANDS_IN_A_ROW = 100;
 
 export class SmtpParser extends SMTPStream {
@@ -141,90 +142,58 @@ export class SmtpParser extends SMTPStream {
   }
 
   /**
-   * Walks over the content once. Slices are the content without the stuffed dots; a CR or a dot
-   * that ended the previous chunk undecided is put back in front when it turns out to be content.
+   * Walks over the content once. Slices are the content without the stuffed dots; a dot and the CR
+   * behind it that ended the previous chunk undecided were held back and are put in front when they
+   * turn out to be content.
    */
-  #scan(
-    chunk: Buffer,
-    from: number,
-    receiver: DataReceiver,
-  ): { slices: Buffer[]; end: number } {
+  #scan(chunk: Buffer, from: number, receiver: DataReceiver): { slices: Buffer[]; end: number } {
     const slices: Buffer[] = [];
     let state = this.#state;
     /** Start of the content that is not yet in `slices`. */
     let start = from;
     let eightBit = false;
-    for (let i = from; i < chunk.length; i++) {
+    let end = -1;
+    for (let i = from; i < chunk.length && end === -1; i++) {
       const byte = chunk[i] as number;
       if (state === State.InLine && byte > CR) {
-        if (byte > 0x7f) {
-          eightBit = true;
-        }
+        eightBit ||= byte > 0x7f;
         continue;
       }
-      switch (state) {
-        case State.Dot:
-          if (byte === CR) {
-            state = State.DotCr;
-            continue;
-          }
-          // RFC 5321 §4.5.2: the first dot of a longer line is dropped.
+      if (state === State.LineStart && byte === DOT) {
+        slices.push(chunk.subarray(start, i));
+        start = i + 1;
+        state = State.Dot;
+      } else if (state === State.Dot && byte === CR) {
+        state = State.DotCr;
+      } else if (state === State.DotCr && byte === LF) {
+        state = State.LineStart;
+        start = i + 1;
+        end = i + 1;
+      } else if (state === State.Cr && byte === LF) {
+        state = State.LineStart;
+      } else {
+        if (state === State.Dot || state === State.DotCr) {
+          // RFC 5321 §4.5.2: the first dot of a longer line is dropped, the rest is content.
           start = i;
-          state = State.InLine;
-          break;
-        case State.DotCr:
-          if (byte === LF) {
-            this.#state = State.LineStart;
-            if (eightBit) {
-              receiver.eightBit();
-            }
-            return { slices, end: i + 1 };
-          }
+          slices.push(state === State.DotCr ? CR_BYTES : NOTHING);
+        }
+        if (state === State.Cr || state === State.DotCr) {
           receiver.violation('bare CR');
-          slices.push(CR_BYTES);
-          start = i;
-          state = State.InLine;
-          break;
-        case State.Cr:
-          if (byte === LF) {
-            state = State.LineStart;
-            continue;
-          }
-          receiver.violation('bare CR');
-          state = State.InLine;
-          break;
-        case State.LineStart:
-          if (byte === DOT) {
-            if (i > start) {
-              slices.push(chunk.subarray(start, i));
-            }
-            start = i + 1;
-            state = State.Dot;
-            continue;
-          }
-          state = State.InLine;
-          break;
-        case State.InLine:
-          break;
-      }
-      if (byte === CR) {
-        state = State.Cr;
-      } else if (byte === LF) {
-        receiver.violation('bare LF');
-      } else if (byte === 0) {
-        receiver.violation('NUL');
-      } else if (byte > 0x7f) {
-        eightBit = true;
+        }
+        eightBit ||= byte > 0x7f;
+        state = byte === CR ? State.Cr : State.InLine;
+        if (byte === LF || byte === 0) {
+          receiver.violation(byte === LF ? 'bare LF' : 'NUL');
+        }
       }
     }
-    // An undecided dot (and the CR behind it) is held back; everything else goes on.
-    if (state !== State.Dot && state !== State.DotCr && start < chunk.length) {
+    if (state !== State.Dot && state !== State.DotCr && start < chunk.length && end === -1) {
       slices.push(chunk.subarray(start));
     }
     this.#state = state;
     if (eightBit) {
       receiver.eightBit();
     }
-    return { slices, end: -1 };
+    return { slices: slices.filter((slice) => slice.length > 0), end };
   }
 }

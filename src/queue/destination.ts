@@ -1,4 +1,4 @@
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from '../send/next-hop.js';
 import type { Item, ItemRecipient, LastReply } from './item.js';
 
 /** Recipients of one message that travel together: one transaction of one attempt. */

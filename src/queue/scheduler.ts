@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.js';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from '../send/next-hop.js';
 import { Destination, type QueueEntry } from './destination.js';
 import { DueHeap } from './due-heap.js';
 import { moveRecipient } from './item.js';
@@ -152,7 +152,7 @@ export class Scheduler {
     for (const entry of entries) {
       this.#place(entry).add(entry);
     }
-    for (const destination of [...this.#destinations.values()]) {
+    for (const destination of this.#destinations.values()) {
       destination.faultsInARow = 0;
       this.retry(destination);
       this.#forgetUnused(destination);

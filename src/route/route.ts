@@ -1,4 +1,5 @@
-import type { NextHop, RouteTable } from './next-hop.js';
+import type { NextHop } from '../send/next-hop.js';
+import type { RouteTable } from './table.js';
 
 /** Name of the queue of all mail that goes to the smarthost (SMARTHOST: queues). */
 export const SMARTHOST_QUEUE = '(smarthost)';

@@ -4,7 +4,7 @@ import { messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import { isAscii } from '../format/address.js';
 import { printableReply, queueIdIn } from '../format/reply.js';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 import { encodeXmesh, formatMeshContext, type MeshContext } from '../trace/propagate.js';
 import type { AttemptRecord } from '../trace/record.js';
 import type { Connection, TransactionReplies } from './connection.js';

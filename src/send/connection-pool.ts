@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.js';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 import { Connection } from './connection.js';
 import type { SendSettings } from './settings.js';
 

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../base/clock.js';
 import { parseReply } from '../format/reply.js';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
 import { LibraryConnection, type LibraryError } from './library-connection.js';
 import type { Stage } from './outcome.js';
@@ -135,7 +135,7 @@ export class Connection extends LibraryConnection {
       this.connect((error) => {
         if (error) {
           this.#noteFault(error);
-          reject(this.#fault as SessionFault);
+          reject(this.#fault ?? this.#lost());
           return;
         }
         this.removeListener('end', ended);
@@ -255,7 +255,7 @@ export class Connection extends LibraryConnection {
     if (!this.secure && !isLoopback(this.remoteAddress) && !this.nextHop.allowInsecureAuth) {
       return 'the hop offers no TLS, and a login is never sent in clear text';
     }
-    const offered = this._supportedAuth as string[];
+    const offered = this._supportedAuth;
     this.#mechanism =
       (['PLAIN', 'LOGIN', 'CRAM-MD5'] as const).find((name) => offered.includes(name)) ?? null;
     return this.#mechanism === null

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 import type { AttemptReport } from './outcome.js';
 
 /** A message as one attempt needs it. */

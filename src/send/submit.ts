@@ -2,7 +2,7 @@ import { systemClock } from '../base/clock.js';
 import { RelayError } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { printableReply, queueIdIn } from '../format/reply.js';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 import { Connection } from './connection.js';
 import { SessionFault } from './session-fault.js';
 

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls';
-import type { NextHop } from '../route/next-hop.js';
+import type { NextHop } from './next-hop.js';
 
 /** The library's switches for a TLS mode. */
 export interface TlsSwitches {

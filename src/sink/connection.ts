@@ -5,13 +5,13 @@ import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { Timer } from '../base/clock.js';
 import { newQueueId } from '../base/identifiers.js';
 import { isAscii } from '../format/address.js';
+import { barrierTo, mayLogIn } from './admission.js';
 import type { SinkContext } from './context.js';
 import type { FaultReply, FaultStage } from './faults.js';
 import { describeMessage, tlsOf, type SinkMessage } from './message.js';
 import { SinkParser } from './parser.js';
 import { NEEDS_SMTPUTF8, parseHelo, parseMail, parseRcpt } from './command.js';
 import { receiveMessage, type ContentStream, type Received } from './receive.js';
-import { isLoopback } from './settings.js';
 
 interface Transaction {
   sender: string;
@@ -62,6 +62,16 @@ export class SinkConnection extends SMTPConnection {
   /** Ends the session without a word. */
   abort(): void {
     this.#topSocket.destroy();
+  }
+
+  /**
+   * As in the library, but never from below: closing a socket underneath a handshake in progress
+   * can take the whole process down with it (Node 20).
+   */
+  override close(): void {
+    if (!this._upgrading) return super.close();
+    this._server.connections.delete(this);
+    this.abort();
   }
 
   /** As in the library, without the 100 ms that it waits for clients that talk too soon. */
@@ -139,7 +149,7 @@ export class SinkConnection extends SMTPConnection {
     const features = ['PIPELINING', `SIZE ${this.#context.limits.maxMessageBytes}`];
     features.push('8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN');
     if (!this.secure && this._isSupported('STARTTLS')) features.push('STARTTLS');
-    if (this.#mayLogIn() && !this.session.user) features.push('AUTH PLAIN LOGIN');
+    if (mayLogIn(this, this.#context) && !this.session.user) features.push('AUTH PLAIN LOGIN');
     this.#greet(command, [this.name, ...features], callback);
   }
 
@@ -153,7 +163,7 @@ export class SinkConnection extends SMTPConnection {
       callback();
     } else if (this.#context.tls === 'required' && !this.secure) {
       this.#refuse(530, '5.7.0 Must issue a STARTTLS command first', callback);
-    } else if (!this.#mayLogIn()) {
+    } else if (!mayLogIn(this, this.#context)) {
       this.#refuse(538, '5.7.11 Encryption required for a login', callback);
     } else {
       super.handler_AUTH(command, callback);
@@ -161,7 +171,7 @@ export class SinkConnection extends SMTPConnection {
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
-    const barrier = this.#barrier();
+    const barrier = barrierTo(this, this.#context);
     if (barrier !== null) return this.#refuse(530, barrier, callback);
     const parsed = parseMail(command);
     if (typeof parsed === 'string') return this.#reject(parsed, callback);
@@ -185,7 +195,7 @@ export class SinkConnection extends SMTPConnection {
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    const barrier = this.#barrier();
+    const barrier = barrierTo(this, this.#context);
     if (barrier !== null) return this.#reject(`530 ${barrier}`, callback);
     const parsed = parseRcpt(command);
     if (typeof parsed === 'string') return this.#reject(parsed, callback);
@@ -209,7 +219,7 @@ export class SinkConnection extends SMTPConnection {
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {
-    const barrier = this.#barrier();
+    const barrier = barrierTo(this, this.#context);
     if (barrier !== null) return this.#reject(`530 ${barrier}`, callback);
     if (command.toString('latin1').trim().length !== 'DATA'.length) {
       return this.#reject('501 5.5.4 DATA takes no argument', callback);
@@ -363,21 +373,6 @@ export class SinkConnection extends SMTPConnection {
   #hangUp(): void {
     if (this._parser) this._parser.isClosed = true;
     this.#topSocket.destroySoon();
-  }
-
-  /** What keeps mail out of this session before its envelope is looked at, or null. */
-  #barrier(): string | null {
-    if (this.#context.tls === 'required' && !this.secure) {
-      return '5.7.0 Must issue a STARTTLS command first';
-    }
-    if (!this.#context.users.isEmpty && !this.session.user) return '5.7.0 Log in first';
-    return null;
-  }
-
-  /** A login in clear is taken on loopback only, and never where TLS is required. */
-  #mayLogIn(): boolean {
-    if (this.#context.users.isEmpty) return false;
-    return this.secure || (this.#context.tls !== 'required' && isLoopback(this.remoteAddress));
   }
 
   /** A reply to broken or misplaced commands, which do not count as refused mail. */

@@ -1,4 +1,5 @@
 import type net from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { SMTPServer, type SMTPServerAuthentication } from 'smtp-server';
 import type {
   SMTPServerAuthenticationResponse,
@@ -49,6 +50,18 @@ class SinkSmtpServer extends SMTPServer {
     this.connections.add(connection);
     connection.on('error', (error) => this._onError(error));
     connection.init();
+  }
+
+  /**
+   * A socket that was closed between its arrival and this call gets no TLS: to wrap it would end
+   * the process with a segmentation fault (Node 20).
+   */
+  override _upgrade(
+    socket: net.Socket,
+    callback: (error: Error | null, tlsSocket?: TLSSocket) => void,
+  ): void {
+    if (socket.destroyed) callback(new Error('Socket closed before TLS'));
+    else super._upgrade(socket, callback);
   }
 
   override onAuth(

@@ -1,6 +1,6 @@
 import { rootCertificates } from 'node:tls';
 import { RelayError } from '../base/errors.js';
-import type { Login, NextHop } from '../route/next-hop.js';
+import type { Login, NextHop } from '../send/next-hop.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
 import { entryOf, planHop, type HopPlan } from './hop-plan.js';

@@ -82,7 +82,9 @@ function explainMapping(
     const message = `${known.map(quote).join(' and ')} exclude each other in ${placeName(path)}`;
     return [...unknown, { ruleId: 'invalid-value', path, part: 'key', message }];
   }
-  const rest = best.issues.filter((issue) => issue.code !== 'unrecognized_keys');
+  const rest = best.issues.filter(
+    (issue) => issue.code !== 'unrecognized_keys' || issue.path.length > 0,
+  );
   return [...unknown, ...rest.flatMap((issue) => explain(issue, path, root))];
 }
 

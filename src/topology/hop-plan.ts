@@ -1,4 +1,4 @@
-import type { TlsMode, TraceCarrier } from '../route/next-hop.js';
+import type { TlsMode, TraceCarrier } from '../send/next-hop.js';
 import type { Path, RuleId } from './fault.js';
 import { isHost, isLoopback, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
 import type { LinkEntry, ListenerEntry, NodeEntry, Topology } from './schema.js';

@@ -192,7 +192,7 @@ export class Runner {
       this.#addChild(await sinkSpec(this.#place, name, sink, allotted, secrets));
     }
     const names = Object.keys(topology.nodes).filter((name) => this.#started.has(name));
-    for (const name of names.reverse()) this.#addChild(nodeSpec(this.#place, name));
+    for (const name of names.toReversed()) this.#addChild(nodeSpec(this.#place, name));
   }
 
   #addChild(spec: Child['spec']): void {

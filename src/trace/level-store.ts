@@ -7,7 +7,7 @@ import type { HopRecord } from './record.js';
 import type { TraceSettings } from './settings.js';
 import type { TracePage, TraceQuery, TraceStore } from './store.js';
 
-type Store = ClassicLevel<string, string>;
+type Store = ClassicLevel;
 type Operation = BatchOperation<Store, string, string>;
 
 const RECORD = 'r!';

@@ -105,7 +105,7 @@ function findParents(hops: readonly HopRecord[]): Map<HopRecord, Parent> {
     const bounced = hop.bounce_of === null ? undefined : queueIds.get(hop.bounce_of);
     const sent = hop.parent_span_id === null ? undefined : spans.get(hop.parent_span_id);
     const parent = bounced === undefined ? sent : { hop: bounced, attempt: null };
-    if (parent !== undefined && parent.hop !== hop) parents.set(hop, parent);
+    if (parent !== undefined) parents.set(hop, parent);
   }
   return parents;
 }

@@ -138,7 +138,9 @@ test('--follow in a terminal draws over the picture before, not higher than the 
 
 test('--follow --json prints one document', async () => {
   const answers = [retryingHop(), threeHops()];
-  const done = await run(traceCommand, ['X', ...URL_OPTION, '--follow', '--json'], answers);
+  const done = await run(traceCommand, ['X', ...URL_OPTION, '--follow', '--json'], answers, {
+    terminal: true,
+  });
   assert.deepEqual(JSON.parse(done.stdout), threeHops());
 });
 
@@ -149,8 +151,10 @@ test('--follow outlives a restart of the node, and ends with 3 when it stays awa
   assert.equal(back.stderr.match(/does not answer/g)?.length, 1);
   const away = await run(traceCommand, args, [retryingHop(), UNREACHABLE]);
   assert.equal(away.exitCode, 3);
+  assert.equal(away.pauses, 30);
   const missing = await run(traceCommand, args, [retryingHop(), NOT_FOUND]);
   assert.equal(missing.exitCode, 1);
+  assert.equal(missing.pauses, 1);
 });
 
 test('--follow ends when nobody reads any more', async () => {
@@ -373,4 +377,9 @@ test('a table is cut to the width of the terminal where its columns allow it', (
     ]),
     'a     1\nlong  2\n',
   );
+});
+
+test('an error that is not the API’s is no notice about the API', async () => {
+  const bug = new TypeError('a bug');
+  await assert.rejects(run(traceCommand, ['X', ...URL_OPTION], [bug]), bug);
 });

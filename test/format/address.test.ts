@@ -89,6 +89,7 @@ const REFUSED: readonly string[] = [
   '<@a>',
   '<@a:>',
   '<@a,b:c@d>',
+  '<@a,bc:d@e>',
   '<@a,@:c@d>',
   '<@a b:c@d>',
   '<@a:@b:c@d>',
@@ -135,6 +136,9 @@ test('a path of 256 octets is taken and one of 257 is not', () => {
   assert.equal(parseMailbox(pathOf(MAX_PATH_OCTETS + 1).slice(1, -1)), null);
   assert.notEqual(parsePath(`<${'é'.repeat(126)}@d>`), null);
   assert.equal(parsePath(`<${'é'.repeat(127)}@d>`), null);
+  const route = `@${'é'.repeat(60)}.${'é'.repeat(60)}:`;
+  assert.notEqual(parsePath(`<${route}l@d>`), null);
+  assert.equal(parsePath(`<${route}${'l'.repeat(20)}@d>`), null);
 });
 
 test('every path that is accepted parses to itself again, and holds no bracket or control', () => {

@@ -24,6 +24,7 @@ test('a reply of one line is taken apart', () => {
   });
   assert.deepEqual(parseReply('250'), { code: 250, enhanced: null, text: '', lines: [''] });
   assert.deepEqual(parseReply('354 \r\n'), { code: 354, enhanced: null, text: '', lines: [''] });
+  assert.equal(parseReply('250\r\n')?.code, 250);
   assert.equal(parseReply('250 2.1.0')?.enhanced, '2.1.0');
 });
 

@@ -89,6 +89,23 @@ test('a peer that was asked and has no record is said to have none', () => {
   );
 });
 
+test('a bounce is not counted as a message to follow', () => {
+  const [edge, core, , bounce] = bounced().hops as [HopRecord, HopRecord, HopRecord, HopRecord];
+  assert.equal(
+    describePosition(sampleChain([edge, core, bounce]), NOW_MS),
+    'Last seen leaving core for exit; exit has no record of it.',
+  );
+  const toSelf = {
+    ...bounce,
+    bounce_of: edge.queue_id,
+    recipients: [sampleRecipient('delivered')],
+  };
+  assert.equal(
+    describePosition(sampleChain([edge, toSelf]), NOW_MS),
+    'Last seen leaving edge for core; core has no record of it.',
+  );
+});
+
 test('recipients of different fates are counted', () => {
   assert.equal(
     describePosition(twoFates(), NOW_MS),
@@ -176,6 +193,7 @@ test('a reply line holds each code once, and nothing that steers a terminal', ()
   assert.equal(lineOf(451, '4.7.1', '451 4.7.1 Try later'), '451 4.7.1 Try later');
   assert.equal(lineOf(550, '5.1.1', '550-5.1.1 no\r\n550 5.1.1 user'), '550 5.1.1 no user');
   assert.equal(lineOf(550, null, '550 5.1.1 no'), '550 5.1.1 no');
+  assert.equal(lineOf(421, null, '250 so they said'), '421 250 so they said');
   assert.equal(lineOf(250, null, ''), '250');
   assert.equal(lineOf(null, null, 'connection\nlost \x1b[0m'), 'connection lost \\x1b[0m');
   assert.equal(lineOf(null, null, null), '');

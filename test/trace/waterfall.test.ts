@@ -43,6 +43,11 @@ function barsOf(picture: string, label: string): string[] {
     .filter((line) => line.includes(label) && !line.includes('├') && /[█▏▎▍▌▋▊▉▒┄]/.test(line));
 }
 
+/** An hour before. */
+function behind(iso: string): string {
+  return new Date(Date.parse(iso) - 3_600_000).toISOString();
+}
+
 /** Compares with `test/golden/NAME.txt`; UPDATE_GOLDEN=1 writes the file instead. */
 function assertGolden(name: string, text: string): void {
   const file = `test/golden/${name}.txt`;
@@ -119,15 +124,37 @@ test('a clock that is ahead is noticed as well', () => {
   assert.match(picture, /94 ms in all/);
 });
 
+test('the hop after a wrong clock is not blamed for a place that was a guess', () => {
+  const [edge, core, exit] = skewedClock().hops as [HopRecord, HopRecord, HopRecord];
+  const picture = drawn(sampleChain([edge, core, { ...exit, received_at: isoAt(25) }]));
+  assert.match(picture, /clock of core/);
+  assert.doesNotMatch(picture, /clock of exit/);
+});
+
+test('a bounce moves with the hop that made it when the clock of their node is wrong', () => {
+  const hops = bounced().hops.map((hop) =>
+    hop.node === 'exit' ? { ...hop, received_at: behind(hop.received_at) } : hop,
+  );
+  const picture = drawn(sampleChain(hops));
+  assert.equal(picture.match(/clock of exit/g)?.length, 1);
+  assert.match(picture, /11\d ms in all/);
+});
+
+test('an attempt of no measurable length is visible', () => {
+  const [edge] = threeHops().hops as [HopRecord];
+  const attempts = [
+    sampleAttempt('a', 1, 'core', { duration_ms: 0 }),
+    sampleAttempt('b', 900, 'core'),
+  ];
+  const [first] = barsOf(drawn(sampleChain([{ ...edge, attempts }])), '→ core #1');
+  assert.match(first ?? '', /▏/);
+});
+
 test('a difference of a millisecond or two is no difference of clocks', () => {
   const [edge, core, exit] = threeHops().hops as [HopRecord, HopRecord, HopRecord];
   const picture = drawn(sampleChain([edge, { ...core, received_at: isoAt(36) }, exit]));
   assert.doesNotMatch(picture, /differs/);
 });
-
-function behind(iso: string): string {
-  return new Date(Date.parse(iso) - 3_600_000).toISOString();
-}
 
 test('a retry keeps its place when the clock of its node is wrong', () => {
   const chain = retryingHop();
@@ -220,6 +247,7 @@ test('more hops than can be drawn are counted', () => {
   );
   const picture = drawn(sampleChain(hops));
   assert.match(picture, /… and 100 hops more\n$/);
+  assert.equal(picture.match(/● n/g)?.length, 500);
 });
 
 function linkedHop(name: string, parent: string): HopRecord {

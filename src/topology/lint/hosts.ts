@@ -31,7 +31,9 @@ export function checkHosts(context: LintContext): void {
 }
 
 function checkOneMachine({ topology, report }: LintContext): void {
-  const remote = Object.entries(topology.nodes).find(([, node]) => !isLoopback(node.host));
+  const remote = Object.entries(topology.nodes).find(
+    ([, { host }]) => isHost(host) && !isWildcard(host) && !isLoopback(host),
+  );
   if (remote === undefined) return;
   const [remoteName, { host }] = remote;
   const because = `node '${remoteName}' is at ${host}`;

@@ -62,8 +62,14 @@ function checkCycles(context: LintContext, next: Map<string, string>): void {
   }
 }
 
-function checkReachable(context: LintContext, next: Map<string, string>): void {
-  const { nodes } = context.topology;
+function checkReachable(context: LintContext, certain: Map<string, string>): void {
+  const { nodes, links } = context.topology;
+  const next = new Map(certain);
+  for (const { from, to } of links) {
+    // where a smarthost is misspelt, its link tells what was meant
+    const planned = context.plans.get(from);
+    if (planned !== undefined && !('plan' in planned) && !next.has(from)) next.set(from, to);
+  }
   const reached = new Set<string>();
   for (const [name, node] of Object.entries(nodes)) {
     if (node.users.length === 0 && node['relay-from'].length === 0) continue;

@@ -62,13 +62,12 @@ function apiUrl(host: string, port: number): string {
 }
 
 export function nodeSpec(place: RunPlace, name: string): ChildSpec {
+  const args = [place.mainJs, 'node', '--topology', place.file, '--name', name];
+  args.push('--data', workdirLayout.data(place.workdir, name));
   return {
     kind: 'node',
     name,
-    args: [
-      ...[place.mainJs, 'node', '--topology', place.file, '--name', name],
-      ...['--data', workdirLayout.data(place.workdir, name)],
-    ],
+    args,
     logFile: workdirLayout.log(place.workdir, name),
     environment: place.environment,
   };

@@ -38,9 +38,3 @@ export interface NextHop {
   /** Upper bound of open connections to this hop. */
   maxConnections: number;
 }
-
-/** The compiled routing of one node. */
-export interface RouteTable {
-  /** The next hop of all mail. */
-  smarthost: NextHop;
-}
