@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, RelayError } from './base/errors.js';
 import { nodeCommand } from './cli/node.js';
@@ -53,7 +54,8 @@ function program(): Command {
     .addCommand(topologySchemaCommand(setExitCode));
   return new Command('relaymesh')
     .description('A mail relay node for chains and meshes.')
-    .showHelpAfterError('Add --help for usage and an example.')
+    .version(version())
+    .addHelpText('after', '\nExample:\n  $ relaymesh topology up topologies/three-tier.yaml')
     .addCommand(nodeCommand(setExitCode, runUntilStopped))
     .addCommand(sinkCommand(setExitCode, runUntilStopped))
     .addCommand(topology)
@@ -61,10 +63,15 @@ function program(): Command {
     .addCommand(queueCommand(setExitCode));
 }
 
-/** Commander throws instead of ending the process, so that bad usage is exit code 2. */
-function throwInsteadOfExit(command: Command): Command {
-  command.exitOverride();
-  command.commands.forEach(throwInsteadOfExit);
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** Bad usage shows the help with its example; commander throws instead of ending the process. */
+function prepared(command: Command): Command {
+  command.exitOverride().showHelpAfterError();
+  command.commands.forEach(prepared);
   return command;
 }
 
@@ -76,13 +83,19 @@ function report(error: unknown): number {
     process.stderr.write(`${error.describe()}\n`);
     return 2;
   }
-  const text = `relaymesh: ${messageOf(error)} [INTERNAL]\n  This is a bug; please report it.\n`;
-  process.stderr.write(process.env['RELAYMESH_DEBUG'] === undefined ? text : `${(error as Error).stack}\n`);
+  const text = `relaymesh: ${messageOf(error)} [INTERNAL]\n  This is a bug; please report it (RELAYMESH_DEBUG=1 shows where it is).\n`;
+  const stack = error instanceof Error ? error.stack : undefined;
+  process.stderr.write(process.env['RELAYMESH_DEBUG'] === undefined ? text : `${stack ?? text}\n`);
   return 1;
 }
 
+// Mail that got its 250 is on disk: a fault of ours ends the process, and the next start goes on.
+process.on('uncaughtException', (error) => process.exit(report(error)));
+// A reader that went away, as in `relaymesh trace … | head`, is no error.
+process.stdout.on('error', () => process.exit(0));
+
 try {
-  await throwInsteadOfExit(program()).parseAsync();
+  await prepared(program()).parseAsync();
 } catch (error) {
   exitCode = report(error);
 }

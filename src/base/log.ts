@@ -17,7 +17,7 @@ export function createLogger(node: string, level: LogLevel = 'info'): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: {
-      paths: ['password', '*.password', 'token', '*.token', 'authorization'],
+      paths: ['password', '*.password', 'token', '*.token', 'authorization', '*.authorization'],
       remove: true,
     },
   });

@@ -128,6 +128,7 @@ export class Listener extends SMTPServer {
       acceptTraceHeader: listener.acceptTraceHeader,
       maxMessageBytes: settings.maxMessageBytes,
       maxRecipients: settings.maxRecipients,
+      idleTimeoutMs: settings.idleTimeoutMs,
       dataTimeoutMs: settings.dataTimeoutMs,
       clock,
       log,
@@ -185,6 +186,8 @@ function serverOptions({ settings, listener, log }: ListenerOptions): SMTPServer
     disableReverseLookup: true,
     disabledCommands: ['VRFY', 'WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD', ...(starttls ? [] : ['STARTTLS'])],
     banner: 'relaymesh',
+    // Where the library answers itself: EHLO promises enhanced codes for every reply (RFC 2034 §4).
+    hideENHANCEDSTATUSCODES: false,
     socketTimeout: settings.idleTimeoutMs,
     closeTimeout: 1000,
     logger: log.isLevelEnabled('debug') ? log : false,

@@ -50,8 +50,9 @@ export class ReceivedMessage implements DataReceiver {
   readonly #id: string;
   readonly #receivedAtMs: number;
   readonly #body: BodyWriter;
-  /** The header section while it is not whole; null afterwards. */
+  /** The header section while it is not whole, with room to grow; null afterwards. */
   #header: Buffer | null = Buffer.alloc(0);
+  #headerBytes = 0;
   #refusal: Refusal | null = null;
   /** Set for content that must also end the session: a lone CR, LF or NUL. */
   violated = false;
@@ -77,6 +78,11 @@ export class ReceivedMessage implements DataReceiver {
     this.#receivedAtMs = options.clock.nowMs();
     this.#body = options.queue.writeBody(this.#id);
     this.#mesh = transaction.mesh;
+  }
+
+  /** The final dot has come. */
+  get complete(): boolean {
+    return this.#ended;
   }
 
   write(chunk: Buffer): Promise<void> | undefined {
@@ -117,7 +123,7 @@ export class ReceivedMessage implements DataReceiver {
     try {
       if (this.#header !== null && this.#refusal === null) {
         // No empty line came: the message is all header.
-        await this.#closeHeader(this.#header, this.#header.length);
+        await this.#closeHeader(this.#header.subarray(0, this.#headerBytes), this.#headerBytes);
       }
       if (this.#refusal !== null) {
         await this.#body.discard();
@@ -164,10 +170,10 @@ export class ReceivedMessage implements DataReceiver {
   }
 
   #addHeader(header: Buffer, chunk: Buffer): Promise<void> | undefined {
-    const whole = header.length === 0 ? chunk : Buffer.concat([header, chunk]);
-    const end = findHeaderEnd(whole, header.length);
+    const before = this.#headerBytes;
+    const whole = this.#growHeader(header, chunk);
+    const end = findHeaderEnd(whole, before);
     if (end === -1 && whole.length <= this.#options.maxHeaderBytes) {
-      this.#header = whole;
       return undefined;
     }
     if (end === -1 || end > this.#options.maxHeaderBytes) {
@@ -175,6 +181,24 @@ export class ReceivedMessage implements DataReceiver {
       return undefined;
     }
     return this.#closeHeader(whole, end);
+  }
+
+  /** By doubling: a header of dot-stuffed lines comes in slices of a line each. */
+  #growHeader(header: Buffer, chunk: Buffer): Buffer {
+    const before = this.#headerBytes;
+    this.#headerBytes += chunk.length;
+    if (before === 0) {
+      this.#header = chunk;
+      return chunk;
+    }
+    let room = header;
+    if (this.#headerBytes > room.length) {
+      room = Buffer.allocUnsafe(Math.max(this.#headerBytes, 2 * room.length));
+      header.copy(room, 0, 0, before);
+    }
+    chunk.copy(room, before);
+    this.#header = room;
+    return room.subarray(0, this.#headerBytes);
   }
 
   /** The header is whole: it is read, our own lines go on top, what is kept follows. */

@@ -12,6 +12,7 @@ export interface SessionServices {
   acceptTraceHeader: boolean;
   maxMessageBytes: number;
   maxRecipients: number;
+  idleTimeoutMs: number;
   dataTimeoutMs: number;
   clock: Clock;
   log: Logger;

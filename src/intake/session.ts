@@ -24,7 +24,8 @@ export class Session extends SMTPConnection {
   #identity: Identity | null = null;
   #transaction: Transaction | null = null;
   #receiving: ReceivedMessage | null = null;
-  #dataDeadline: Timer | null = null;
+  /** For the next command line, or for the content. The library's idle timer is none: every byte rewinds it. */
+  #deadline: Timer | null = null;
 
   constructor(services: SessionServices, ...rest: ConstructorParameters<typeof SMTPConnection>) {
     super(...rest);
@@ -56,6 +57,7 @@ export class Session extends SMTPConnection {
     this._setListeners(() => {
       const refusal = this.#services.refusesSession();
       if (refusal === null) {
+        this.#awaitCommand();
         this.connectionReady();
       } else {
         this.#answer(refusal);
@@ -85,8 +87,28 @@ export class Session extends SMTPConnection {
       : super._isSupported(command);
   }
 
+  override _onCommand(command: Buffer, callback?: Done): void {
+    this.#awaitCommand();
+    super._onCommand(command, callback);
+  }
+
+  /** A client that is silent since its final dot waits for us, not we for it. */
+  override _onTimeout(): void {
+    if (this.#receiving?.complete === true && !this._closing) {
+      this._armTimeout();
+    } else {
+      super._onTimeout();
+    }
+  }
+
+  /** What the client had begun in clear text is forgotten, as the library forgets its own part. */
+  override upgrade(callback: Done, secureCallback?: Done): void {
+    this.#transaction = null;
+    super.upgrade(callback, secureCallback);
+  }
+
   override _onClose(): void {
-    this.#dataDeadline?.cancel();
+    this.#deadline?.cancel();
     this.#receiving?.abort();
     this.#receiving = null;
     this.#transaction = null;
@@ -182,9 +204,11 @@ export class Session extends SMTPConnection {
       this.#received(message, result),
     );
     this.#receiving = message;
-    this.#dataDeadline = this.#services.clock.after(this.#services.dataTimeoutMs, () => {
-      this.#answer(refuse(421, '4.4.2', 'The message took too long'));
-      this._socket.destroySoon();
+    this.#deadline?.cancel();
+    this.#deadline = this.#services.clock.after(this.#services.dataTimeoutMs, () => {
+      if (!message.complete) {
+        this.#cut('The message took too long');
+      }
     });
     parser.receive(message);
     this.send(354, 'End data with <CR><LF>.<CR><LF>', false);
@@ -193,7 +217,7 @@ export class Session extends SMTPConnection {
 
   /** Sends the reply to the final dot and starts over (RFC 5321 §4.1.1.4). */
   #received(message: ReceivedMessage, result: DataResult): Promise<void> {
-    this.#dataDeadline?.cancel();
+    this.#awaitCommand();
     this.#receiving = null;
     this.#transaction = null;
     this._transactionCounter++;
@@ -289,6 +313,18 @@ export class Session extends SMTPConnection {
 
   #answer({ code, enhanced, text }: Refusal): void {
     this.send(code, `${enhanced} ${text}`, false);
+  }
+
+  #awaitCommand(): void {
+    this.#deadline?.cancel();
+    this.#deadline = this.#services.clock.after(this.#services.idleTimeoutMs, () =>
+      this.#cut('No command came in time'),
+    );
+  }
+
+  #cut(why: string): void {
+    this.#answer(refuse(421, '4.4.2', why));
+    this._socket.destroySoon();
   }
 
   #farewell(): void {

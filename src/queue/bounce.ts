@@ -65,7 +65,9 @@ function explanation(failed: readonly ItemRecipient[], context: BounceContext): 
     '',
   ];
   for (const recipient of failed) {
-    const said = context.remote === null ? '' : `${context.remote} said: `;
+    // Without a code they are our own words: an expiry, or what the hop does not offer.
+    const quoted = context.remote !== null && recipient.lastReply?.code != null;
+    const said = quoted ? `${context.remote} said: ` : '';
     lines.push(`<${recipient.address}>: ${said}${replyLine(recipient)}`, '');
   }
   return lines.join('\r\n');

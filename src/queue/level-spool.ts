@@ -36,6 +36,8 @@ export class LevelSpool implements Spool {
   readonly #store: Store;
   #waiting: Write[] = [];
   #writing = false;
+  /** Resolves when the writes that are under way have ended. */
+  #idle: Promise<void> = Promise.resolve();
   #failure: RelayError | null = null;
   /** Body files that stood there at the start and that no record has named yet. */
   #unclaimed = new Set<string>();
@@ -70,7 +72,11 @@ export class LevelSpool implements Spool {
     this.#unclaimed = new Set(await this.#disk.list(this.#bodies));
   }
 
+  /** What was handed over before is written first, also where nobody waits for it. */
   async close(): Promise<void> {
+    while (this.#writing) {
+      await this.#idle;
+    }
     await this.#store.close();
   }
 
@@ -181,7 +187,9 @@ export class LevelSpool implements Spool {
       if (!this.#writing) {
         this.#writing = true;
         // One turn later, so that what arrives in the same turn shares the first write too.
-        setImmediate(() => void this.#writeAll());
+        this.#idle = new Promise((resolve) => {
+          setImmediate(() => void this.#writeAll().finally(resolve));
+        });
       }
     });
   }

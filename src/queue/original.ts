@@ -15,7 +15,10 @@ export async function readOriginal(
   full: boolean,
 ): Promise<{ bytes: Buffer; full: boolean }> {
   const whole = full && sizeBytes <= MAX_FULL_BYTES;
-  const bytes = body === null ? Buffer.alloc(0) : await read(body, whole ? sizeBytes : MAX_HEADER_BYTES);
+  const bytes = await read(body, whole ? sizeBytes : MAX_HEADER_BYTES).catch(() => null);
+  if (bytes === null) {
+    return { bytes: Buffer.alloc(0), full: false };
+  }
   if (whole) {
     return { bytes, full: true };
   }
@@ -23,9 +26,9 @@ export async function readOriginal(
   return { bytes: headerEnd === -1 ? bytes : bytes.subarray(0, headerEnd), full: false };
 }
 
-async function read(body: Buffer | Readable, maxBytes: number): Promise<Buffer> {
-  if (Buffer.isBuffer(body)) {
-    return body.subarray(0, maxBytes);
+async function read(body: Buffer | Readable | null, maxBytes: number): Promise<Buffer | null> {
+  if (body === null || Buffer.isBuffer(body)) {
+    return body?.subarray(0, maxBytes) ?? null;
   }
   const chunks: Buffer[] = [];
   let length = 0;

@@ -45,6 +45,9 @@ export function decodeItem(record: Buffer): { item: Item; body: Buffer } | { rea
   }
 }
 
+/** Version (1) and CRC-32 of the JSON (4) in front of the stored progress. */
+const PROGRESS_PREFIX_BYTES = 5;
+
 /** The part of an item that changes while it waits. */
 interface ItemProgress {
   doubt: boolean;
@@ -62,13 +65,25 @@ export function encodeProgress(item: Item): Buffer {
       lastReply,
     })),
   };
-  return Buffer.from(JSON.stringify(progress), 'utf8');
+  const json = Buffer.from(JSON.stringify(progress), 'utf8');
+  const record = Buffer.allocUnsafe(PROGRESS_PREFIX_BYTES + json.length);
+  record[0] = VERSION;
+  record.writeUInt32BE(crc32(json), 1);
+  json.copy(record, PROGRESS_PREFIX_BYTES);
+  return record;
 }
 
-/** Lays stored progress over an item; false when it does not fit. */
+/** Lays stored progress over an item; false when it is damaged or does not fit. */
 export function applyProgress(item: Item, record: Buffer): boolean {
+  const json = record.subarray(PROGRESS_PREFIX_BYTES);
+  if (record.length < PROGRESS_PREFIX_BYTES || record[0] !== VERSION) {
+    return false;
+  }
+  if (crc32(json) !== record.readUInt32BE(1)) {
+    return false;
+  }
   try {
-    const progress = JSON.parse(record.toString('utf8')) as ItemProgress;
+    const progress = JSON.parse(json.toString('utf8')) as ItemProgress;
     if (progress.recipients.length !== item.recipients.length) {
       return false;
     }

@@ -116,6 +116,7 @@ export class Scheduler {
     this.#pauses.delete(destination);
     destination.probe();
     this.#pump(destination);
+    this.#forgetUnused(destination);
   }
 
   pause(destination: Destination): void {
@@ -155,7 +156,6 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) {
       destination.faultsInARow = 0;
       this.retry(destination);
-      this.#forgetUnused(destination);
     }
   }
 
@@ -195,7 +195,8 @@ export class Scheduler {
 
   /** The list of queues is bounded by the mail that waits, not by all that ever passed. */
   #forgetUnused(destination: Destination): void {
-    if (destination.isUnused && destination.state === 'active' && this.#destinations.size > 1) {
+    // A backoff is remembered to its end, so that mail which comes meanwhile waits for it.
+    if (destination.isUnused && destination.state !== 'backoff' && this.#destinations.size > 1) {
       this.#destinations.delete(destination.name);
     }
   }
@@ -230,5 +231,6 @@ export class Scheduler {
       recipient.nextAttemptAtMs = null;
     }
     this.ready(entry);
+    this.#forgetUnused(destination);
   }
 }

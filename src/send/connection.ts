@@ -167,6 +167,9 @@ export class Connection extends LibraryConnection {
     this.messages++;
     this.#phaseStartMs = this.#clock.monotonicMs();
     const failed = await new Promise<LibraryError | null>((resolve) => {
+      // A connection that is closed in the middle forgets the callback of its message.
+      const ended = (): void => resolve(null);
+      this.once('end', ended);
       this.send(
         {
           from: request.sender,
@@ -175,7 +178,10 @@ export class Connection extends LibraryConnection {
           use8BitMime: request.eightBit,
         },
         request.content,
-        (error) => resolve(error),
+        (error) => {
+          this.removeListener('end', ended);
+          resolve(error);
+        },
       );
     });
     this.#endDeadline();
@@ -184,6 +190,9 @@ export class Connection extends LibraryConnection {
       // A fault of our own source, or of the session: either way nothing more can be said here.
       this.#noteFault(failed);
       this.close();
+    }
+    if (this.destroyed && replies.dot === null) {
+      this.#fault ??= this.#lost();
     }
     replies.fault = this.#fault;
     this.#transaction = null;

@@ -106,18 +106,15 @@ export class SinkConnection extends SMTPConnection {
   /** Replies to commands that came in one packet leave in one packet. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     const socket = this._socket;
-    const flush = (): void => {
-      this.#corked = false;
-      socket.uncork();
-    };
     if (!this.#corked) {
       this.#corked = true;
       socket.cork();
-      process.nextTick(flush);
+      process.nextTick(() => {
+        this.#corked = false;
+        socket.uncork();
+      });
     }
     super.send(code, data, context);
-    // A handshake may follow at once, and it takes the socket away from what is not yet written.
-    if (code === 220) flush();
   }
 
   override _createParser(): SMTPStream {

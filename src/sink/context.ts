@@ -6,7 +6,7 @@ import type { SinkLimits, SinkTls } from './settings.js';
 import type { MessageStore } from './store.js';
 import type { UserRegister } from './users.js';
 
-/** Work that must have ended before a sink is stopped. One entry a session at most. */
+/** Work that must have ended before a sink is stopped: at most one message a session, and removals. */
 export class InFlight {
   readonly #work = new Set<Promise<void>>();
 
@@ -35,6 +35,6 @@ export interface SinkContext {
   log: Logger;
   /** True from the moment that the sink is told to stop. */
   stopping: boolean;
-  /** Messages between 354 and their reply; a stopping sink waits for them. */
+  /** Messages between 354 and their reply, and captures on their way out. */
   inFlight: InFlight;
 }

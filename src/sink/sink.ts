@@ -46,10 +46,13 @@ export async function startSink(
     settings.captureDirectory === undefined
       ? null
       : await Capture.open(settings.captureDirectory, limits.maxMessages);
+  const inFlight = new InFlight();
   const store = new MessageStore(limits, (id) => {
-    capture?.remove(id).catch((error: unknown) => {
+    if (capture === null) return;
+    const removal = capture.remove(id).catch((error: unknown) => {
       logger.warn({ err: error, id }, 'a capture could not be removed');
     });
+    inFlight.track(removal);
   });
   const context: SinkContext = {
     name: settings.name,
@@ -62,7 +65,7 @@ export async function startSink(
     clock,
     log: logger,
     stopping: false,
-    inFlight: new InFlight(),
+    inFlight,
   };
   const { host, port, certificate, apiHost, apiPort, apiToken } = settings;
   const smtp = await startSmtp({ host, port, ...(certificate && { certificate }) }, context);

@@ -115,10 +115,13 @@ function syntaxFaults(errors: readonly YAMLError[], fault: MakeFault): Fault[] {
         );
       case 'UNEXPECTED_TOKEN':
         return fault('yaml-syntax', error.pos[0], 'this is not expected here');
-      default: {
-        const message = error.message.replace(/:\s.*$/s, '');
-        return fault('yaml-syntax', error.pos[0], message);
-      }
+      // the messages of these two quote the source as well
+      case 'TAG_RESOLVE_FAILED':
+        return fault('yaml-tag', error.pos[0], 'this value has a YAML tag');
+      case 'BAD_DQ_ESCAPE':
+        return fault('yaml-syntax', error.pos[0], 'this is not an escape sequence');
+      default:
+        return fault('yaml-syntax', error.pos[0], error.message);
     }
   });
 }

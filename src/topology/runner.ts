@@ -15,7 +15,7 @@ import {
   type SecretLookup,
 } from './runner/start-plan.js';
 import { takeLock } from './runner/workdir-lock.js';
-import { readState, writeState, type RunState } from './state.js';
+import { readState, workdirLayout, writeState, type RunState } from './state.js';
 
 /*
  * Runs a topology on this machine: every node and every sink as a process of its own.
@@ -29,7 +29,7 @@ import { readState, writeState, type RunState } from './state.js';
  */
 
 const READY_TIMEOUT_MS = 30_000;
-/** Starts over with other ports, when one that was free before was taken by the time of use. */
+/** Starts over when a port that was free before was taken by the time of its use. */
 const PORT_TRIES = 3;
 /** Restarts in a row; one that lived for `STEADY_MS` begins the count anew. */
 const MAX_RESTARTS = 10;
@@ -132,13 +132,11 @@ export class Runner {
     try {
       this.#releaseLock = await takeLock(this.#place.workdir);
       await this.#takeOver();
-      const avoid = new Set<number>();
       for (let attempt = 1; ; attempt++) {
         try {
-          return await this.#startOnce(avoid);
+          return await this.#startOnce();
         } catch (error) {
-          const more = error instanceof PortTakenError && attempt < PORT_TRIES;
-          if (!more || !this.#avoidAllottedPorts(avoid)) throw error;
+          if (!(error instanceof PortTakenError) || attempt === PORT_TRIES) throw error;
           await this.#endChildren();
         }
       }
@@ -159,20 +157,19 @@ export class Runner {
     }
   }
 
-  async #startOnce(avoid: Set<number>): Promise<RunState> {
+  async #startOnce(): Promise<RunState> {
     const { topology, workdir, environment } = this.#place;
     const allotted = await allot({
       topology,
       workdir,
       started: this.#started,
       apiToken: environment['RELAYMESH_API_TOKEN'] || undefined,
-      avoid,
     });
     const secrets = secretLookup(this.#place, allotted);
     const state = plannedState(this.#place, this.#started, allotted, secrets);
     this.#state = state;
     await this.#save();
-    await checkPorts(topology, this.#started, allotted);
+    await checkPorts(topology, this.#started);
     await this.#prepareChildren(allotted, secrets);
     this.#stopping.signal.throwIfAborted();
     const aborted = new Promise<never>((_, reject) => {
@@ -207,26 +204,6 @@ export class Runner {
     this.#restarts.set(child, { count, readyAtMs: performance.now() });
   }
 
-  /** Adds the ports of this attempt that chance had chosen. False when there were none. */
-  #avoidAllottedPorts(avoid: Set<number>): boolean {
-    const { topology } = this.#place;
-    const before = avoid.size;
-    for (const [name, node] of Object.entries(topology.nodes)) {
-      for (const listener of node.listen) {
-        const smtp = this.#state?.nodes[name]?.smtp.find((one) => one.name === listener.name);
-        if (listener.port === 'auto' && smtp !== undefined) avoid.add(smtp.port);
-      }
-      const api = this.#state?.nodes[name]?.api ?? null;
-      if (node.api?.port !== undefined && node.api.port !== 'auto') continue;
-      if (api !== null) avoid.add(Number(new URL(api).port));
-    }
-    for (const [name, sink] of Object.entries(topology.sinks)) {
-      const port = this.#state?.sinks[name]?.port;
-      if (sink.port === 'auto' && port !== undefined) avoid.add(port);
-    }
-    return avoid.size > before;
-  }
-
   async #childDied(child: Child, exit: ChildExit): Promise<void> {
     if (this.#stopping.signal.aborted || this.#ended !== null) return;
     try {
@@ -238,6 +215,7 @@ export class Runner {
           `${kind} ${name} died: ${describeExit(exit)} (pid ${exit.pid})`,
           ...lines.map((line) => `  | ${line}`),
           `  Its log: ${logFile}`,
+          ...(kind === 'node' && this.#options.restart !== true ? [this.#byHand(name)] : []),
         ].join('\n'),
       );
     } catch (error) {
@@ -248,7 +226,14 @@ export class Runner {
     if (this.#options.restart === true) this.#planRestart(child);
   }
 
+  #byHand(name: string): string {
+    const { file, workdir } = this.#place;
+    const data = workdirLayout.data(workdir, name);
+    return `  To start it again: relaymesh node --topology '${file}' --name ${name} --data '${data}'`;
+  }
+
   #planRestart(child: Child): void {
+    if (this.#stopping.signal.aborted) return;
     const { name } = child.spec;
     const past = this.#restarts.get(child) ?? { count: 0, readyAtMs: 0 };
     const steady = performance.now() - past.readyAtMs >= STEADY_MS;
@@ -314,7 +299,7 @@ export class Runner {
 
   async #endChildren(): Promise<void> {
     const gone = Promise.all(this.#children.map((child) => child.exited));
-    for (const child of this.#children) child.signal('SIGTERM');
+    for (const child of this.#children) child.dismiss();
     const timer = setTimeout(() => this.killChildren(), this.#state?.stopDeadlineMs ?? 0);
     await gone;
     clearTimeout(timer);

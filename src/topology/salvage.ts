@@ -39,8 +39,9 @@ export function salvage(value: unknown, findings: readonly Finding[]): Salvaged 
   let found = findings;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     for (const finding of found) {
-      if (!takeOut(copy, finding)) return undefined;
-      note(finding, losses);
+      const lost = takeOut(copy, finding);
+      if (lost === undefined) return undefined;
+      note(lost, finding, losses);
     }
     const parsed = topologySchema.safeParse(copy);
     if (parsed.success) return { topology: parsed.data, losses };
@@ -50,10 +51,10 @@ export function salvage(value: unknown, findings: readonly Finding[]): Salvaged 
 }
 
 function note(
-  { path, ruleId, missing }: Finding,
+  lost: Path,
+  { path, ruleId }: Finding,
   losses: { taken: Set<string>; changed: Set<string>; namesLost: boolean },
 ): void {
-  const lost = missing === undefined ? path : [...path, missing];
   losses.taken.add(pathText(lost));
   // a port has no default that it could be confused with
   if (lost.at(-1) !== 'port') losses.changed.add(pathText(lost.slice(0, -1)));
@@ -117,18 +118,19 @@ const STAND_INS: Record<string, unknown> = {
   token: { secret: STAND_IN_SECRET },
 };
 
-function takeOut(root: unknown, { path, ruleId, part, missing }: Finding): boolean {
+/** Returns the path of what is gone or replaced; undefined when that would be too much. */
+function takeOut(root: unknown, { path, ruleId, part, missing }: Finding): Path | undefined {
   if (ruleId === 'unknown-key') return remove(root, path);
   if (path[0] === 'secrets' && path.length > 1) {
     return replace(root, path.slice(0, 2), { env: STAND_IN_SECRET });
   }
   // an entry under a wrong name: others refer to it
-  if (ruleId === 'invalid-value' && part === 'key' && path.length === 2) return false;
+  if (ruleId === 'invalid-value' && part === 'key' && path.length === 2) return undefined;
   const isReference = Object.hasOwn(STAND_INS, String(path.at(-1))) && missing === 'secret';
   const target = missing === undefined || isReference ? path : [...path, missing];
   const key = String(target.at(-1));
   if (Object.hasOwn(STAND_INS, key)) return replace(root, target, STAND_INS[key]);
-  return path.length > 0 && remove(root, path);
+  return path.length > 0 ? remove(root, path) : undefined;
 }
 
 function containerOf(root: unknown, path: Path): Mapping | undefined {
@@ -142,17 +144,21 @@ function containerOf(root: unknown, path: Path): Mapping | undefined {
   return typeof container === 'object' && container !== null ? (container as Mapping) : undefined;
 }
 
-function replace(root: unknown, path: Path, standIn: unknown): boolean {
+function replace(root: unknown, path: Path, standIn: unknown): Path | undefined {
   const container = containerOf(root, path);
-  if (container === undefined) return false;
+  if (container === undefined) return undefined;
   container[path.at(-1) as string | number] = standIn;
-  return true;
+  return path;
 }
 
 /** An entry of a list takes the list with it, since the places of the others would change. */
-function remove(root: unknown, path: Path): boolean {
+function remove(root: unknown, path: Path): Path | undefined {
   const container = containerOf(root, path);
-  if (container === undefined) return true;
-  if (Array.isArray(container)) return path.length > 1 && remove(root, path.slice(0, -1));
-  return delete container[path.at(-1) as string | number];
+  // gone already, with something around it
+  if (container === undefined) return path;
+  if (Array.isArray(container)) {
+    return path.length > 1 ? remove(root, path.slice(0, -1)) : undefined;
+  }
+  delete container[path.at(-1) as string | number];
+  return path;
 }

@@ -18,7 +18,10 @@ const MAX_ASKED = 200;
 const FINAL_ACTIONS = new Set(['delivered', 'transferred', 'relayed', 'failed', 'expanded']);
 
 /** The hops that this node knows. Null when it knows none. */
-export async function collectLocal(id: string, options: CollectOptions): Promise<ChainTrace | null> {
+export async function collectLocal(
+  id: string,
+  options: CollectOptions,
+): Promise<ChainTrace | null> {
   const hops = await options.local(id);
   return hops.length === 0 ? null : assemble(hops, []);
 }
@@ -29,7 +32,10 @@ export async function collectLocal(id: string, options: CollectOptions): Promise
  * named, never an error; then every other node is asked too, since the path may go on behind the
  * gap. Null when nobody knows the id.
  */
-export async function collectChain(id: string, options: CollectOptions): Promise<ChainTrace | null> {
+export async function collectChain(
+  id: string,
+  options: CollectOptions,
+): Promise<ChainTrace | null> {
   const asked = new Set([options.node]);
   const unreachable: UnreachableNode[] = [];
   let hops = await options.local(id);
@@ -86,7 +92,11 @@ async function askAll(
 }
 
 /** Nodes that the records name and that were not asked yet. */
-function named(hops: readonly HopRecord[], asked: ReadonlySet<string>, options: CollectOptions): string[] {
+function named(
+  hops: readonly HopRecord[],
+  asked: ReadonlySet<string>,
+  options: CollectOptions,
+): string[] {
   const names = new Set<string>();
   for (const hop of hops) {
     for (const node of [...hop.path, ...hop.attempts.map((attempt) => attempt.next_hop)]) {

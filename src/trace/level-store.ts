@@ -115,7 +115,11 @@ export class LevelTraceStore implements TraceStore {
       }
     }
     for (const prefix of [`${BY_TRACE}${bare}!`, `${BY_MESSAGE_ID}${encodeURIComponent(bare)}!`]) {
-      for await (const key of this.#store.keys({ gt: prefix, lt: `${prefix}~`, limit: MAX_FOUND })) {
+      for await (const key of this.#store.keys({
+        gt: prefix,
+        lt: `${prefix}~`,
+        limit: MAX_FOUND,
+      })) {
         ids.add(key.slice(prefix.length));
       }
     }
@@ -244,7 +248,11 @@ export class LevelTraceStore implements TraceStore {
       count++;
     }
     const operations: Operation[] = [];
-    for await (const [, value] of this.#store.iterator({ gt: RECORD, lt: `${RECORD}~`, limit: PRUNE_BATCH })) {
+    for await (const [, value] of this.#store.iterator({
+      gt: RECORD,
+      lt: `${RECORD}~`,
+      limit: PRUNE_BATCH,
+    })) {
       const record = JSON.parse(value) as HopRecord;
       const tooMany = count > this.#settings.maxRecords;
       if (!tooMany && Date.parse(record.received_at) >= oldestMs) {

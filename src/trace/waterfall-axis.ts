@@ -127,11 +127,19 @@ interface Cell {
 export function drawRow(axis: Axis, bars: readonly Bar[], paint: Paint): string {
   const cells: Cell[] = [];
   for (const bar of bars) {
-    const from = Math.min(Math.floor(columnOf(axis, bar.fromMs)), axis.columns - 1);
+    const start = columnOf(axis, bar.fromMs);
+    const from = Math.min(Math.floor(start), axis.columns - 1);
     const to = Math.max(from, Math.min(columnOf(axis, bar.toMs), axis.columns));
-    if (bar.kind === 'wait')
+    if (bar.kind === 'wait') {
       drawWait(cells, from, Math.max(from + 1, Math.floor(to)), lengthOf(bar));
-    else drawAttempt(cells, from, to, bar.kind);
+    } else if (Math.floor(to) > from) {
+      drawAttempt(cells, from, to, bar.kind);
+    } else {
+      // A blink within one column: its length shows, not where in the column it ends.
+      const eighth = EIGHTHS[Math.max(1, Math.floor((to - start) * 8))] ?? '▏';
+      const character = bar.kind === 'accepted' ? eighth : '▒';
+      cells[from] = { character, style: STYLES[bar.kind] };
+    }
   }
   return paintCells(cells, paint);
 }
@@ -153,9 +161,7 @@ function drawAttempt(cells: Cell[], from: number, to: number, kind: BarKind): vo
   const fill = kind === 'accepted' ? '█' : '▒';
   for (let column = from; column < full; column++) cells[column] = { character: fill, style };
   const eighth = EIGHTHS[Math.floor((to - full) * 8)] ?? '';
-  if (kind === 'accepted' && eighth !== '' && full > from)
-    cells[full] = { character: eighth, style };
-  if (full === from) cells[from] = { character: kind === 'accepted' ? eighth || '▏' : '▒', style };
+  if (kind === 'accepted' && eighth !== '') cells[full] = { character: eighth, style };
 }
 
 /** Joins cells, one colour code for a run of the same style. */

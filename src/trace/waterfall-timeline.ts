@@ -67,7 +67,6 @@ export function placeHops(hops: readonly HopRecord[]): Timeline {
   const inOrder = [...hops].sort((a, b) => instantOf(a.received_at) - instantOf(b.received_at));
   // The second round finds what hangs in a circle.
   for (const root of [...inOrder.filter((hop) => !parents.has(hop)), ...inOrder]) {
-    if (placed.has(root)) continue;
     const waiting = [root];
     for (let hop = waiting.pop(); hop !== undefined; hop = waiting.pop()) {
       if (placed.has(hop)) continue;

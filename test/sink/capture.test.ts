@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { newQueueId } from '../../src/base/identifiers.js';
@@ -44,6 +44,19 @@ test('captures leave with their messages, and all of them with a reset', async (
   assert.deepEqual(readdirSync(directory), ['notes.txt']);
 });
 
+test('a capture leaves also when its message leaves for a long recipient list', async (t) => {
+  const directory = scratchDirectory(t);
+  const limits = { maxStoredRecipients: 2 };
+  const sink = await runSink(t, { captureDirectory: directory, limits });
+  const client = await SmtpClient.greeted(sink.smtp.port);
+  await client.send('', ['a@x.example'], '1');
+  await client.send('', ['b@x.example', 'c@x.example'], '2');
+  const ids = await idsOf(sink);
+  assert.equal(ids.length, 1);
+  await sink.stop();
+  assert.deepEqual(readdirSync(directory), [`${ids[0]}.eml`]);
+});
+
 test('nothing of a refused, oversize or broken off message stays on disk', async (t) => {
   const directory = scratchDirectory(t);
   const sink = await runSink(t, {
@@ -67,7 +80,6 @@ test('nothing of a refused, oversize or broken off message stays on disk', async
 test('a message that the disk does not take gets 452, and the session goes on', async (t) => {
   const directory = scratchDirectory(t);
   const sink = await runSink(t, { captureDirectory: join(directory, 'gone') });
-  const { rmSync } = await import('node:fs');
   rmSync(join(directory, 'gone'), { recursive: true });
   const client = await SmtpClient.greeted(sink.smtp.port);
   const replies = await client.send('', ['b@x.example'], 'x'.repeat(100_000));

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import type { TestContext } from 'node:test';
 import type { SinkSettings } from '../../src/sink/settings.js';
-import { startSink, type RunningSink } from '../../src/sink/sink.js';
+import { startSink, type RunningSink, type SinkSurroundings } from '../../src/sink/sink.js';
 
-const REPLY_TIMEOUT_MS = 5000;
+const REPLY_TIMEOUT_MS = 20_000;
 
 /** A client that says what it is told and shows what it hears. */
 export class SmtpClient {
@@ -75,8 +75,11 @@ export class SmtpClient {
     return replies;
   }
 
-  async startTls(): Promise<void> {
-    await this.ask('STARTTLS');
+  /** `before` goes out in the same packet, and its reply is read first. */
+  async startTls(before = ''): Promise<void> {
+    this.write(`${before}STARTTLS\r\n`);
+    if (before !== '') await this.reply();
+    await this.reply();
     this.#socket.removeAllListeners();
     const secured = tls.connect({ socket: this.#socket, rejectUnauthorized: false });
     await once(secured, 'secureConnect');
@@ -136,8 +139,9 @@ const PLAIN: SinkSettings = {
 export async function runSink(
   t: TestContext,
   settings: Partial<SinkSettings> = {},
+  surroundings: SinkSurroundings = {},
 ): Promise<RunningSink> {
-  const sink = await startSink({ ...PLAIN, ...settings });
+  const sink = await startSink({ ...PLAIN, ...settings }, surroundings);
   t.after(() => sink.stop());
   return sink;
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { scratchDirectory, SmtpClient } from './client.js';
 
 const PROCESS = fileURLToPath(new URL('sink-process.js', import.meta.url));
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 
 interface Address {
   host: string;

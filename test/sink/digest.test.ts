@@ -63,6 +63,7 @@ test('a message without an empty line has an empty body', () => {
 
 test('the Message-ID is found in any case and unfolded, and not in the body', () => {
   assert.equal(idOf('From: a\r\nMESSAGE-ID:\r\n <1@x>\r\nTo: b\r\n\r\n'), '<1@x>');
+  assert.equal(idOf('Message-ID: <1@x>\r\n (note)\r\n\r\n'), '<1@x> (note)');
   assert.equal(idOf('From: a\r\n\r\nMessage-ID: <1@x>\r\n'), null);
   assert.equal(idOf('X-Message-ID: <1@x>\r\n\r\n'), null);
   assert.equal(idOf('Message-ID: \r\n\r\n'), null);

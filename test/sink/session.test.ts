@@ -105,6 +105,9 @@ test('an address above ASCII needs SMTPUTF8 and is kept as it is', async (t) => 
     return client.reply();
   };
   assert.match(await utf8('MAIL FROM:<jürgen@bücher.example>'), /^553 5\.6\.7 /);
+  assert.match(await utf8('MAIL FROM:<a@x.example>'), /^250 /);
+  assert.match(await utf8('RCPT TO:<grün@x.example>'), /^553 5\.6\.7 /);
+  await client.ask('RSET');
   assert.match(await utf8('MAIL FROM:<jürgen@bücher.example> SMTPUTF8'), /^250 /);
   assert.match(await utf8('RCPT TO:<grün@x.example>'), /^250 /);
   await client.ask('DATA');
@@ -224,10 +227,14 @@ test('a client that leaves in the middle of a message leaves nothing behind', as
   assert.equal((await messagesOf(sink)).length, 1);
 });
 
-test('a silent session and an endless message are closed with 421', async (t) => {
-  const sink = await runSink(t, { limits: { idleTimeoutMs: 200, dataTimeoutMs: 300 } });
-  const silent = await SmtpClient.greeted(sink.smtp.port);
-  assert.match(await silent.ended(), /^421 /);
+test('a silent session is closed with 421', async (t) => {
+  const sink = await runSink(t, { limits: { idleTimeoutMs: 100 } });
+  const silent = await SmtpClient.connect(sink.smtp.port);
+  assert.match(await silent.ended(), /^220 .*\r\n421 /);
+});
+
+test('a message that never ends is closed with 421, however busy it looks', async (t) => {
+  const sink = await runSink(t, { limits: { dataTimeoutMs: 200 } });
   const endless = await SmtpClient.greeted(sink.smtp.port);
   await endless.ask('MAIL FROM:<a@x.example>');
   await endless.ask('RCPT TO:<b@x.example>');

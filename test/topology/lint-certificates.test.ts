@@ -95,6 +95,14 @@ test('nodes with certificates of their own share the CA of the topology', (t) =>
   assert.deepEqual(check(t, FILES, { text }), []);
 });
 
+test('the CA of a node goes before that of the topology', (t) => {
+  const text = TEXT.replace('ca: ca.pem', 'ca: other.pem').replace(
+    'smarthost: core',
+    'smarthost: core, tls: { ca: ca.pem }',
+  );
+  assert.deepEqual(check(t, { ...FILES, 'other.pem': OTHER_CA_PEM }, { text }), []);
+});
+
 test('a node that starts is not held up by files of other machines', (t) => {
   const text = TEXT.replace(
     'tls: { ca: ca.pem, cert: cert.pem, key: key.pem }',

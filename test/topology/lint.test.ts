@@ -348,15 +348,38 @@ test('faults of form and of meaning come together, and nothing that only follows
   ]);
 });
 
-test('a key that stands twice does not hide other faults', async (t) => {
-  const text = soundBut(
-    ['name: mesh', 'name: mesh\nname: mash'],
-    ['smarthost: mx', 'smarthost: edge'],
-  );
+test('of a key that stands twice the last one counts, and no other fault is hidden', async (t) => {
+  const text = soundBut(['    smarthost: mx', '    smarthost: mx\n    smarthost: edge']);
   const { faults } = await checkTopology(writeTopology(t, text));
   assert.deepEqual(places(faults), [
-    'duplicate-key@3:1',
+    'duplicate-key@17:5',
     'cycle@17:16',
     'missing-credential@17:16',
   ]);
+});
+
+test('nothing is said about what stands in for a value that was wrong', async (t) => {
+  const text = soundBut(
+    ['{ secret: app }', 'hunter2'],
+    ['    listen: [{ port: 2526', '    listen: [{ port: 0 }, { nmae: b, port: 2526'],
+    ['smarthost: mx', 'smarthost: { hostname: 3 }'],
+  );
+  const { faults } = await checkTopology(writeTopology(t, text));
+  assert.deepEqual(places(faults), [
+    'cleartext-secret@11:40',
+    'invalid-value@14:22',
+    'unknown-key@14:29',
+    'invalid-value@16:28',
+  ]);
+});
+
+test('an API that other machines reach needs a token that they know', () => {
+  const text = soundBut(...TWO_MACHINES, ['port: 8026', 'port: 8026, host: 0.0.0.0']);
+  const tls: [string, string] = ['secret: edge-core } }', 'secret: edge-core }, tls: required }'];
+  assert.ok(places(lint(text.replace(...tls), { env: ENV })).includes('token-missing@15:5'));
+  const named = text.replace(
+    'host: 0.0.0.0 }\n    smarthost',
+    'host: 0.0.0.0, token: { secret: app } }\n    smarthost',
+  );
+  assert.ok(!lint(named, { env: ENV }).some(({ ruleId }) => ruleId === 'token-missing'));
 });

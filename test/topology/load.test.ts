@@ -78,10 +78,18 @@ test('a password, token or secret in clear is refused and never quoted', () => {
 });
 
 test('broken YAML is reported without quoting the file', () => {
-  const faults = formFaults('version: 1\nsecrets: { app: "hunter2 }\n');
-  assert.equal(faults[0]?.ruleId, 'yaml-syntax');
-  assert.equal(faults[0]?.line, 3);
-  assert.doesNotMatch(JSON.stringify(faults), /hunter2/);
+  for (const [value, place] of [
+    ['"hunter2 }', 'yaml-syntax@3:1'],
+    ['"\\hunter2" }', 'yaml-syntax@2:18'],
+    ['!hunter2!x y }', 'yaml-tag@2:17'],
+    ['"x" hunter2 }', 'yaml-syntax@2:21'],
+    ['*hunter2 }', 'yaml-syntax@2:17'],
+    ['@hunter2 }', 'yaml-syntax@2:17'],
+  ] as const) {
+    const faults = formFaults(`version: 1\nsecrets: { app: ${value}\n`);
+    assert.equal(places(faults)[0], place, value);
+    assert.doesNotMatch(JSON.stringify(faults), /hunter2/);
+  }
 });
 
 test('forms that exclude each other are told apart from unknown keys', () => {
@@ -182,6 +190,7 @@ test('the name that was meant is found by its spelling', () => {
   assert.equal(nearestName('lissten', keys), 'listen');
   assert.equal(nearestName('maxConnections', keys), 'max-connections');
   assert.equal(nearestName('samrthost', keys), 'smarthost');
+  assert.equal(nearestName('L_I_S_T_E_N', keys), 'listen');
   assert.equal(nearestName('routes', keys), undefined);
   assert.equal(nearestName('x', ['y']), undefined);
 });

@@ -22,8 +22,8 @@ function load(
   {
     node = 'edge',
     secretFile = 'from file\r\nsecond line\n',
-    env = { EDGE_CORE: 'from env' } as Record<string, string>,
-  } = {},
+    env = { EDGE_CORE: 'from env' },
+  }: { node?: string; secretFile?: string; env?: Record<string, string> } = {},
 ) {
   const file = writeTopology(t, text, { 'app.secret': secretFile });
   const dataDir = join(dirname(file), 'data');
@@ -49,6 +49,9 @@ test('a secret that is not there has a code and a place', async (t) => {
     code: 'SECRET_FILE_UNREADABLE',
   });
   await assert.rejects(load(t, PLAIN.replace('app.secret', '.')).settings(), {
+    code: 'SECRET_FILE_UNREADABLE',
+  });
+  await assert.rejects(load(t, PLAIN.replace('app.secret', '/dev/null')).settings(), {
     code: 'SECRET_FILE_UNREADABLE',
   });
   await assert.rejects(load(t, PLAIN, { secretFile: 'x'.repeat(65_536) }).settings(), {
@@ -112,6 +115,11 @@ test('a topology with faults is refused with all of them', async (t) => {
     assert.match(error.message, /topology\.yaml:10:5: error: unknown key 'apj'/);
     return true;
   });
+});
+
+test('a topology of good form that makes no sense is refused', async (t) => {
+  const text = PLAIN.replace('smarthost: mx', 'smarthost: edge');
+  await assert.rejects(load(t, text).settings(), { code: 'TOPOLOGY_INVALID' });
 });
 
 test('warnings are told and refuse nothing', async (t) => {

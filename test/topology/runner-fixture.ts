@@ -144,7 +144,7 @@ export const CHAIN = {
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const startMs = performance.now();
   while (!(await condition())) {

@@ -24,8 +24,6 @@ export interface AllotOptions {
   started: ReadonlySet<string>;
   /** Token from the environment; else the remembered one, else a new one. */
   apiToken: string | undefined;
-  /** Ports that turned out to be taken after they had been allotted. */
-  avoid: Iterable<number>;
 }
 
 export interface Allotted {
@@ -83,7 +81,7 @@ type Ports = Pick<Allotment, 'listeners' | 'apis' | 'sinks'>;
 
 async function allotPorts(options: AllotOptions, remembered: Allotment): Promise<Ports> {
   const { topology, started } = options;
-  const allotter = new PortAllotter([...fixedPorts(topology), ...options.avoid]);
+  const allotter = new PortAllotter(fixedPorts(topology));
   const ports: Ports = { listeners: {}, apis: {}, sinks: {} };
   const settle = async (
     host: string,

@@ -72,8 +72,9 @@ export class Child {
   #started: string | null = null;
   #exited: Promise<void> = Promise.resolve();
   #logStartBytes = 0;
+  #dismissed = false;
 
-  /** @param onDeath Told when the process ends after it had been ready, wanted or not. */
+  /** @param onDeath Told when the process ends after it had been ready, unless it was dismissed. */
   constructor(spec: ChildSpec, onDeath: (exit: ChildExit) => void) {
     this.spec = spec;
     this.#onDeath = onDeath;
@@ -92,6 +93,12 @@ export class Child {
   /** Resolves when no process of this child lives. */
   get exited(): Promise<void> {
     return this.#exited;
+  }
+
+  /** Sends SIGTERM; the end of the process is expected from now on. */
+  dismiss(): void {
+    this.#dismissed = true;
+    this.signal('SIGTERM');
   }
 
   /** Sends a signal if the process lives. */
@@ -166,7 +173,7 @@ export class Child {
       child.once('exit', (code, signal) => {
         const exit = { pid: child.pid ?? 0, code, signal };
         ended({ exit, failed });
-        if (ready) this.#onDeath(exit);
+        if (ready && !this.#dismissed) this.#onDeath(exit);
       });
       child.on('error', (error) => {
         // Also emitted for a signal or a message that did not get through; only without a pid was

@@ -31,8 +31,10 @@ async function fromProc(pid: number): Promise<string | null> {
   }
   // The second field is the command in parentheses and may hold spaces and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0] ?? 'X';
-  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+  const [state, threads, started] = [fields[0] ?? 'X', Number(fields[17]), fields[19] ?? null];
+  // The main thread may be a zombie while others still hold the process's ports and files.
+  const gone = state === 'X' || (state === 'Z' && threads <= 1);
+  return gone ? null : started;
 }
 
 async function fromPs(pid: number): Promise<string | null> {

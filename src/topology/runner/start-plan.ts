@@ -128,31 +128,26 @@ function sinkCertificate(
 }
 
 /**
- * Tries every address that the started children are to listen on.
+ * Tries every address with a port that the topology names. Ports that were chosen were tried then;
+ * one that is taken since is chosen anew.
  *
  * @throws RunnerError PORT_IN_USE naming each one that cannot be had, with its node and listener.
  */
-export async function checkPorts(
-  topology: Topology,
-  started: ReadonlySet<string>,
-  allotted: Allotted,
-): Promise<void> {
-  const wanted: { what: string; host: string; port: number }[] = [];
-  const { listeners, apis, sinks } = allotted.whole;
+export async function checkPorts(topology: Topology, started: ReadonlySet<string>): Promise<void> {
+  const wanted: { what: string; host: string; port: number | 'auto' }[] = [];
   for (const [name, node] of Object.entries(topology.nodes)) {
     if (!started.has(name)) continue;
-    for (const { name: listener, host } of node.listen) {
-      const port = listeners[name]?.[listener] ?? 0;
+    for (const { name: listener, host, port } of node.listen) {
       wanted.push({ what: `node ${name}, listener ${listener}`, host, port });
     }
-    const host = node.api?.host ?? '127.0.0.1';
-    wanted.push({ what: `node ${name}, API`, host, port: apis[name] ?? 0 });
+    if (node.api !== undefined) wanted.push({ what: `node ${name}, API`, ...node.api });
   }
-  for (const [name, sink] of Object.entries(topology.sinks)) {
-    wanted.push({ what: `sink ${name}`, host: sink.host, port: sinks[name] ?? 0 });
+  for (const [name, { host, port }] of Object.entries(topology.sinks)) {
+    wanted.push({ what: `sink ${name}`, host, port });
   }
   const problems: string[] = [];
   for (const { what, host, port } of wanted) {
+    if (port === 'auto') continue;
     const problem = await portProblem(host, port);
     if (problem !== null) {
       problems.push(`${what}: ${joinHostPort(host, port)} ${describePortProblem(problem)}`);

@@ -1,0 +1,177 @@
+import type { TestContext } from 'node:test';
+import { systemClock, type Clock } from '../../src/base/clock.js';
+import { silentLogger } from '../../src/base/log.js';
+import { Secret } from '../../src/base/secret.js';
+import { Listener } from '../../src/intake/listener.js';
+import type { IntakeSettings, ListenerSettings } from '../../src/intake/settings.js';
+import { Policy } from '../../src/policy/policy.js';
+import type { PolicySettings } from '../../src/policy/settings.js';
+import { MailQueue } from '../../src/queue/mail-queue.js';
+import type { NextHop } from '../../src/send/next-hop.js';
+import { chooseRoute } from '../../src/route/route.js';
+import type { Attempt } from '../../src/send/request.js';
+import { TraceRecorder } from '../../src/trace/recorder.js';
+import { makeCertificate } from '../send/certificates.js';
+import { MemorySpool } from './memory-spool.js';
+
+export const HOSTNAME = 'edge.example';
+export const APP_PASSWORD = 'correct horse';
+export const PEER_PASSWORD = 'battery staple';
+
+/** One for all listeners of a test file: making it costs more than most tests. */
+const certificate = makeCertificate('edge');
+
+export interface IntakeOptions {
+  settings?: Partial<IntakeSettings>;
+  listener?: Partial<ListenerSettings>;
+  policy?: Partial<PolicySettings>;
+  clock?: Clock;
+}
+
+export interface RunningIntake {
+  port: number;
+  listener: Listener;
+  queue: MailQueue;
+  spool: MemorySpool;
+  policy: Policy;
+}
+
+/**
+ * A listener as `node.ts` builds it, on a free port, before a real queue whose attempts succeed at
+ * once. Loopback may relay unless the policy says otherwise; `app` may log in, `core` is a peer.
+ */
+export async function runIntake(t: TestContext, options: IntakeOptions = {}): Promise<RunningIntake> {
+  const clock = options.clock ?? systemClock;
+  const spool = new MemorySpool();
+  const queue = makeQueue(spool, clock);
+  const policy = new Policy({ ...POLICY, ...options.policy });
+  const { cert, key } = await certificate;
+  const listener: Listener = new Listener({
+    node: 'edge',
+    settings: { ...SETTINGS, certificate: { cert, key }, ...options.settings },
+    listener: { ...LISTENER, ...options.listener },
+    policy,
+    queue,
+    clock,
+    log: silentLogger,
+    expireAfterMs: () => 432_000_000,
+    sessions: () => listener.connections.size,
+  });
+  await queue.start();
+  await listener.start();
+  t.after(async () => {
+    await listener.stop();
+    await queue.stop();
+  });
+  return { port: listener.port, listener, queue, spool, policy };
+}
+
+export const POLICY: PolicySettings = {
+  users: [
+    { username: 'app', password: new Secret(APP_PASSWORD), may: ['relay'] },
+    { username: 'reader', password: new Secret('only reads'), may: [] },
+  ],
+  peers: [{ node: 'core', username: 'core-login', passwords: [new Secret(PEER_PASSWORD)] }],
+  relayFrom: ['127.0.0.0/8'],
+};
+
+const LISTENER: ListenerSettings = {
+  name: 'relay',
+  host: '127.0.0.1',
+  port: 0,
+  tls: 'opportunistic',
+  acceptTraceHeader: false,
+};
+
+const SETTINGS: IntakeSettings = {
+  hostname: HOSTNAME,
+  listeners: [],
+  maxMessageBytes: 10_000_000,
+  maxRecipients: 100,
+  maxSessions: 1000,
+  maxHeaderBytes: 262_144,
+  idleTimeoutMs: 30_000,
+  dataTimeoutMs: 30_000,
+};
+
+function makeQueue(spool: MemorySpool, clock: Clock): MailQueue {
+  return new MailQueue({
+    settings: {
+      directory: '',
+      retryIntervalsSeconds: [60],
+      expireAfterSeconds: 432_000,
+      hopPauseMinSeconds: 1,
+      hopPauseMaxSeconds: 60,
+      inlineBodyBytes: 262_144,
+    },
+    hostname: HOSTNAME,
+    spool,
+    chooseRoute: () => chooseRoute({ smarthost: SMARTHOST }),
+    attempt: deliverAtOnce,
+    recorder: new TraceRecorder('edge', forgetfulStore, clock, silentLogger),
+    clock,
+    log: silentLogger,
+    chance: () => 0.5,
+  });
+}
+
+const SMARTHOST: NextHop = {
+  name: 'core',
+  kind: 'node',
+  host: '127.0.0.1',
+  port: 1,
+  tls: 'none',
+  implicitTls: false,
+  allowInsecureAuth: false,
+  trace: 'envelope',
+  maxConnections: 10,
+};
+
+const deliverAtOnce: Attempt = async ({ recipients }) => ({
+  outcomes: recipients.map(() => ({
+    kind: 'delivered',
+    inTransaction: true,
+    code: 250,
+    enhanced: '2.0.0',
+    text: 'Ok',
+  })),
+  record: {
+    span_id: '0123456789abcdef',
+    started_at: '2026-01-01T00:00:00.000Z',
+    duration_ms: 1,
+    next_hop: 'core',
+    remote: null,
+    reused: false,
+    tls: null,
+    user: null,
+    state: 'message',
+    result: 'accepted',
+    code: 250,
+    enhanced_code: '2.0.0',
+    description: 'Ok',
+    remote_queue_id: null,
+    phases_ms: {},
+    recipients: recipients.map(({ address }) => address),
+  },
+});
+
+const forgetfulStore: ConstructorParameters<typeof TraceRecorder>[1] = {
+  open: async () => undefined,
+  close: async () => undefined,
+  put: () => undefined,
+  change: () => undefined,
+  find: async () => [],
+  list: async () => ({ records: [], nextCursor: null }),
+};
+
+/** The content of a stored message without the lines that the node itself put on top. */
+export function contentOf(message: { item: { body: { ownHeaderBytes: number } }; bytes: Buffer } | undefined): string {
+  return message === undefined
+    ? '(nothing stored)'
+    : message.bytes.subarray(message.item.body.ownHeaderBytes).toString('latin1');
+}
+
+/** AUTH PLAIN with its initial response. */
+export function authPlain(username: string, password: string): string {
+  return `AUTH PLAIN ${Buffer.from(`\0${username}\0${password}`).toString('base64')}`;
+}

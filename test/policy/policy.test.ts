@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Secret } from '../../src/base/secret.js';
+import { Credentials } from '../../src/policy/credentials.js';
+import { mayRelay, RelayNetworks } from '../../src/policy/permission.js';
+import { Policy } from '../../src/policy/policy.js';
+import type { PolicySettings } from '../../src/policy/settings.js';
+
+const SETTINGS: PolicySettings = {
+  users: [
+    { username: 'app', password: new Secret('swordfish'), may: ['relay'] },
+    { username: 'reader', password: new Secret('words'), may: [] },
+  ],
+  peers: [{ node: 'core', username: 'edge-core', passwords: [new Secret('new'), new Secret('old')] }],
+  relayFrom: [],
+};
+
+test('a login shows who it is and what it may', () => {
+  const credentials = new Credentials(SETTINGS);
+  assert.deepEqual(credentials.check('app', 'swordfish'), { username: 'app', peer: null, mayRelay: true });
+  assert.deepEqual(credentials.check('reader', 'words'), { username: 'reader', peer: null, mayRelay: false });
+});
+
+test('a peer is known by its current password and by those of a rotation', () => {
+  const credentials = new Credentials(SETTINGS);
+  const identity = { username: 'edge-core', peer: 'core', mayRelay: true };
+  assert.deepEqual(credentials.check('edge-core', 'new'), identity);
+  assert.deepEqual(credentials.check('edge-core', 'old'), identity);
+  assert.equal(credentials.check('edge-core', 'older'), null);
+});
+
+test('names and passwords must fit letter by letter', () => {
+  const credentials = new Credentials(SETTINGS);
+  for (const [username, password] of [
+    ['app', ''],
+    ['app', 'Swordfish'],
+    ['app', 'swordfish '],
+    ['App', 'swordfish'],
+    ['app ', 'swordfish'],
+    ['app', 'words'],
+    ['', ''],
+    ['nobody', 'swordfish'],
+    ['__proto__', ''],
+    ['constructor', 'swordfish'],
+  ] as const) {
+    assert.equal(credentials.check(username, password), null, `${username}:${password}`);
+  }
+});
+
+test('an unknown name costs as much as a wrong password', () => {
+  const credentials = new Credentials(SETTINGS);
+  const cost = (username: string): number => {
+    const startedMs = performance.now();
+    for (let round = 0; round < 2000; round++) credentials.check(username, 'x'.repeat(2000));
+    return performance.now() - startedMs;
+  };
+  cost('app');
+  // The fastest of several: what else the machine does only ever adds.
+  const fastest = (username: string): number => Math.min(...Array.from({ length: 5 }, () => cost(username)));
+  const [known, unknown] = [fastest('app'), fastest('nobody')];
+  assert.ok(unknown > known / 2 && unknown < known * 2, `${known} ms and ${unknown} ms`);
+});
+
+test('whether there is anybody to log in, and any peer', () => {
+  const { users, peers } = SETTINGS;
+  const all = new Credentials(SETTINGS);
+  const none = new Credentials({ users: [], peers: [], relayFrom: [] });
+  const onlyUsers = new Credentials({ users, peers: [], relayFrom: [] });
+  const onlyPeers = new Credentials({ users: [], peers, relayFrom: [] });
+  assert.deepEqual([all, none, onlyUsers, onlyPeers].map(({ any }) => any), [true, false, true, true]);
+  assert.deepEqual([all, none, onlyUsers, onlyPeers].map(({ anyPeer }) => anyPeer), [true, false, false, true]);
+});
+
+test('networks: single addresses, both families, and addresses that are mapped', () => {
+  const networks = new RelayNetworks(['192.0.2.0/24', '198.51.100.7', '2001:db8::/32', '::1']);
+  for (const inside of ['192.0.2.0', '192.0.2.255', '198.51.100.7', '::ffff:192.0.2.9', '::FFFF:198.51.100.7', '2001:db8:ffff::1', '::1']) {
+    assert.equal(networks.includes(inside), true, inside);
+  }
+  for (const outside of ['192.0.3.0', '198.51.100.8', '2001:db9::1', '::2', '::ffff:192.0.3.1', '127.0.0.1']) {
+    assert.equal(networks.includes(outside), false, outside);
+  }
+  assert.equal(new RelayNetworks([]).includes('127.0.0.1'), false);
+});
+
+test('mail is relayed for a login with the right or for a network, else for nobody', () => {
+  const networks = new RelayNetworks(['192.0.2.0/24']);
+  const trusted = { username: 'app', peer: null, mayRelay: true };
+  const reader = { username: 'reader', peer: null, mayRelay: false };
+  assert.equal(mayRelay(null, '203.0.113.1', networks), false);
+  assert.equal(mayRelay(null, '192.0.2.1', networks), true);
+  assert.equal(mayRelay(trusted, '203.0.113.1', networks), true);
+  assert.equal(mayRelay(reader, '203.0.113.1', networks), false);
+});
+
+test('a reload replaces everything at once', () => {
+  const policy = new Policy({ ...SETTINGS, relayFrom: ['192.0.2.1'] });
+  policy.reload({
+    users: [{ username: 'other', password: new Secret('x'), may: ['relay'] }],
+    peers: [],
+    relayFrom: ['198.51.100.1'],
+  });
+  assert.equal(policy.logIn('app', 'swordfish'), null);
+  assert.equal(policy.logIn('other', 'x')?.username, 'other');
+  assert.equal(policy.offersMesh, false);
+  assert.equal(policy.mayRelay(null, '192.0.2.1'), false);
+  assert.equal(policy.mayRelay(null, '198.51.100.1'), true);
+});

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mock, test, type TestContext } from 'node:test';
+import { ClassicLevel } from 'classic-level';
+import { systemDisk, type Disk } from '../../src/base/disk.js';
+import { LevelSpool } from '../../src/queue/level-spool.js';
+import { FailingDisk } from './failing-disk.js';
+import { anItem, idOf } from './samples.js';
+import {
+  bodyOf,
+  bytesOf,
+  INLINE_BYTES,
+  scannedIds,
+  spoolConformance,
+  store,
+  type Damage,
+} from './spool-conformance.js';
+
+async function scratch(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'relaymesh-spool-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function openSpool(t: TestContext, disk: Disk = systemDisk): Promise<LevelSpool> {
+  const spool = new LevelSpool(await scratch(t), disk, INLINE_BYTES);
+  await spool.open();
+  t.after(() => spool.close());
+  return spool;
+}
+
+/** Changes stored values behind the spool's back; it has to be closed. */
+async function changeStored(
+  folder: string,
+  key: string,
+  change: (value: Buffer) => Buffer,
+): Promise<void> {
+  const level = new ClassicLevel<string, Buffer>(`${folder}/store`, { valueEncoding: 'buffer' });
+  await level.open();
+  const value = await level.get(key);
+  assert.ok(value !== undefined, `no ${key}`);
+  await level.put(key, change(value));
+  await level.close();
+}
+
+const DAMAGES: Record<Damage, (value: Buffer) => Buffer> = {
+  flip: (value) => {
+    const middle = value.length >> 1;
+    value[middle] = (value[middle] as number) ^ 1;
+    return value;
+  },
+  cut: (value) => value.subarray(0, -1),
+  extend: (value) => Buffer.concat([value, Buffer.from('\r\n')]),
+};
+
+interface Batch {
+  keys: string[];
+  sync: boolean;
+}
+
+/** Every batch that reaches the store, noted when it has been written. */
+function watchBatches(t: TestContext): Batch[] {
+  const batches: Batch[] = [];
+  const original = ClassicLevel.prototype.batch as (...args: unknown[]) => Promise<void>;
+  t.mock.method(ClassicLevel.prototype, 'batch', async function (this: unknown, ...args: unknown[]) {
+    await original.apply(this, args);
+    const [operations, options] = args as [Array<{ key: string }>, { sync: boolean }];
+    batches.push({ keys: operations.map(({ key }) => key), sync: options.sync });
+  });
+  return batches;
+}
+
+spoolConformance('level spool', async (t) => {
+  const folder = await scratch(t);
+  const bodies = `${folder}/bodies`;
+  const refusals: Array<{ restore(): void }> = [];
+  const takeWrites = (): void => refusals.splice(0).forEach((refusal) => refusal.restore());
+  t.after(takeWrites);
+  return {
+    spool: () => new LevelSpool(folder, systemDisk, INLINE_BYTES),
+    bodyFiles: () => readdir(bodies),
+    strayBodyFile: (id) => writeFile(`${bodies}/${id}`, bytesOf(10)),
+    damageRecord: (id, damage) => changeStored(folder, `q!${id}`, DAMAGES[damage]),
+    shortenBodyFile: (id) => truncate(`${bodies}/${id}`, 4999),
+    removeBodyFile: (id) => rm(`${bodies}/${id}`),
+    refuseWrites: () => {
+      const { mock: refusal } = mock.method(ClassicLevel.prototype, 'batch', () =>
+        Promise.reject(new Error('IO error: No space left on device')),
+      );
+      refusals.push(refusal);
+    },
+    takeWrites,
+  };
+});
+
+test('an accept is acknowledged only after its record was synced', async (t) => {
+  const spool = await openSpool(t);
+  const batches = watchBatches(t);
+  for (let number = 0; number < 20; number++) {
+    await store(spool, idOf(number));
+    assert.ok(batches.some(({ keys, sync }) => sync && keys.includes(`q!${idOf(number)}`)));
+  }
+});
+
+test('fifty accepts at once need few syncs', async (t) => {
+  const spool = await openSpool(t);
+  const batches = watchBatches(t);
+  await Promise.all(Array.from({ length: 50 }, (_, number) => store(spool, idOf(number))));
+  assert.ok(batches.length <= 5, `${batches.length} batches`);
+  assert.equal(batches.flatMap(({ keys }) => keys).length, 50);
+  assert.ok(batches.every(({ sync }) => sync));
+});
+
+test('what comes while a write is running goes into the next one together', async (t) => {
+  const spool = await openSpool(t);
+  const batches = watchBatches(t);
+  const first = store(spool, idOf(0));
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  const item = anItem(idOf(0));
+  await Promise.all([first, spool.update(item), store(spool, idOf(1)), store(spool, idOf(2))]);
+  assert.equal(batches.length, 2);
+  assert.deepEqual(batches[0]?.keys, [`q!${idOf(0)}`]);
+});
+
+test('updates and removals alone do not wait for the medium', async (t) => {
+  const spool = await openSpool(t);
+  const item = await store(spool, idOf(0));
+  const batches = watchBatches(t);
+  await spool.update(item);
+  await spool.remove(item);
+  assert.deepEqual(batches.map(({ sync }) => sync), [false, false]);
+});
+
+test('a body in a file is synced, its folder too, before its record is written', async (t) => {
+  const disk = new FailingDisk();
+  const spool = await openSpool(t, disk);
+  disk.log.length = 0;
+  const writer = spool.writeBody(idOf(0));
+  await writer.write(bytesOf(5000));
+  const body = await writer.finish();
+  assert.deepEqual(disk.log, ['create', 'write', 'sync', 'close', 'syncFolder']);
+  assert.deepEqual(body, { kind: 'file', sizeBytes: 5000 });
+  await writer.discard();
+});
+
+test('a disk that refuses any one step of a body fails the message and leaves no file', async (t) => {
+  const disk = new FailingDisk();
+  const spool = await openSpool(t, disk);
+  const steps = ['create', 'write', 'write', 'write', 'sync', 'syncFolder'];
+  for (const [index, step] of steps.entries()) {
+    disk.log.length = 0;
+    disk.failAt(index + 1);
+    const writer = spool.writeBody(idOf(index));
+    await assert.rejects(
+      async () => {
+        await writer.write(bytesOf(300_000));
+        await writer.write(bytesOf(300_000));
+        await writer.write(bytesOf(10));
+        await writer.finish();
+      },
+      { code: 'ENOSPC' },
+      `${step} ${index}`,
+    );
+    assert.equal(disk.log.filter((done) => done !== 'close').at(-1), step);
+    await writer.discard();
+    assert.equal(disk.open, 0, `an open file after ${step}`);
+  }
+  disk.failAt(Infinity);
+  assert.equal(spool.healthy, true, 'a full disk is refused mail by mail');
+  const item = await store(spool, idOf(9), bytesOf(5000));
+  assert.ok((await bodyOf(spool, item))?.equals(bytesOf(5000)));
+  assert.deepEqual(await scannedIds(spool), [idOf(9)]);
+});
+
+test('no file stays behind a failed step', async (t) => {
+  const folder = await scratch(t);
+  const disk = new FailingDisk();
+  const spool = new LevelSpool(folder, disk, INLINE_BYTES);
+  await spool.open();
+  t.after(() => spool.close());
+  for (const step of [1, 2, 3, 4]) {
+    disk.failAt(step);
+    const writer = spool.writeBody(idOf(step));
+    await Promise.resolve(writer.write(bytesOf(5000)))
+      .then(() => writer.finish())
+      .catch(() => undefined);
+    await writer.discard();
+    assert.deepEqual(await readdir(`${folder}/bodies`), [], `step ${step}`);
+  }
+});
+
+test('progress that was damaged makes the message corrupt', async (t) => {
+  for (const [name, damage] of Object.entries({
+    ...DAMAGES,
+    garbage: () => Buffer.from('{}'),
+    null: () => Buffer.from('null'),
+    empty: () => Buffer.alloc(0),
+  })) {
+    const folder = await scratch(t);
+    const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+    await spool.open();
+    const item = await store(spool, idOf(1));
+    await store(spool, idOf(2));
+    item.doubt = true;
+    await spool.update(item);
+    await spool.close();
+    await changeStored(folder, `q!${idOf(1)}!p`, damage);
+    await spool.open();
+    assert.deepEqual(await scannedIds(spool), [`corrupt ${idOf(1)}`, idOf(2)], name);
+    await spool.close();
+  }
+});
+
+test('a second process on the folder is refused', async (t) => {
+  const folder = await scratch(t);
+  const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+  await spool.open();
+  t.after(() => spool.close());
+  const source = new URL('../../src/', import.meta.url).href;
+  const script = `
+    const { LevelSpool } = await import('${source}queue/level-spool.js');
+    const { systemDisk } = await import('${source}base/disk.js');
+    await new LevelSpool(${JSON.stringify(folder)}, systemDisk, 1).open().then(
+      () => console.log('opened'),
+      (error) => console.log(error.code),
+    );`;
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  assert.equal(said.trim(), 'SPOOL_IN_USE');
+});
+
+test('a folder that cannot be used is said so', async (t) => {
+  const folder = await scratch(t);
+  await writeFile(join(folder, 'store'), 'a file in place of the store');
+  const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+  await assert.rejects(spool.open(), { code: 'SPOOL_UNREADABLE', where: folder });
+  await chmod(folder, 0o700);
+});

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Item, RecipientState } from '../../src/queue/item.js';
+import { recipientRecord, settle, type Settlement } from '../../src/queue/settle.js';
+import type { Outcome } from '../../src/send/outcome.js';
+import {
+  anItem,
+  aRecipient,
+  DEFERRED,
+  DELIVERED,
+  FAILED,
+  HOP_FAULT,
+  LOST_REPLY,
+  NOW_MS,
+  outcome,
+} from './samples.js';
+
+/** A hop that hangs up in the middle of a transaction. */
+const LOST = outcome('hop-fault', null, null, 'connection lost in DATA');
+const UNREADABLE: Outcome = { ...outcome('unreadable', null, null, 'the stored body is damaged'), inTransaction: false };
+
+function sending(count: number, changes: Partial<Item> = {}): Item {
+  const recipients = Array.from({ length: count }, (_, index) =>
+    aRecipient(`r${index}@b.example`, { state: 'sending' }),
+  );
+  return anItem('1', { recipients, ...changes });
+}
+
+function settled(item: Item, ...outcomes: Outcome[]): Settlement {
+  return settle(item, item.recipients, outcomes, {
+    retryIntervalsSeconds: [60, 300],
+    nowMs: NOW_MS,
+    chance: 0,
+  });
+}
+
+function again(item: Item): void {
+  for (const recipient of item.recipients) recipient.state = 'sending';
+}
+
+test('each outcome moves its recipient, counts the attempt where one was spent and keeps the words', () => {
+  const expected: Array<[Outcome, RecipientState, number, keyof Settlement | null]> = [
+    [DELIVERED, 'delivered', 1, null],
+    [FAILED, 'failed', 1, 'failed'],
+    [DEFERRED, 'deferred', 1, 'deferred'],
+    [UNREADABLE, 'quarantined', 0, null],
+    [HOP_FAULT, 'ready', 0, 'unspent'],
+    [LOST_REPLY, 'ready', 0, 'unspent'],
+  ];
+  for (const [given, state, attempts, list] of expected) {
+    const item = sending(1);
+    const [recipient] = item.recipients;
+    const settlement = settled(item, given);
+    assert.equal(recipient?.state, state, given.kind);
+    assert.equal(recipient.attempts, attempts, given.kind);
+    assert.deepEqual(recipient.lastReply, { code: given.code, enhanced: given.enhanced, text: given.text });
+    for (const [name, recipients] of Object.entries(settlement)) {
+      assert.deepEqual(recipients, name === list ? [recipient] : [], `${given.kind} in ${name}`);
+    }
+    assert.equal(recipient.nextAttemptAtMs, state === 'deferred' ? NOW_MS + 60_000 : null, given.kind);
+  }
+});
+
+test('recipients of one message have fates of their own', () => {
+  const item = sending(4);
+  const settlement = settled(item, DELIVERED, FAILED, DEFERRED, HOP_FAULT);
+  const [, failed, deferred, unspent] = item.recipients;
+  assert.deepEqual(settlement, { failed: [failed], deferred: [deferred], unspent: [unspent] });
+});
+
+test('deferred recipients wait for the same attempt, by the schedule of the most tried one', () => {
+  const item = sending(2);
+  (item.recipients[1] as { attempts: number }).attempts = 1;
+  settled(item, DEFERRED, DEFERRED);
+  assert.deepEqual(
+    item.recipients.map(({ nextAttemptAtMs }) => nextAttemptAtMs),
+    [NOW_MS + 300_000, NOW_MS + 300_000],
+  );
+});
+
+test('a lost reply marks the message as in doubt, and the mark stays', () => {
+  const item = sending(1);
+  settled(item, HOP_FAULT);
+  assert.equal(item.doubt, false);
+  again(item);
+  settled(item, LOST_REPLY);
+  assert.equal(item.doubt, true);
+  again(item);
+  settled(item, DEFERRED);
+  assert.equal(item.doubt, true);
+});
+
+test('the third session in a row that breaks over a message costs it an attempt', () => {
+  for (const lost of [LOST, LOST_REPLY]) {
+    const item = sending(2);
+    for (const round of [1, 2]) {
+      assert.equal(settled(item, lost, lost).unspent.length, 2, `round ${round}`);
+      again(item);
+    }
+    const settlement = settled(item, lost, lost);
+    assert.equal(settlement.deferred.length, 2);
+    assert.deepEqual(item.recipients.map(({ attempts }) => attempts), [1, 1]);
+    assert.equal(item.doubt, lost === LOST_REPLY);
+    again(item);
+    assert.equal(settled(item, lost, lost).deferred.length, 2, 'and each one after it');
+  }
+});
+
+test('losses count only in a row, and only in the middle of a transaction', () => {
+  const item = sending(1);
+  for (const given of [LOST, LOST, DEFERRED, LOST, LOST, HOP_FAULT, LOST, LOST]) {
+    const { deferred } = settled(item, given);
+    assert.equal(deferred.length, given === DEFERRED ? 1 : 0);
+    again(item);
+  }
+});
+
+test('the trace shows a recipient by what became of it', () => {
+  const shown = (state: RecipientState, toNode: boolean, tried: boolean): string =>
+    recipientRecord(
+      aRecipient('x@b.example', {
+        state,
+        lastReply: tried ? { code: 451, enhanced: '4.7.1', text: 'later' } : null,
+      }),
+      toNode,
+    ).action;
+  assert.equal(shown('delivered', true, true), 'transferred');
+  assert.equal(shown('delivered', false, true), 'relayed');
+  assert.equal(shown('failed', true, true), 'failed');
+  assert.equal(shown('quarantined', true, true), 'failed');
+  for (const state of ['ready', 'sending', 'deferred', 'held'] as const) {
+    assert.equal(shown(state, true, false), 'queued');
+    assert.equal(shown(state, true, true), 'delayed');
+  }
+  const record = recipientRecord(
+    aRecipient('x@b.example', { state: 'deferred', attempts: 2, nextAttemptAtMs: NOW_MS }),
+    true,
+  );
+  assert.equal(record.next_attempt_at, '2026-01-05T12:00:00.000Z');
+  assert.equal(record.attempts, 2);
+});

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { atEnd } from './at-end.js';
+import { locate, missing, run, scratchFolder } from './programs.js';
+import { until } from './waiting.js';
+
+/*
+ * A Postfix of our own: configuration, queue, data and log in a scratch folder, one port of
+ * loopback. The Postfix of the machine, its configuration and its queue are not touched.
+ */
+
+/** The reason why there can be no Postfix here, else false. */
+export function withoutPostfix(): string | false {
+  if (process.getuid?.() !== 0) return 'Postfix has to be started by root';
+  return missing('postfix', 'postconf');
+}
+
+export interface Postfix {
+  /** Everything that it has logged. */
+  log(): Promise<string>;
+}
+
+/** Starts a Postfix that relays all that loopback hands in to another port of loopback. */
+export async function startPostfix(
+  t: TestContext,
+  { port, relayPort }: { port: number; relayPort: number },
+): Promise<Postfix> {
+  const folder = await scratchFolder(t);
+  const program = locate('postfix') ?? 'postfix';
+  const logFile = path.join(folder, 'log', 'mail.log');
+  const [owner, group] = await ownerOf('postfix');
+  for (const name of ['etc', 'queue', 'data', 'log']) {
+    await mkdir(path.join(folder, name));
+    await chmod(path.join(folder, name), 0o755);
+  }
+  await chown(path.join(folder, 'data'), owner, group);
+  const config = path.join(folder, 'etc');
+  await writeFile(path.join(config, 'main.cf'), mainCf(folder, logFile, relayPort));
+  await writeFile(path.join(config, 'master.cf'), masterCf(port));
+  atEnd(t, async () => {
+    // Exit code 1 when it did not run, which is as good.
+    await run(program, ['-c', config, 'stop']);
+    await until('the end of Postfix', async () => (await status(program, config)) !== 0);
+  });
+  const { code, stdout, stderr } = await run(program, ['-c', config, 'start']);
+  assert.equal(code, 0, `${stdout}${stderr}${await readOrNothing(logFile)}`);
+  await until('Postfix', async () => (await status(program, config)) === 0);
+  return { log: () => readOrNothing(logFile) };
+}
+
+async function status(program: string, config: string): Promise<number | null> {
+  return (await run(program, ['-c', config, 'status'])).code;
+}
+
+function readOrNothing(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '');
+}
+
+async function ownerOf(user: string): Promise<[number, number]> {
+  const line = (await readFile('/etc/passwd', 'utf8'))
+    .split('\n')
+    .find((entry) => entry.startsWith(`${user}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  return [Number(uid), Number(gid)];
+}
+
+function mainCf(folder: string, logFile: string, relayPort: number): string {
+  return `compatibility_level = 3.6
+queue_directory = ${folder}/queue
+data_directory = ${folder}/data
+maillog_file = ${logFile}
+maillog_file_prefixes = ${folder}
+myhostname = foreign.test
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+alias_database =
+relayhost = [127.0.0.1]:${relayPort}
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtp_tls_security_level = none
+smtpd_tls_security_level = none
+message_size_limit = 52428800
+minimal_backoff_time = 1s
+queue_run_delay = 1s
+`;
+}
+
+/** Without chroot, for which files of the system would have to be copied. */
+function masterCf(port: number): string {
+  return `127.0.0.1:${port} inet n - n - - smtpd
+pickup    unix  n - n 60 1 pickup
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+tlsmgr    unix  - - n 1000? 1 tlsmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+verify    unix  - - n - 1 verify
+flush     unix  n - n 1000? 0 flush
+proxymap  unix  - - n - - proxymap
+smtp      unix  - - n - - smtp
+relay     unix  - - n - - smtp
+error     unix  - - n - - error
+retry     unix  - - n - - error
+discard   unix  - - n - - discard
+anvil     unix  - - n - 1 anvil
+scache    unix  - - n - 1 scache
+postlog   unix-dgram n - n - 1 postlogd
+`;
+}
