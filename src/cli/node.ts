@@ -17,7 +17,12 @@ interface NodeCommandOptions {
 /** A node whose runner has died has less time than one that is asked to stop. */
 const ORPHAN_DRAIN_MS = 2000;
 /** Errors that a better start would meet again: not a fault of the file. */
-const COULD_NOT_START = new Set(['PORT_IN_USE', 'LISTEN_FAILED', 'SPOOL_IN_USE', 'SPOOL_UNREADABLE']);
+const COULD_NOT_START = new Set([
+  'PORT_IN_USE',
+  'LISTEN_FAILED',
+  'SPOOL_IN_USE',
+  'SPOOL_UNREADABLE',
+]);
 
 /** `relaymesh node`: runs one node until it is told to stop. SIGHUP reads the topology again. */
 export function nodeCommand(
@@ -29,7 +34,10 @@ export function nodeCommand(
     .requiredOption('--topology <file>', 'topology file')
     .requiredOption('--name <node>', 'name of the node in it')
     .option('--data <dir>', 'folder of its spool, traces and API token', './data')
-    .addHelpText('after', '\nExample:\n  $ relaymesh node --topology mesh.yaml --name edge --data /var/lib/relaymesh')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ relaymesh node --topology mesh.yaml --name edge --data /var/lib/relaymesh',
+    )
     .action(async (options: NodeCommandOptions) => {
       setExitCode(await run(options, runUntilStopped));
     });

@@ -4,9 +4,8 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { RelayError } from '../base/errors.js';
-import { describeFault, type Fault } from '../topology/fault.js';
-import { lintTopology } from '../topology/lint.js';
-import { loadTopology } from '../topology/load.js';
+import { checkTopology } from '../topology/check.js';
+import { describeFault } from '../topology/fault.js';
 import { Runner } from '../topology/runner.js';
 import { LogFollower, fileSizeBytes } from '../topology/runner/log-tail.js';
 import { sendProbe } from '../topology/runner/probe.js';
@@ -98,11 +97,10 @@ function notice(text: string): void {
 }
 
 async function loadChecked(file: string): Promise<Topology> {
-  const loaded = await loadTopology(file);
-  const faults: Fault[] = loaded.ok ? lintTopology(loaded) : loaded.faults;
+  const { faults, loaded } = await checkTopology(file);
   for (const fault of faults) notice(describeFault(fault));
   const errors = faults.filter((fault) => fault.severity === 'error');
-  if (loaded.ok && errors.length === 0) return loaded.topology;
+  if (loaded !== undefined && errors.length === 0) return loaded.topology;
   const count = errors.length === 1 ? 'one error' : `${errors.length} errors`;
   throw new RunnerError('TOPOLOGY_REFUSED', `${file} has ${count}: nothing was started`, 2, {
     fault: 'operator',

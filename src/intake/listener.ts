@@ -102,6 +102,18 @@ export class Listener extends SMTPServer {
     session.init();
   }
 
+  /** Wrapping a socket that is closed already would end the process (Node 20, implicit TLS). */
+  override _upgrade(
+    socket: Socket,
+    callback: (error: Error | null, tlsSocket?: TLSSocket) => void,
+  ): void {
+    if (socket.destroyed) {
+      callback(new Error('the socket closed before TLS'));
+    } else {
+      super._upgrade(socket, callback);
+    }
+  }
+
   override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
     const { policy, log } = this.#options;
     const identity = policy.logIn(login.username ?? '', login.password ?? '');

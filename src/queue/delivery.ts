@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
+import { isAscii } from '../format/address.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt, OutgoingMessage } from '../send/request.js';
 import type { TraceRecorder } from '../trace/recorder.js';
@@ -10,7 +11,6 @@ import type { BodyCache } from './body-cache.js';
 import { buildBounce, wantsFailureReport } from './bounce.js';
 import type { Destination, QueueEntry } from './destination.js';
 import {
-  isFinal,
   isSettled,
   moveRecipient,
   NEW_RECIPIENT,
@@ -62,7 +62,10 @@ export class Delivery {
       }
       const report = await this.#options.attempt(this.#request(entry, destination));
       this.#options.bodies.forget(entry.item.id);
-      await this.#conclude(entry, destination, report);
+      if (report.outcomes.some(isAnswer)) {
+        destination.healed();
+      }
+      await this.#conclude(entry, destination, report, destination.nextHop.name);
     } catch (error) {
       log.error({ code: codeOf(error), queue_id: entry.item.id, err: error }, messageOf(error));
       this.#putBack(entry, destination, messageOf(error));
@@ -84,7 +87,13 @@ export class Delivery {
     return cached === undefined ? this.#options.spool.openBody(item) : Promise.resolve(cached);
   }
 
-  async #conclude(entry: QueueEntry, destination: Destination, report: AttemptReport): Promise<void> {
+  /** `remote`: the hop that was asked, or null when none was. */
+  async #conclude(
+    entry: QueueEntry,
+    destination: Destination,
+    report: AttemptReport,
+    remote: string | null,
+  ): Promise<void> {
     const { item, recipients } = entry;
     const settlement = settle(item, recipients, report.outcomes, {
       retryIntervalsSeconds: this.#options.settings().retryIntervalsSeconds,
@@ -92,9 +101,6 @@ export class Delivery {
       chance: this.#options.chance(),
     });
     const spent = settlement.unspent.length < recipients.length;
-    if (spent) {
-      destination.healed();
-    }
     const toNode = destination.nextHop.kind === 'node';
     this.#options.recorder.attempted(
       item.id,
@@ -103,16 +109,17 @@ export class Delivery {
       isSettled(item),
     );
     this.#logOutcomes(entry, destination, report);
-    await this.#bounce(item, settlement.failed, destination.nextHop.name);
+    await this.#bounce(item, settlement.failed, remote);
     this.#persist(item, spent);
     this.#requeue(item, settlement, destination, report.record.state);
   }
 
   /** Does not wait for the disk: losing this costs a repeated attempt, never a message. */
   #persist(item: Item, changed: boolean): void {
-    const { spool, log, leave } = this.#options;
+    const { spool, log, bodies, leave } = this.#options;
     const settled = isSettled(item);
     if (settled) {
+      bodies.forget(item.id);
       leave(item);
     }
     if (settled || changed || item.doubt) {
@@ -133,16 +140,21 @@ export class Delivery {
     }
   }
 
+  /** What is settled or quarantined stays so; everything else is tried again. */
   #putBack(entry: QueueEntry, destination: Destination, text: string): void {
-    const waiting = entry.recipients.filter((recipient) => !isFinal(recipient.state));
+    const waiting = entry.recipients.filter(
+      ({ state }) => state === 'ready' || state === 'sending' || state === 'deferred',
+    );
     for (const recipient of waiting) {
-      if (recipient.state === 'sending') {
+      if (recipient.state !== 'ready') {
         moveRecipient(recipient, 'ready');
       }
+      recipient.nextAttemptAtMs = null;
       recipient.lastReply = { code: null, enhanced: null, text: `internal error: ${text}` };
     }
     if (waiting.length > 0) {
-      this.#options.scheduler().hopFault({ item: entry.item, recipients: waiting }, destination, 'process');
+      const scheduler = this.#options.scheduler();
+      scheduler.hopFault({ item: entry.item, recipients: waiting }, destination, 'process');
     }
   }
 
@@ -155,40 +167,38 @@ export class Delivery {
       return { kind: 'failed', inTransaction: false, code: null, enhanced: '5.4.7', text };
     });
     const nowMs = this.#options.clock.nowMs();
-    await this.#conclude(entry, destination, {
-      outcomes,
-      record: {
-        span_id: newSpanId(),
-        started_at: new Date(nowMs).toISOString(),
-        duration_ms: 0,
-        next_hop: destination.nextHop.name,
-        remote: null,
-        reused: false,
-        tls: null,
-        user: null,
-        state: 'process',
-        result: 'timeout',
-        code: null,
-        enhanced_code: '5.4.7',
-        description: outcomes[0]?.text ?? '',
-        remote_queue_id: null,
-        phases_ms: {},
-        recipients: entry.recipients.map(({ address }) => address),
-      },
-    });
+    const record: AttemptReport['record'] = {
+      span_id: newSpanId(),
+      started_at: new Date(nowMs).toISOString(),
+      duration_ms: 0,
+      next_hop: destination.nextHop.name,
+      remote: null,
+      reused: false,
+      tls: null,
+      user: null,
+      state: 'process',
+      result: 'timeout',
+      code: null,
+      enhanced_code: '5.4.7',
+      description: outcomes[0]?.text ?? '',
+      remote_queue_id: null,
+      phases_ms: {},
+      recipients: entry.recipients.map(({ address }) => address),
+    };
+    await this.#conclude(entry, destination, { outcomes, record }, null);
   }
 
   /** Makes the bounce durable together with the failure that it reports. */
-  async #bounce(item: Item, failed: ItemRecipient[], remote: string): Promise<void> {
+  async #bounce(item: Item, failed: ItemRecipient[], remote: string | null): Promise<void> {
     const reported = failed.filter((recipient) => wantsFailureReport(item, recipient));
     if (reported.length === 0) {
       return;
     }
     const { spool, clock, hostname, newId, enter } = this.#options;
     const original = await readOriginal(
-      await this.#openBody(item),
+      await this.#openBody(item).catch(() => null),
       item.body.sizeBytes,
-      item.ret === 'FULL',
+      item.ret === 'FULL' && !(item.eightBit && reported.some(needsConversion)),
     );
     const nowMs = clock.nowMs();
     const bytes = await buildBounce(item, reported, {
@@ -204,8 +214,9 @@ export class Delivery {
       recipients: [{ ...NEW_RECIPIENT, address: item.sender }],
       ret: null,
       envid: null,
-      smtpUtf8: item.smtpUtf8,
-      eightBit: item.eightBit,
+      // By what it holds, not by what it reports on: the hop may have refused just that.
+      smtpUtf8: !isAscii(item.sender),
+      eightBit: bytes.some((byte) => byte > 0x7f),
       receivedAtMs: nowMs,
       expiresAtMs: nowMs + this.#options.settings().expireAfterSeconds * 1000,
       messageId: null,
@@ -254,6 +265,16 @@ export class Delivery {
 /** A message is tried at least once, however long the node was down; a faulty hop counts as that. */
 function hadItsChance(entry: QueueEntry, destination: Destination): boolean {
   return destination.faultsInARow > 0 || entry.recipients.some(({ lastReply }) => lastReply !== null);
+}
+
+/** The hop was reached and said something about the message. */
+function isAnswer({ kind }: Outcome): boolean {
+  return kind === 'delivered' || kind === 'deferred' || kind === 'failed';
+}
+
+/** RFC 3463 §3.7: the hop does not take content such as this, nor would it inside of a bounce. */
+function needsConversion({ lastReply }: ItemRecipient): boolean {
+  return lastReply?.enhanced?.startsWith('5.6.') === true;
 }
 
 function outgoing(item: Item): OutgoingMessage {

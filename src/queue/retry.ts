@@ -1,7 +1,7 @@
 /**
  * When a deferred recipient is tried again: the n-th wait of the list, the last one repeats, each
  * with a tenth of chance so that a crowd which failed together does not come back together.
- * The expiry is never overshot: the last attempt comes at it.
+ * The expiry is never overshot: the last wait ends at it, when the message is given up.
  *
  * @param attempts attempts so far, at least 1
  * @param chance a number from 0 to 1

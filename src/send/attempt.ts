@@ -79,21 +79,20 @@ async function deliver(
   reused: boolean,
 ): Promise<Conclusion | 'stale'> {
   const { message, recipients } = request;
-  const refusal = unsendable(connection, request);
+  const context = meshContext(request, spanId, options.node);
+  const header = traceHeader(request.nextHop, context);
+  const refusal = unsendable(connection, request, header.length + message.sizeBytes);
   if (refusal !== null) {
     options.pool.release(connection);
     const outcomes = recipients.map(() => refusal);
     return { outcomes, stage: 'mail', result: 'error', connection, reused };
   }
   const body = await request.openBody().catch(() => null);
-  if (body === null) {
+  if (body === null || (Buffer.isBuffer(body) && body.length !== message.sizeBytes)) {
     options.pool.release(connection);
-    const text = 'the stored body is missing or damaged; it was not sent';
-    const outcome = ours('unreadable', null, text);
-    return { outcomes: recipients.map(() => outcome), stage: 'data', result: 'error', connection, reused };
+    return unreadable(recipients, connection, reused);
   }
-  const context = meshContext(request, spanId, options.node);
-  const { content, sizeBytes } = contentOf(body, message.sizeBytes, request.nextHop, context);
+  const { content, isDamaged } = contentOf(header, body, message.sizeBytes);
   const replies = await connection.transact({
     sender: message.sender,
     mailParameters: mailParameters(connection, request, context),
@@ -102,13 +101,31 @@ async function deliver(
       parameters: connection.supports('DSN') ? dsnOfRecipient(notify, orcpt) : '',
     })),
     eightBit: message.eightBit,
-    sizeBytes,
+    sizeBytes: header.length + message.sizeBytes,
     content,
   });
+  if (!Buffer.isBuffer(body)) {
+    // A transaction that ended before its content never touched it: the file would stay open.
+    body.destroy();
+  }
+  if (isDamaged()) {
+    return unreadable(recipients, connection, reused);
+  }
   if (reused && isStale(replies)) {
     return 'stale';
   }
   return settleReplies(connection, request, replies, options, reused);
+}
+
+/** A truncated message was not sent, or cut off before its end. */
+function unreadable(
+  { length }: AttemptRequest['recipients'],
+  connection: Connection,
+  reused: boolean,
+): Conclusion {
+  const text = 'the stored body is missing or damaged; it was not sent';
+  const outcomes = Array.from({ length }, () => ours('unreadable', null, text));
+  return { outcomes, stage: 'data', result: 'error', connection, reused };
 }
 
 async function settleReplies(
@@ -180,7 +197,11 @@ function isStale(replies: TransactionReplies): boolean {
 }
 
 /** RFC 6531 §3.2, RFC 6152 §3, RFC 1870 §6.2: what the hop does not offer cannot be sent to it. */
-function unsendable(connection: Connection, { message, recipients }: AttemptRequest): Outcome | null {
+function unsendable(
+  connection: Connection,
+  { message, recipients }: AttemptRequest,
+  sizeBytes: number,
+): Outcome | null {
   const international = !isAscii(message.sender) || recipients.some(({ address }) => !isAscii(address));
   if ((message.smtpUtf8 || international) && !connection.supports('SMTPUTF8')) {
     return ours('failed', '5.6.7', 'the next hop does not take internationalized mail (SMTPUTF8)');
@@ -189,8 +210,8 @@ function unsendable(connection: Connection, { message, recipients }: AttemptRequ
     return ours('failed', '5.6.3', 'the next hop does not take 8-bit content (8BITMIME)');
   }
   const maxBytes = connection.maxSizeBytes;
-  if (maxBytes !== null && message.sizeBytes > maxBytes) {
-    const text = `the message has ${message.sizeBytes} bytes, the next hop takes ${maxBytes}`;
+  if (maxBytes !== null && sizeBytes > maxBytes) {
+    const text = `the message has ${sizeBytes} bytes, the next hop takes ${maxBytes}`;
     return ours('failed', '5.3.4', text);
   }
   return null;
@@ -233,37 +254,40 @@ function dsnOfRecipient(notify: string | null, orcpt: string | null): string {
   return `${notify === null ? '' : ` NOTIFY=${notify}`}${orcpt === null ? '' : ` ORCPT=${orcpt}`}`;
 }
 
-/** The bytes to send: a trace header in front where the hop is to carry one. */
-function contentOf(
-  body: Buffer | Readable,
-  bodyBytes: number,
-  nextHop: NextHop,
-  context: MeshContext,
-): { content: Buffer | Readable; sizeBytes: number } {
-  const header =
-    nextHop.trace === 'header'
-      ? Buffer.from(`X-Mesh-Trace: ${formatMeshContext(context)}\r\n`)
-      : Buffer.alloc(0);
-  const sizeBytes = header.length + bodyBytes;
-  if (Buffer.isBuffer(body)) {
-    return { content: header.length === 0 ? body : Buffer.concat([header, body]), sizeBytes };
-  }
-  return { content: Readable.from(whole(header, body, bodyBytes), { objectMode: false }), sizeBytes };
+/** What goes in front of the message where the hop is to carry the trace in a header. */
+function traceHeader(nextHop: NextHop, context: MeshContext): Buffer {
+  return nextHop.trace === 'header'
+    ? Buffer.from(`X-Mesh-Trace: ${formatMeshContext(context)}\r\n`)
+    : Buffer.alloc(0);
 }
 
-/** Fails where the body is shorter than it was stored: a truncated message must never look whole. */
-async function* whole(header: Buffer, body: Readable, bodyBytes: number): AsyncGenerator<Buffer> {
-  if (header.length > 0) {
-    yield header;
+/** The bytes to send. `isDamaged`: the body turned out to be of another length than was stored. */
+function contentOf(
+  header: Buffer,
+  body: Buffer | Readable,
+  bodyBytes: number,
+): { content: Buffer | Readable; isDamaged: () => boolean } {
+  if (Buffer.isBuffer(body)) {
+    const content = header.length === 0 ? body : Buffer.concat([header, body]);
+    return { content, isDamaged: () => false };
   }
-  let sentBytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    sentBytes += chunk.length;
-    yield chunk;
+  let damaged = false;
+  /** Fails where the length is wrong: a truncated message must never look whole. */
+  async function* whole(stream: Readable): AsyncGenerator<Buffer> {
+    if (header.length > 0) {
+      yield header;
+    }
+    let sentBytes = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      sentBytes += chunk.length;
+      yield chunk;
+    }
+    damaged = sentBytes !== bodyBytes;
+    if (damaged) {
+      throw new SessionFault('data', 'error', 'the stored body is not as long as it was');
+    }
   }
-  if (sentBytes !== bodyBytes) {
-    throw new SessionFault('data', 'error', 'the stored body is shorter than it was');
-  }
+  return { content: Readable.from(whole(body), { objectMode: false }), isDamaged: () => damaged };
 }
 
 function faulty(

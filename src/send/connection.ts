@@ -191,6 +191,10 @@ export class Connection extends LibraryConnection {
       this.#noteFault(failed);
       this.close();
     }
+    if (replies.dot !== null && !replies.sentWhole) {
+      // Refused in the middle: the rest of the content can only be cut off.
+      this.close();
+    }
     if (this.destroyed && replies.dot === null) {
       this.#fault ??= this.#lost();
     }
@@ -367,8 +371,8 @@ export class Connection extends LibraryConnection {
 
   override _createSendStream(callback: (error: LibraryError | null, reply?: string) => void) {
     const stream = super._createSendStream(callback);
-    // Before the library flushes the final dot: from here on the remote may have it all.
-    stream.prependOnceListener('prefinish', () => {
+    // The final dot was handed to the socket: from here on the remote may have it all.
+    stream.prependOnceListener('end', () => {
       if (this.#transaction !== null) {
         this.#transaction.replies.sentWhole = true;
       }

@@ -32,10 +32,15 @@ function resultOf(error: LibraryError, replied: boolean): SessionFault['result']
   if (error.code === 'ETIMEDOUT' || error.originalCode === 'ETIMEDOUT') {
     return 'timeout';
   }
-  if (error.code === 'EPROTOCOL') {
+  if (error.code === 'EPROTOCOL' && !isRefusal(error.response)) {
     return 'invalid';
   }
   return replied || error.code === 'ETLS' || error.code === 'EDNS' ? 'error' : 'lost';
+}
+
+/** The library calls a greeting that refuses a broken protocol; it is a plain answer. */
+function isRefusal(response: string | undefined): boolean {
+  return /^[45]\d\d/.test(response ?? '');
 }
 
 /** A certificate that is refused on a port with TLS from the first byte shows up as a socket error. */

@@ -5,7 +5,7 @@ import { explainIssues } from './explain.js';
 import { inFileOrder, RULES, type Fault, type RuleId } from './fault.js';
 import { parseYaml, type SourcePositions } from './locate.js';
 import { salvage, type Salvaged } from './salvage.js';
-import { topologySchema, type Topology } from './schema.js';
+import { completeTopology, topologySchema, type Topology } from './schema.js';
 
 /** A topology that has the form of the schema; `lintTopology` says whether it makes sense. */
 export interface LoadedTopology {
@@ -53,7 +53,7 @@ export function parseTopology(file: string, text: string): LoadResult {
   }
   const checked = topologySchema.safeParse(value);
   if (checked.success && yamlFaults.length === 0) {
-    return { ok: true, topology: checked.data, positions };
+    return { ok: true, topology: completeTopology(checked.data), positions };
   }
   const findings = checked.success ? [] : explainIssues(checked.error.issues, value);
   const formFaults = findings.map((finding): Fault => {

@@ -1,6 +1,6 @@
 import { explainIssues, type Finding } from './explain.js';
 import type { Path, RuleId } from './fault.js';
-import { topologySchema, type Topology } from './schema.js';
+import { completeTopology, topologySchema, type Topology } from './schema.js';
 import { nearestName } from './suggest.js';
 
 /*
@@ -44,7 +44,7 @@ export function salvage(value: unknown, findings: readonly Finding[]): Salvaged 
       note(lost, finding, losses);
     }
     const parsed = topologySchema.safeParse(copy);
-    if (parsed.success) return { topology: parsed.data, losses };
+    if (parsed.success) return { topology: completeTopology(parsed.data), losses };
     found = explainIssues(parsed.error.issues, copy);
   }
   return undefined;

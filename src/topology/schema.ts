@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from './host-address.js';
 
 /**
  * The topology file: the one declaration of its types, defaults, docs and JSON Schema. Unknown keys
@@ -63,7 +64,12 @@ export const traceCarrierSchema = z.enum(['envelope', 'header', 'none']);
 
 const listenerSchema = z.strictObject({
   name: name.default('smtp').describe('Name of the listener, unique within the node.'),
-  host: z.string().default('127.0.0.1').describe('Address to listen on.'),
+  host: z
+    .string()
+    .optional()
+    .describe(
+      'Address to listen on. Default: 127.0.0.1 if the `host` of the node is loopback, else 0.0.0.0.',
+    ),
   port: portOrAuto.describe('TCP port, or `auto` for a free one (runs on one machine only).'),
   tls: listenerTlsSchema
     .default('none')
@@ -231,12 +237,31 @@ export const topologySchema = z
   })
   .describe('A relaymesh topology.');
 
-export type Topology = z.output<typeof topologySchema>;
-export type NodeEntry = Topology['nodes'][string];
+type Written = z.output<typeof topologySchema>;
+type WrittenNode = Written['nodes'][string];
+
+/** A node with every default filled in. */
+export type NodeEntry = Omit<WrittenNode, 'listen'> & {
+  listen: Array<WrittenNode['listen'][number] & { host: string }>;
+};
+/** A topology with every default filled in. */
+export type Topology = Omit<Written, 'nodes'> & { nodes: Record<string, NodeEntry> };
 export type LinkEntry = Topology['links'][number];
 export type SinkEntry = Topology['sinks'][string];
 export type ListenerEntry = NodeEntry['listen'][number];
 export type SecretEntry = Topology['secrets'][string];
+
+/** Fills in the defaults that depend on another key. */
+export function completeTopology(written: Written): Topology {
+  const nodes = Object.entries(written.nodes).map(([name, node]): [string, NodeEntry] => {
+    const host = isLoopback(node.host) ? '127.0.0.1' : '0.0.0.0';
+    return [
+      name,
+      { ...node, listen: node.listen.map((entry) => ({ ...entry, host: entry.host ?? host })) },
+    ];
+  });
+  return { ...written, nodes: Object.fromEntries(nodes) };
+}
 
 /**
  * What `topology up` settled for a run on one machine and writes into each node's data folder as

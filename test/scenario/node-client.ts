@@ -16,13 +16,22 @@ export class NodeClient {
   }
 
   async get<T>(path: string): Promise<T> {
+    return JSON.parse(await this.#getText(path, 'application/json')) as T;
+  }
+
+  /** The path of a message as a person reads it. */
+  waterfall(id: string): Promise<string> {
+    return this.#getText(`/trace/${encodeURIComponent(id)}?chain=true`, 'text/plain');
+  }
+
+  async #getText(path: string, accept: string): Promise<string> {
     const response = await fetch(this.#url + path, {
-      headers: { authorization: `Bearer ${this.#token}` },
+      headers: { authorization: `Bearer ${this.#token}`, accept },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const body = await response.text();
     assert.equal(response.status, 200, `${path}: ${response.status} ${body.slice(0, 300)}`);
-    return JSON.parse(body) as T;
+    return body;
   }
 
   async queues(): Promise<QueueView[]> {

@@ -88,18 +88,14 @@ export class RunningTopology {
   }
 
   async untilReady(): Promise<void> {
-    const look = async (): Promise<RunState | null> => {
-      if (hasEnded(this.runner)) return null;
+    const look = async (): Promise<RunState | 'ended' | null> => {
+      if (hasEnded(this.runner)) return 'ended';
       const state = await readState(this.workdir);
       return state?.ready === true ? state : null;
     };
-    const ended = once(this.runner, 'exit').then(async () => {
-      throw new Error(`topology up has ended: ${await this.#words}`);
-    });
-    ended.catch(() => undefined);
-    const ready = until('the topology', look, { deadlineMs: START_DEADLINE_MS });
-    ready.catch(() => undefined);
-    this.#state = await Promise.race([ready, ended]);
+    const found = await until('the topology', look, { deadlineMs: START_DEADLINE_MS });
+    if (found === 'ended') throw new Error(`topology up has ended: ${await this.#words}`);
+    this.#state = found;
   }
 
   node(name: string): NodeState {
@@ -172,12 +168,12 @@ export class RunningTopology {
     });
     closeSync(log);
     this.#byHand.set(name, child);
-    const [message] = (await within(
-      `${name} to be ready`,
-      START_DEADLINE_MS,
-      Promise.race([once(child, 'message'), once(child, 'exit')]),
-    )) as [unknown];
-    assert.equal((message as { type?: string } | null)?.type, 'ready', JSON.stringify(message));
+    const answer = Promise.race([once(child, 'message'), once(child, 'exit')]);
+    const [message] = (await within(`${name} to be ready`, START_DEADLINE_MS, answer)) as [
+      { type?: string } | number | null,
+    ];
+    const ready = typeof message === 'object' && message?.type === 'ready';
+    assert.ok(ready, `${name} did not start: ${JSON.stringify(message)}; ${logFile}`);
   }
 
   /** Everything that a node has logged, a line an object. */

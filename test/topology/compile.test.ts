@@ -168,10 +168,16 @@ test('the listener of the next node suits the TLS mode', () => {
 test('a listener on all addresses goes before one on loopback when the node is elsewhere', () => {
   const text = soundBut([
     'listen: [{ port: 2526, tls: required }]',
-    'host: core.example.com\n    listen: [{ name: a, port: 1, tls: required }, { port: 2, host: "::", tls: required }]',
+    'host: core.example.com\n    listen: [{ name: a, port: 1, host: 127.0.0.1, tls: required }, { port: 2, host: "::", tls: required }]',
   ]);
   const { host, port } = hop(text, 'edge');
   assert.deepEqual({ host, port }, { host: 'core.example.com', port: 2 });
+});
+
+test('a node elsewhere listens on all addresses, one on this machine on loopback', () => {
+  const text = soundBut(['  core:', '  core:\n    host: core.example.com']);
+  assert.equal(compile(text, 'core').intake.listeners[0]?.host, '0.0.0.0');
+  assert.equal(compile(text, 'edge').intake.listeners[0]?.host, '127.0.0.1');
 });
 
 test('ports that the file leaves to chance come from the allotment', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Runner, type RunnerOptions } from '../../src/topology/runner.js';
-import { topologySchema, type Topology } from '../../src/topology/schema.js';
+import { completeTopology, topologySchema, type Topology } from '../../src/topology/schema.js';
 import { processStartTime } from '../../src/topology/runner/process-identity.js';
 import { readState, type RunState } from '../../src/topology/state.js';
 
@@ -115,7 +115,7 @@ export async function makeBench(): Promise<Bench> {
 }
 
 export function topologyOf(document: object): Topology {
-  return topologySchema.parse({ version: 1, name: 'mesh', ...document });
+  return completeTopology(topologySchema.parse({ version: 1, name: 'mesh', ...document }));
 }
 
 /** Two nodes and a sink, every port left to chance, one secret generated and one given. */
@@ -207,9 +207,9 @@ export async function spawnRunner(bench: Bench): Promise<ChildProcess> {
   await writeFile(
     script,
     `import { Runner } from ${module('runner.js')};
-     import { topologySchema } from ${module('schema.js')};
+     import { completeTopology, topologySchema } from ${module('schema.js')};
      const runner = new Runner({
-       topology: topologySchema.parse(${JSON.stringify({ version: 1, name: 'mesh', ...CHAIN })}),
+       topology: completeTopology(topologySchema.parse(${JSON.stringify({ version: 1, name: 'mesh', ...CHAIN })})),
        file: ${JSON.stringify(path.join(bench.folder, 'mesh.yaml'))},
        workdir: ${JSON.stringify(bench.workdir)},
        mainJs: ${JSON.stringify(bench.mainJs)},
