@@ -14,7 +14,11 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
 /** One agent for all clients: connections to peers are kept and bounded. */
-const agent = new Agent({ connections: 16, keepAliveTimeout: 10_000, maxResponseSize: MAX_ANSWER_BYTES });
+const agent = new Agent({
+  connections: 16,
+  keepAliveTimeout: 10_000,
+  maxResponseSize: MAX_ANSWER_BYTES,
+});
 
 /**
  * Calls the HTTP API of a node. Errors are `RelayError`s: `API_UNREACHABLE`, `API_UNAUTHORIZED`,
@@ -52,12 +56,22 @@ export class ApiClient {
     }
   }
 
-  async #call(method: 'GET' | 'POST', path: string, accept: string, body?: unknown): Promise<string> {
+  async #call(
+    method: 'GET' | 'POST',
+    path: string,
+    accept: string,
+    body?: unknown,
+  ): Promise<string> {
     const { url, token, timeoutMs } = this.#options;
     let status: number;
     let text: string;
     try {
-      const answer = await request(new URL(path, url), {
+      const target = new URL(path, url);
+      if (target.origin !== new URL(url).origin) {
+        // The token is for this node alone.
+        throw new Error('the path leads to another host');
+      }
+      const answer = await request(target, {
         method,
         dispatcher: agent,
         signal: AbortSignal.timeout(timeoutMs),

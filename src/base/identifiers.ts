@@ -1,18 +1,29 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** 128-bit trace id, 32 lower-case hex digits (W3C Trace Context). */
 export function newTraceId(): string {
-  return randomBytes(16).toString('hex');
+  return take(16).toString('hex');
 }
 
 /** 64-bit span id, 16 lower-case hex digits (W3C Trace Context). */
 export function newSpanId(): string {
-  return randomBytes(8).toString('hex');
+  return take(8).toString('hex');
 }
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-const pool = Buffer.alloc(4096);
-let poolOffset = pool.length;
+/** Random bytes in stock: asking the system for each id would cost more than the id. */
+const stock = Buffer.alloc(4096);
+let used = stock.length;
+
+/** The next bytes of the stock, valid until the next call. */
+function take(bytes: number): Buffer {
+  if (used + bytes > stock.length) {
+    randomFillSync(stock);
+    used = 0;
+  }
+  used += bytes;
+  return stock.subarray(used - bytes, used);
+}
 
 /**
  * A queue id: 9 characters of time in milliseconds and 9 random ones (45 bits), in Crockford's
@@ -25,12 +36,8 @@ export function newQueueId(nowMs: number): string {
     id = ALPHABET[rest % 32] + id;
     rest = Math.floor(rest / 32);
   }
-  if (poolOffset + 9 > pool.length) {
-    randomFillSync(pool);
-    poolOffset = 0;
-  }
-  for (let digit = 0; digit < 9; digit++) {
-    id += ALPHABET[(pool[poolOffset++] as number) % 32];
+  for (const byte of take(9)) {
+    id += ALPHABET[byte % 32];
   }
   return id;
 }

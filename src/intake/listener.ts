@@ -122,7 +122,10 @@ export class Listener extends SMTPServer {
         { event: 'login-refused', listener: this.settings.name, client: session.remoteAddress },
         'a login was refused',
       );
-      setImmediate(callback, null, { responseCode: 535, message: 'Authentication credentials invalid' });
+      setImmediate(callback, null, {
+        responseCode: 535,
+        message: 'Authentication credentials invalid',
+      });
       return;
     }
     const connection = this.#bySession.get(session);
@@ -196,7 +199,15 @@ function serverOptions({ settings, listener, log }: ListenerOptions): SMTPServer
     authOptional: true,
     allowInsecureAuth: true,
     disableReverseLookup: true,
-    disabledCommands: ['VRFY', 'WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD', ...(starttls ? [] : ['STARTTLS'])],
+    disabledCommands: [
+      'VRFY',
+      'WIZ',
+      'SHELL',
+      'KILL',
+      'XCLIENT',
+      'XFORWARD',
+      ...(starttls ? [] : ['STARTTLS']),
+    ],
     banner: 'relaymesh',
     // Where the library answers itself: EHLO promises enhanced codes for every reply (RFC 2034 §4).
     hideENHANCEDSTATUSCODES: false,

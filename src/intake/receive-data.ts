@@ -88,7 +88,11 @@ export class ReceivedMessage implements DataReceiver {
   write(chunk: Buffer): Promise<void> | undefined {
     this.#contentBytes += chunk.length;
     if (this.#contentBytes > this.#options.maxMessageBytes) {
-      this.#refuse(552, '5.3.4', `Message is larger than the ${this.#options.maxMessageBytes} bytes taken here`);
+      this.#refuse(
+        552,
+        '5.3.4',
+        `Message is larger than the ${this.#options.maxMessageBytes} bytes taken here`,
+      );
     }
     if (this.#refusal !== null) {
       return undefined;
@@ -177,7 +181,11 @@ export class ReceivedMessage implements DataReceiver {
       return undefined;
     }
     if (end === -1 || end > this.#options.maxHeaderBytes) {
-      this.#refuse(552, '5.3.4', `The header is larger than the ${this.#options.maxHeaderBytes} bytes taken here`);
+      this.#refuse(
+        552,
+        '5.3.4',
+        `The header is larger than the ${this.#options.maxHeaderBytes} bytes taken here`,
+      );
       return undefined;
     }
     return this.#closeHeader(whole, end);

@@ -81,10 +81,30 @@ export class Session extends SMTPConnection {
   }
 
   /** AUTH is offered only where a password may travel: over TLS, or from loopback. */
+  get #offersLogin(): boolean {
+    return this.#services.offersLogin(this.secure, this.remoteAddress);
+  }
+
   override _isSupported(command: string): boolean {
+    // Where nobody could log in over TLS either, the command does not exist.
     return command === 'AUTH'
-      ? this.#services.offersLogin(this.secure, this.remoteAddress)
+      ? this.#services.offersLogin(true, this.remoteAddress)
       : super._isSupported(command);
+  }
+
+  /** RFC 4954 §4: not without the protection that it needs, not within a transaction. */
+  override handler_AUTH(command: Buffer, callback: Done): void {
+    const refusal = !this.#offersLogin
+      ? refuse(538, '5.7.11', 'A login needs TLS here')
+      : this.#transaction !== null
+        ? refuse(503, '5.5.1', 'A transaction is already under way')
+        : null;
+    if (refusal === null) {
+      super.handler_AUTH(command, callback);
+    } else {
+      this.#answer(refusal);
+      setImmediate(callback);
+    }
   }
 
   override _onCommand(command: Buffer, callback?: Done): void {
@@ -124,7 +144,7 @@ export class Session extends SMTPConnection {
       if (!this.secure && this._isSupported('STARTTLS')) {
         lines.push('STARTTLS');
       }
-      if (this._isSupported('AUTH') && this.identity === null) {
+      if (this.#offersLogin && this.identity === null) {
         lines.push('AUTH PLAIN LOGIN');
       }
       if (this.#services.offersMesh()) {
@@ -185,7 +205,11 @@ export class Session extends SMTPConnection {
       }
       if (!this.#services.mayRelay(this.identity, this.remoteAddress)) {
         this.#transaction.recipients.pop();
-        return refuse(550, '5.7.1', 'Relaying denied: log in first, or ask for your network to be allowed');
+        return refuse(
+          550,
+          '5.7.1',
+          'Relaying denied: log in first, or ask for your network to be allowed',
+        );
       }
       return refuse(250, '2.1.5', 'Recipient ok');
     });
@@ -282,7 +306,8 @@ export class Session extends SMTPConnection {
 
   /** RFC 3848 and RFC 6531 §4.3. */
   #protocol(transaction: Transaction): string {
-    const base = this.openingCommand === 'HELO' ? 'SMTP' : transaction.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP';
+    const base =
+      this.openingCommand === 'HELO' ? 'SMTP' : transaction.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP';
     return `${base}${this.secure ? 'S' : ''}${this.identity === null ? '' : 'A'}`;
   }
 
@@ -337,4 +362,3 @@ function argumentOf(command: Buffer, verb: string): string | null {
   const text = command.toString('utf8');
   return text.slice(0, verb.length).toUpperCase() === verb ? text.slice(verb.length) : null;
 }
-

@@ -78,7 +78,11 @@ export function addRecipient(
 ): Refusal | null {
   const path = parsePath(argument.trimStart());
   if (path === null || path.address.address === '') {
-    return refuse(501, '5.1.3', 'Bad recipient address syntax; example: RCPT TO:<name@example.org>');
+    return refuse(
+      501,
+      '5.1.3',
+      'Bad recipient address syntax; example: RCPT TO:<name@example.org>',
+    );
   }
   const parameters = readParameters(path.rest);
   if ('code' in parameters) {

@@ -10,13 +10,7 @@ import type { TraceRecorder } from '../trace/recorder.js';
 import type { BodyCache } from './body-cache.js';
 import { buildBounce, wantsFailureReport } from './bounce.js';
 import type { Destination, QueueEntry } from './destination.js';
-import {
-  isSettled,
-  moveRecipient,
-  NEW_RECIPIENT,
-  type Item,
-  type ItemRecipient,
-} from './item.js';
+import { isSettled, moveRecipient, NEW_RECIPIENT, type Item, type ItemRecipient } from './item.js';
 import { readOriginal } from './original.js';
 import type { Scheduler } from './scheduler.js';
 import { recipientRecord, settle, type Settlement } from './settle.js';
@@ -162,7 +156,10 @@ export class Delivery {
   async #expire(entry: QueueEntry, destination: Destination): Promise<void> {
     const outcomes = entry.recipients.map((recipient): Outcome => {
       const last = recipient.lastReply ?? destination.lastFault;
-      const words = last === null ? '' : `; last: ${[last.code, last.enhanced, last.text].filter(Boolean).join(' ')}`;
+      const words =
+        last === null
+          ? ''
+          : `; last: ${[last.code, last.enhanced, last.text].filter(Boolean).join(' ')}`;
       const text = `delivery time expired after ${recipient.attempts} attempts${words}`;
       return { kind: 'failed', inTransaction: false, code: null, enhanced: '5.4.7', text };
     });
@@ -264,7 +261,9 @@ export class Delivery {
 
 /** A message is tried at least once, however long the node was down; a faulty hop counts as that. */
 function hadItsChance(entry: QueueEntry, destination: Destination): boolean {
-  return destination.faultsInARow > 0 || entry.recipients.some(({ lastReply }) => lastReply !== null);
+  return (
+    destination.faultsInARow > 0 || entry.recipients.some(({ lastReply }) => lastReply !== null)
+  );
 }
 
 /** The hop was reached and said something about the message. */

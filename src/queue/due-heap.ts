@@ -76,6 +76,9 @@ export class DueHeap<T> {
 
   #swap(a: number, b: number): void {
     const entries = this.#entries;
-    [entries[a], entries[b]] = [entries[b] as (typeof entries)[number], entries[a] as (typeof entries)[number]];
+    [entries[a], entries[b]] = [
+      entries[b] as (typeof entries)[number],
+      entries[a] as (typeof entries)[number],
+    ];
   }
 }

@@ -88,7 +88,11 @@ export class LevelSpool implements Spool {
     const record = encodeItem(item, body.kind === 'inline' ? body.bytes : null);
     const operations: Operation[] = [{ type: 'put', key: messageKey(item.id), value: record }];
     if (settles !== undefined) {
-      operations.push({ type: 'put', key: progressKey(settles.id), value: encodeProgress(settles) });
+      operations.push({
+        type: 'put',
+        key: progressKey(settles.id),
+        value: encodeProgress(settles),
+      });
     }
     return this.#write(operations, true);
   }
@@ -213,12 +217,16 @@ export class LevelSpool implements Spool {
   }
 
   #fail(error: unknown, writes: Write[]): void {
-    const failure = new RelayError('SPOOL_FAILED', `the spool refused a write: ${messageOf(error)}`, {
-      fault: 'system',
-      where: this.#folder,
-      hint: 'Check the disk (space, errors), then restart the node. Nothing unwritten was acknowledged.',
-      cause: error,
-    });
+    const failure = new RelayError(
+      'SPOOL_FAILED',
+      `the spool refused a write: ${messageOf(error)}`,
+      {
+        fault: 'system',
+        where: this.#folder,
+        hint: 'Check the disk (space, errors), then restart the node. Nothing unwritten was acknowledged.',
+        cause: error,
+      },
+    );
     this.#failure = failure;
     for (const write of [...writes, ...this.#waiting]) {
       write.failed(failure);

@@ -36,7 +36,8 @@ export function describeQueue(
     sending: destination.sending,
     deferred: destination.deferred,
     held: 0,
-    oldest_age_seconds: oldestMs === null ? null : Math.max(0, Math.round((nowMs - oldestMs) / 1000)),
+    oldest_age_seconds:
+      oldestMs === null ? null : Math.max(0, Math.round((nowMs - oldestMs) / 1000)),
     state: destination.state,
     last_fault:
       fault === null

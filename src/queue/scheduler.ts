@@ -106,7 +106,10 @@ export class Scheduler {
     );
     if (pauseMs !== null && this.#running) {
       this.#pauses.get(destination)?.cancel();
-      this.#pauses.set(destination, clock.after(pauseMs, () => this.retry(destination)));
+      this.#pauses.set(
+        destination,
+        clock.after(pauseMs, () => this.retry(destination)),
+      );
     }
   }
 

@@ -9,7 +9,13 @@ import { encodeXmesh, formatMeshContext, type MeshContext } from '../trace/propa
 import type { AttemptRecord } from '../trace/record.js';
 import type { Connection, TransactionReplies } from './connection.js';
 import type { ConnectionPool } from './connection-pool.js';
-import { attemptState, classifyReply, type AttemptReport, type Outcome, type Stage } from './outcome.js';
+import {
+  attemptState,
+  classifyReply,
+  type AttemptReport,
+  type Outcome,
+  type Stage,
+} from './outcome.js';
 import type { Attempt, AttemptRequest } from './request.js';
 import { SessionFault } from './session-fault.js';
 
@@ -63,7 +69,9 @@ async function conclude(
     await connection.open();
   } catch (error) {
     const fault =
-      error instanceof SessionFault ? error : new SessionFault('connect', 'error', messageOf(error));
+      error instanceof SessionFault
+        ? error
+        : new SessionFault('connect', 'error', messageOf(error));
     return faulty(request, fault, connection, false);
   }
   // A session that we have just opened is not stale; a loss in it is a loss.
@@ -137,7 +145,8 @@ async function settleReplies(
 ): Promise<Conclusion> {
   const outcomes = outcomesOf(request, replies);
   const stage = lastStage(replies);
-  const result = replies.fault?.result ?? (replies.dot?.code.toString().startsWith('2') ? 'accepted' : 'error');
+  const result =
+    replies.fault?.result ?? (replies.dot?.code.toString().startsWith('2') ? 'accepted' : 'error');
   const conclusion: Conclusion = { outcomes, stage, result, connection, reused };
   if (replies.fault !== null || outcomes.some(({ kind }) => kind === 'hop-fault')) {
     connection.leave();
@@ -166,7 +175,13 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
       const good = stage === 'data' ? 3 : 2;
       if (reply !== null && (stage === 'dot' || Math.floor(reply.code / 100) !== good)) {
         const kind = classifyReply(stage, reply.code);
-        return { kind, inTransaction: true, code: reply.code, enhanced: reply.enhanced, text: printableReply(reply.text) };
+        return {
+          kind,
+          inTransaction: true,
+          code: reply.code,
+          enhanced: reply.enhanced,
+          text: printableReply(reply.text),
+        };
       }
     }
     const fault = replies.fault;
@@ -193,7 +208,9 @@ function lastStage(replies: TransactionReplies): Stage {
 
 function isStale(replies: TransactionReplies): boolean {
   const farewell = replies.mail === null || replies.mail.code === 421;
-  return farewell && replies.fault !== null && replies.fault.result !== 'timeout' && !replies.sentWhole;
+  return (
+    farewell && replies.fault !== null && replies.fault.result !== 'timeout' && !replies.sentWhole
+  );
 }
 
 /** RFC 6531 §3.2, RFC 6152 §3, RFC 1870 §6.2: what the hop does not offer cannot be sent to it. */
@@ -202,7 +219,8 @@ function unsendable(
   { message, recipients }: AttemptRequest,
   sizeBytes: number,
 ): Outcome | null {
-  const international = !isAscii(message.sender) || recipients.some(({ address }) => !isAscii(address));
+  const international =
+    !isAscii(message.sender) || recipients.some(({ address }) => !isAscii(address));
   if ((message.smtpUtf8 || international) && !connection.supports('SMTPUTF8')) {
     return ours('failed', '5.6.7', 'the next hop does not take internationalized mail (SMTPUTF8)');
   }
@@ -227,7 +245,11 @@ function meshContext({ message }: AttemptRequest, spanId: string, node: string):
   return { traceId, spanId, node, queueId, path: [...path, node], doubt };
 }
 
-function mailParameters(connection: Connection, request: AttemptRequest, context: MeshContext): string {
+function mailParameters(
+  connection: Connection,
+  request: AttemptRequest,
+  context: MeshContext,
+): string {
   const { message, recipients, nextHop } = request;
   const parameters: string[] = [];
   const ascii = isAscii(message.sender) && recipients.every(({ address }) => isAscii(address));
@@ -313,7 +335,8 @@ function report(
   timing: { spanId: string; startedAtMs: number; durationMs: number },
 ): AttemptReport {
   // The most telling outcome stands for the attempt: what went wrong, else what went well.
-  const telling = outcomes.find(({ kind }) => kind !== 'delivered') ?? (outcomes[0] as Outcome);
+  const telling: Outcome =
+    outcomes.find(({ kind }) => kind !== 'delivered') ?? (outcomes[0] as Outcome);
   const record: AttemptRecord = {
     span_id: timing.spanId,
     started_at: new Date(timing.startedAtMs).toISOString(),

@@ -387,7 +387,12 @@ export class Connection extends LibraryConnection {
     callback: (error: LibraryError | null, reply?: string) => void,
   ): void {
     if (reply.startsWith('2') && this.#transaction?.replies.sentWhole !== true) {
-      this._onError(new Error('the hop took the message before its end'), 'EPROTOCOL', false, 'DATA');
+      this._onError(
+        new Error('the hop took the message before its end'),
+        'EPROTOCOL',
+        false,
+        'DATA',
+      );
       return;
     }
     this.#keep('dot', reply);

@@ -53,5 +53,7 @@ function stageOf(error: LibraryError, stage: Stage): Stage {
 
 /** The library's message without the names of its own functions. */
 function wordsOf(error: LibraryError): string {
-  return error.message.replace(/^Error initiating TLS - /, '').replace(/^Connection closed unexpectedly$/, 'the hop closed the connection');
+  return error.message
+    .replace(/^Error initiating TLS - /, '')
+    .replace(/^Connection closed unexpectedly$/, 'the hop closed the connection');
 }

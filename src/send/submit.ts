@@ -58,7 +58,8 @@ export async function submit(
       (reply) => reply !== null && reply.code >= 400,
     );
     if (replies.dot === null || refused !== undefined) {
-      const words = refused === undefined ? replies.fault?.message : `${refused?.code} ${refused?.text}`;
+      const words =
+        refused === undefined ? replies.fault?.message : `${refused?.code} ${refused?.text}`;
       throw new SessionFault('dot', 'error', words ?? 'no reply');
     }
     const reply = printableReply(`${replies.dot.code} ${replies.dot.text}`);

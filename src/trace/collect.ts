@@ -47,13 +47,17 @@ export async function collectChain(
     if (hops.length === 0) {
       return null;
     }
-    // Who knows the id as such may still know the trace: a queue id belongs to one node alone.
-    asked.clear();
-    asked.add(options.node);
-    for (const hop of hops) {
-      asked.add(hop.node);
+    if (traceId !== id) {
+      // By a queue id one message was found; its node may know more of the trace, as may all others
+      // but those that cannot be asked: they are not waited for twice.
+      asked.clear();
+      for (const node of [options.node, ...unreachable.map(({ node }) => node)]) {
+        asked.add(node);
+      }
+      const owners = options.peers.filter((peer) => hops.some(({ node }) => node === peer));
+      const further = await askAll(owners, traceId, asked, unreachable, options);
+      hops = merge(hops, [...further, ...(await options.local(traceId))]);
     }
-    hops = merge(hops, await options.local(traceId));
   } else if (traceId !== id) {
     hops = merge(hops, await options.local(traceId));
   }
@@ -81,9 +85,7 @@ async function askAll(
       try {
         return await options.ask(node, id);
       } catch (error) {
-        if (!unreachable.some((other) => other.node === node)) {
-          unreachable.push({ node, reason: messageOf(error) });
-        }
+        unreachable.push({ node, reason: messageOf(error) });
         return [];
       }
     }),
@@ -172,7 +174,8 @@ function inOrder(hops: readonly HopRecord[]): HopRecord[] {
       (children.get(hop.span_id) ?? []).forEach(visit);
     }
   };
-  (children.get(null) ?? []).forEach(visit);
+  // Behind a gap the parent is not known, but how many nodes came before is.
+  (children.get(null) ?? []).sort((a, b) => a.path.length - b.path.length).forEach(visit);
   hops.forEach(visit);
   return ordered;
 }

@@ -133,7 +133,10 @@ export class LevelTraceStore implements TraceStore {
     let scanned = 0;
     const lt = query.cursor === undefined ? `${RECORD}~` : RECORD + query.cursor;
     for await (const [key, value] of this.#store.iterator({ gt: RECORD, lt, reverse: true })) {
-      const record = this.#inMemory(key.slice(RECORD.length)) ?? (JSON.parse(value) as HopRecord);
+      const record = this.#inMemory(key.slice(RECORD.length)) ?? parseRecord(value);
+      if (record === undefined) {
+        continue;
+      }
       if (query.sinceMs !== undefined && Date.parse(record.received_at) < query.sinceMs) {
         return { records, nextCursor: null };
       }
@@ -166,11 +169,15 @@ export class LevelTraceStore implements TraceStore {
 
   async #read(queueId: string): Promise<HopRecord | undefined> {
     const text = await this.#store.get(RECORD + queueId);
-    if (text === undefined) {
-      return undefined;
+    // Somebody else may have read and changed it meanwhile: theirs is the one to go on with.
+    const known = this.#inMemory(queueId);
+    if (known !== undefined || text === undefined) {
+      return known;
     }
-    const record = JSON.parse(text) as HopRecord;
-    this.#remember(record);
+    const record = parseRecord(text);
+    if (record !== undefined) {
+      this.#remember(record);
+    }
     return record;
   }
 
@@ -248,12 +255,16 @@ export class LevelTraceStore implements TraceStore {
       count++;
     }
     const operations: Operation[] = [];
-    for await (const [, value] of this.#store.iterator({
+    for await (const [key, value] of this.#store.iterator({
       gt: RECORD,
       lt: `${RECORD}~`,
       limit: PRUNE_BATCH,
     })) {
-      const record = JSON.parse(value) as HopRecord;
+      const record = parseRecord(value);
+      if (record === undefined) {
+        operations.push({ type: 'del', key });
+        continue;
+      }
       const tooMany = count > this.#settings.maxRecords;
       if (!tooMany && Date.parse(record.received_at) >= oldestMs) {
         break;
@@ -265,6 +276,15 @@ export class LevelTraceStore implements TraceStore {
       }
     }
     await this.#store.batch(operations);
+  }
+}
+
+/** Undefined for a damaged record: it must not hide the others. */
+function parseRecord(text: string): HopRecord | undefined {
+  try {
+    return JSON.parse(text) as HopRecord;
+  } catch {
+    return undefined;
   }
 }
 

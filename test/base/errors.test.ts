@@ -30,5 +30,6 @@ test('anything that is thrown has a message and a code', () => {
   assert.equal(messageOf(undefined), 'undefined');
   assert.equal(codeOf(Object.assign(new Error('x'), { code: 'ENOENT' })), 'ENOENT');
   assert.equal(codeOf({ code: 7 }), '7');
-  for (const thrown of [null, undefined, 'ENOENT', new Error('x')]) assert.equal(codeOf(thrown), '');
+  for (const thrown of [null, undefined, 'ENOENT', new Error('x')])
+    assert.equal(codeOf(thrown), '');
 });

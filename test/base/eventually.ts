@@ -4,7 +4,10 @@ const PATIENCE_MS = 10_000;
  * Lets the event loop turn until the condition holds. For what ends by itself but does not say
  * when, such as a write that nobody waits for; it never waits longer than the thing takes.
  */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+export async function eventually(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   while (!(await holds())) {
     if (performance.now() > deadlineMs) {

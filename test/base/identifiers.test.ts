@@ -24,7 +24,14 @@ test('queue ids of one millisecond are unique', () => {
 
 test('what makes queue ids is what is recognised as one', () => {
   forAll(property(anyTime, (ms) => isQueueId(newQueueId(ms))));
-  for (const text of ['', '0'.repeat(17), '0'.repeat(19), `${'0'.repeat(17)}a`, `${'0'.repeat(17)}U`, `${'0'.repeat(18)}\n`]) {
+  for (const text of [
+    '',
+    '0'.repeat(17),
+    '0'.repeat(19),
+    `${'0'.repeat(17)}a`,
+    `${'0'.repeat(17)}U`,
+    `${'0'.repeat(18)}\n`,
+  ]) {
     assert.ok(!isQueueId(text), JSON.stringify(text));
   }
 });

@@ -12,7 +12,9 @@ function logged(script: string): Array<Record<string, unknown>> {
     const { Secret } = await import('${MODULES}secret.js');
     const CANARY = '${CANARY}';
     ${script}`;
-  const output = execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', code], {
+    encoding: 'utf8',
+  });
   assert.ok(!output.includes(CANARY), output);
   return output
     .split('\n')
@@ -48,6 +50,11 @@ test('what was logged before the process dies is there', () => {
 });
 
 test('events below the level are not written', () => {
-  const lines = logged(`const log = createLogger('edge', 'warn'); log.info('no'); log.error('yes');`);
-  assert.deepEqual(lines.map(({ message }) => message), ['yes']);
+  const lines = logged(
+    `const log = createLogger('edge', 'warn'); log.info('no'); log.error('yes');`,
+  );
+  assert.deepEqual(
+    lines.map(({ message }) => message),
+    ['yes'],
+  );
 });

@@ -15,7 +15,7 @@ test('a secret never prints, whatever it is printed with', () => {
   const holder = { login: { password: secret }, list: [secret], map: new Map([['p', secret]]) };
   const error = new Error(`login with ${String(secret)} failed`, { cause: holder });
   const printed: Record<string, string> = {
-    template: `${secret as unknown as string}`,
+    template: `it is ${secret as unknown as string}`,
     concatenation: 'a' + (secret as unknown as string),
     join: [secret, secret].join(),
     string: String(secret),
@@ -30,14 +30,16 @@ test('a secret never prints, whatever it is printed with', () => {
       new RelayError('X', `no ${String(secret)}`, { fault: 'system', cause: holder }),
       { depth: 10 },
     ),
+    shown: inspect(secret),
     keys: Object.keys(secret).join() + Object.getOwnPropertyNames(secret).join(),
-    entries: JSON.stringify({ ...secret }),
-    clone: inspect(structuredClone({ ...secret }), { depth: 10 }),
+    entries: JSON.stringify(Object.entries(secret)),
+    clone: inspect(Object.assign({}, secret), { depth: 10 }),
   };
   for (const [way, text] of Object.entries(printed)) {
     assert.ok(!text.includes(CANARY), `${way}: ${text}`);
   }
-  assert.equal(printed['template'], '[secret]');
+  assert.equal(printed['template'], 'it is [secret]');
+  assert.equal(printed['shown'], '[secret]');
   assert.equal(printed['json'], '{"login":{"password":"[secret]"},"list":["[secret]"],"map":{}}');
 });
 

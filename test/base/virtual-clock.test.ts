@@ -6,7 +6,8 @@ import { VirtualClock } from './virtual-clock.js';
 test('virtual timers fire in the order of their due times and see that time', () => {
   const clock = new VirtualClock(1000);
   const fired: string[] = [];
-  const note = (name: string) => () => fired.push(`${name}@${clock.nowMs()}/${clock.monotonicMs()}`);
+  const note = (name: string) => () =>
+    fired.push(`${name}@${clock.nowMs()}/${clock.monotonicMs()}`);
   clock.after(30, note('late'));
   clock.after(10, note('first'));
   clock.after(10, note('second'));

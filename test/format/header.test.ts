@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { array, assert as forAll, boolean, constantFrom, integer, property, record, string, uint8Array } from 'fast-check';
+import {
+  array,
+  assert as forAll,
+  boolean,
+  constantFrom,
+  integer,
+  property,
+  record,
+  string,
+  uint8Array,
+} from 'fast-check';
 import { fieldValue, findHeaderEnd, parseHeader, withoutFields } from '../../src/format/header.js';
 
 const NAMES = ['Subject', 'X-Mesh-Trace', 'received', 'X-1', 'DKIM-Signature'];
@@ -9,12 +19,18 @@ const NAMES = ['Subject', 'X-Mesh-Trace', 'received', 'X-1', 'DKIM-Signature'];
 const anyField = record({
   name: constantFrom(...NAMES),
   gap: constantFrom('', ' ', '\t', ' \t '),
-  lines: array(string({ unit: constantFrom(...'ab:=; é\t"<>\u{1f4e7}'.split('')), maxLength: 12 }), {
-    minLength: 1,
-    maxLength: 4,
-  }),
+  lines: array(
+    string({ unit: constantFrom(...'ab:=; é\t"<>\u{1f4e7}'.split('')), maxLength: 12 }),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  ),
   fold: constantFrom('\r\n ', '\r\n\t', '\r\n   '),
-}).map(({ name, gap, lines, fold }) => ({ name, bytes: Buffer.from(`${name}${gap}:${lines.join(fold)}\r\n`) }));
+}).map(({ name, gap, lines, fold }) => ({
+  name,
+  bytes: Buffer.from(`${name}${gap}:${lines.join(fold)}\r\n`),
+}));
 
 test('every field is found with its name, in order, and the section ends at the empty line', () => {
   forAll(
@@ -25,7 +41,10 @@ test('every field is found with its name, in order, and the section ends at the 
         fields.map(({ name, start, end: stop }) => [name, section.toString('latin1', start, stop)]),
         made.map(({ name, bytes }) => [name.toLowerCase(), bytes.toString('latin1')]),
       );
-      assert.equal(end, made.reduce((sum, { bytes }) => sum + bytes.length, 0));
+      assert.equal(
+        end,
+        made.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      );
       assert.equal(findHeaderEnd(section), end + 2);
     }),
   );
@@ -33,15 +52,19 @@ test('every field is found with its name, in order, and the section ends at the 
 
 test('removing fields keeps every other byte', () => {
   forAll(
-    property(array(record({ field: anyField, removed: boolean() })), uint8Array({ maxLength: 40 }), (made, body) => {
-      const tail = Buffer.concat([Buffer.from('\r\n'), body]);
-      const section = Buffer.concat([...made.map(({ field }) => field.bytes), tail]);
-      const { fields } = parseHeader(section);
-      const drop = new Set(fields.filter((_, index) => made[index]?.removed === true));
-      const kept = Buffer.concat(withoutFields(section, fields, (field) => drop.has(field)));
-      const wanted = made.filter(({ removed }) => !removed).map(({ field }) => field.bytes);
-      assert.ok(kept.equals(Buffer.concat([...wanted, tail])));
-    }),
+    property(
+      array(record({ field: anyField, removed: boolean() })),
+      uint8Array({ maxLength: 40 }),
+      (made, body) => {
+        const tail = Buffer.concat([Buffer.from('\r\n'), body]);
+        const section = Buffer.concat([...made.map(({ field }) => field.bytes), tail]);
+        const { fields } = parseHeader(section);
+        const drop = new Set(fields.filter((_, index) => made[index]?.removed === true));
+        const kept = Buffer.concat(withoutFields(section, fields, (field) => drop.has(field)));
+        const wanted = made.filter(({ removed }) => !removed).map(({ field }) => field.bytes);
+        assert.ok(kept.equals(Buffer.concat([...wanted, tail])));
+      },
+    ),
   );
 });
 
@@ -86,11 +109,25 @@ test('a header section without an empty line is all header', () => {
   const bytes = Buffer.from('A: b\r\nC:\r\n d');
   const { fields, end } = parseHeader(bytes);
   assert.equal(end, bytes.length);
-  assert.deepEqual(fields.map((field) => [field.name, fieldValue(bytes, field)]), [['a', 'b'], ['c', 'd']]);
+  assert.deepEqual(
+    fields.map((field) => [field.name, fieldValue(bytes, field)]),
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+  );
 });
 
 test('text that is no field ends the header section there', () => {
-  for (const line of ['no colon', ': no name', 'two words: x', ' folded first', '\xe9: x', '\0: x', ' : x']) {
+  for (const line of [
+    'no colon',
+    ': no name',
+    'two words: x',
+    ' folded first',
+    '\xe9: x',
+    '\0: x',
+    ' : x',
+  ]) {
     const { fields, end } = parseHeader(Buffer.from(`A: b\r\n\r\n`));
     assert.equal(fields.length, 1);
     assert.equal(end, 6);

@@ -40,9 +40,22 @@ test('without TLS and with several recipients those parts are absent', () => {
 });
 
 test('an EHLO name that could break the line is replaced by the address', () => {
-  for (const helo of ['', 'a b', 'a\r\nBcc: x', 'a(b', 'a;b', 'a<b>', '${x}', 'é.example', 'a'.repeat(256)]) {
+  for (const helo of [
+    '',
+    'a b',
+    'a\r\nBcc: x',
+    'a(b',
+    'a;b',
+    'a<b>',
+    '${x}',
+    'é.example',
+    'a'.repeat(256),
+  ]) {
     const line = formatReceived({ ...FIELDS, helo });
-    assert.ok(line.startsWith('Received: from [192.0.2.7] ([192.0.2.7])\r\n'), JSON.stringify(helo));
+    assert.ok(
+      line.startsWith('Received: from [192.0.2.7] ([192.0.2.7])\r\n'),
+      JSON.stringify(helo),
+    );
   }
   for (const helo of ['[192.0.2.9]', '[IPv6:::1]', 'my_pc', 'a-b.c']) {
     assert.ok(formatReceived({ ...FIELDS, helo }).startsWith(`Received: from ${helo} (`), helo);
@@ -55,5 +68,8 @@ test('no line is longer than 78 characters where the words are short', () => {
 
 test('dates have one digit for the day where one is enough and are in UTC', () => {
   assert.equal(formatDate(0), 'Thu, 1 Jan 1970 00:00:00 +0000');
-  assert.equal(formatDate(Date.UTC(2027, 11, 31, 23, 59, 59, 999)), 'Fri, 31 Dec 2027 23:59:59 +0000');
+  assert.equal(
+    formatDate(Date.UTC(2027, 11, 31, 23, 59, 59, 999)),
+    'Fri, 31 Dec 2027 23:59:59 +0000',
+  );
 });

@@ -18,7 +18,12 @@ test('the Received line of each protocol', async (t) => {
   const secured = await Dialogue.open(port, 'starttls');
   await secured.ask(authPlain('app', APP_PASSWORD));
   await secured.send('x: y\r\n\r\nx', ['b@y.test']);
-  await secured.askAll('MAIL FROM:<ü@x.test> SMTPUTF8', 'RCPT TO:<ö@y.test>', 'DATA', 'x: y\r\n\r\nx\r\n.');
+  await secured.askAll(
+    'MAIL FROM:<ü@x.test> SMTPUTF8',
+    'RCPT TO:<ö@y.test>',
+    'DATA',
+    'x: y\r\n\r\nx\r\n.',
+  );
   const old = await Dialogue.connect(port);
   await old.reply();
   await old.ask('HELO Old.Example');
@@ -42,7 +47,7 @@ test('the Received line of each protocol', async (t) => {
   ]);
 });
 
-test('everything behind our own line is the client\'s, byte for byte', async (t) => {
+test("everything behind our own line is the client's, byte for byte", async (t) => {
   const { port, spool } = await runIntake(t);
   const contents = [
     'Subject: x\r\n\r\nbody',
@@ -55,7 +60,10 @@ test('everything behind our own line is the client\'s, byte for byte', async (t)
   for (const content of contents) {
     const client = await Dialogue.open(port);
     const stuffed = content.replaceAll(/^\./gm, '..');
-    assert.match(await client.send(Buffer.from(stuffed, 'latin1')), /^250 2\.6\.0 queued as [0-9A-Z]{18}$/);
+    assert.match(
+      await client.send(Buffer.from(stuffed, 'latin1')),
+      /^250 2\.6\.0 queued as [0-9A-Z]{18}$/,
+    );
     const stored = spool.taken.at(-1);
     assert.equal(contentOf(stored), `${content}\r\n`, JSON.stringify(content));
     assert.equal(stored?.item.eightBit, /[\x80-\xff]/.test(content));
@@ -88,7 +96,10 @@ test('X-Mesh-Trace is taken out in every spelling and believed from no stranger'
   ];
   const client = await Dialogue.open(port);
   for (const spelling of spellings) {
-    assert.match(await client.send(`A: 1\r\n${spelling}\r\nB: 2\r\n\r\nX-Mesh-Trace: body`), /^250 /);
+    assert.match(
+      await client.send(`A: 1\r\n${spelling}\r\nB: 2\r\n\r\nX-Mesh-Trace: body`),
+      /^250 /,
+    );
     const stored = spool.taken.at(-1);
     assert.equal(contentOf(stored), 'A: 1\r\nB: 2\r\n\r\nX-Mesh-Trace: body\r\n', spelling);
     assert.notEqual(stored?.item.trace.traceId, TRACE_ID);
@@ -108,9 +119,14 @@ test('X-Mesh-Trace is believed from a peer, and from everybody where the listene
   const peer = await Dialogue.open(usual.port, 'starttls');
   await peer.ask(authPlain('core-login', PEER_PASSWORD));
   await peer.send(header);
-  const [byListener, byUser, byPeer] = [...believing.spool.taken, ...usual.spool.taken].map(({ item }) => item.trace);
+  const [byListener, byUser, byPeer] = [...believing.spool.taken, ...usual.spool.taken].map(
+    ({ item }) => item.trace,
+  );
   for (const believed of [byListener, byPeer]) {
-    assert.deepEqual([believed?.traceId, believed?.parentSpanId, believed?.path], [TRACE_ID, SPAN_ID, ['first', 'core']]);
+    assert.deepEqual(
+      [believed?.traceId, believed?.parentSpanId, believed?.path],
+      [TRACE_ID, SPAN_ID, ['first', 'core']],
+    );
   }
   assert.notEqual(byUser?.traceId, TRACE_ID);
 });
@@ -119,7 +135,11 @@ test('XMESH of a peer wins over the header', async (t) => {
   const { port, spool } = await runIntake(t);
   const peer = await Dialogue.open(port, 'starttls');
   await peer.ask(authPlain('core-login', PEER_PASSWORD));
-  await peer.askAll(`MAIL FROM:<a@x.test> XMESH=${traceOf('envelope,core')}`, 'RCPT TO:<b@y.test>', 'DATA');
+  await peer.askAll(
+    `MAIL FROM:<a@x.test> XMESH=${traceOf('envelope,core')}`,
+    'RCPT TO:<b@y.test>',
+    'DATA',
+  );
   await peer.ask(`X-Mesh-Trace: ${traceOf('header,core')}\r\n\r\nx\r\n.`);
   assert.deepEqual(spool.taken[0]?.item.trace.path, ['envelope', 'core']);
 });
@@ -128,17 +148,25 @@ test('a message that was here before is refused and the cycle is named', async (
   const { port, spool } = await runIntake(t, { listener: { acceptTraceHeader: true } });
   const peer = await Dialogue.open(port, 'starttls');
   await peer.ask(authPlain('core-login', PEER_PASSWORD));
-  await peer.askAll(`MAIL FROM:<a@x.test> XMESH=${traceOf('a,edge,b,core')}`, 'RCPT TO:<b@y.test>', 'DATA');
+  await peer.askAll(
+    `MAIL FROM:<a@x.test> XMESH=${traceOf('a,edge,b,core')}`,
+    'RCPT TO:<b@y.test>',
+    'DATA',
+  );
   assert.match(await peer.ask('x: y\r\n\r\nx\r\n.'), /^554 5\.4\.6 .*edge -> b -> core -> edge$/);
   const client = await Dialogue.open(port);
-  assert.match(await client.send(`X-Mesh-Trace: ${traceOf('edge')}\r\n\r\nx`), /^554 5\.4\.6 .*edge -> edge$/);
+  assert.match(
+    await client.send(`X-Mesh-Trace: ${traceOf('edge')}\r\n\r\nx`),
+    /^554 5\.4\.6 .*edge -> edge$/,
+  );
   assert.equal(spool.taken.length, 0);
 });
 
 test('100 Received lines are a loop, 99 are not', async (t) => {
   const { port, spool } = await runIntake(t);
   const client = await Dialogue.open(port);
-  const lines = (count: number): string => `${'Received: from a by b;\r\n x\r\n'.repeat(count)}\r\nx`;
+  const lines = (count: number): string =>
+    `${'Received: from a by b;\r\n x\r\n'.repeat(count)}\r\nx`;
   assert.match(await client.send(lines(100)), /^554 5\.4\.6 /);
   assert.match(await client.send(lines(99)), /^250 /);
   assert.equal(spool.taken.length, 1);
@@ -162,7 +190,10 @@ test('a header over its limit is refused, be it one line or many', async (t) => 
   assert.match(await client.send(`${'X: y\r\n'.repeat(100_000)}\r\nx`), /^552 5\.3\.4 /);
   assert.match(await client.send('x'.repeat(1_000_000)), /^552 5\.3\.4 /);
   assert.equal(spool.taken.length, 0);
-  assert.match(await client.send(`Subject: ${'x'.repeat(9_000)}\r\n\r\n${'x'.repeat(100_000)}`), /^250 /);
+  assert.match(
+    await client.send(`Subject: ${'x'.repeat(9_000)}\r\n\r\n${'x'.repeat(100_000)}`),
+    /^250 /,
+  );
 });
 
 test('a header of dot-stuffed lines is read in time that grows with its length', async (t) => {

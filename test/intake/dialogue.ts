@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
 
-const DEADLINE_MS = 8000;
+const DEADLINE_MS = 15_000;
 const WHOLE_REPLY = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n/;
 
 /**
@@ -37,7 +37,10 @@ export class Dialogue {
   }
 
   /** Greeted, and EHLO answered. */
-  static async open(port: number, transport: 'plain' | 'tls' | 'starttls' = 'plain'): Promise<Dialogue> {
+  static async open(
+    port: number,
+    transport: 'plain' | 'tls' | 'starttls' = 'plain',
+  ): Promise<Dialogue> {
     const client = await (transport === 'tls' ? Dialogue.connectTls(port) : Dialogue.connect(port));
     await client.reply();
     await client.ask('EHLO client.example');
@@ -96,8 +99,15 @@ export class Dialogue {
   }
 
   /** A whole transaction; `content` without its terminator. Returns the reply that ended it. */
-  async send(content: string | Buffer, recipients = ['b@y.test'], sender = 'a@x.test'): Promise<string> {
-    const envelope = [`MAIL FROM:<${sender}>`, ...recipients.map((address) => `RCPT TO:<${address}>`)];
+  async send(
+    content: string | Buffer,
+    recipients = ['b@y.test'],
+    sender = 'a@x.test',
+  ): Promise<string> {
+    const envelope = [
+      `MAIL FROM:<${sender}>`,
+      ...recipients.map((address) => `RCPT TO:<${address}>`),
+    ];
     for (const line of [...envelope, 'DATA']) {
       const reply = await this.ask(line);
       if (!/^[23]/.test(reply)) {
@@ -172,7 +182,10 @@ export class Dialogue {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
       this.#wake = resolve;
-      timer = setTimeout(() => reject(new Error(`nothing came after ${JSON.stringify(this.#heard)}`)), leftMs);
+      timer = setTimeout(
+        () => reject(new Error(`nothing came after ${JSON.stringify(this.#heard)}`)),
+        leftMs,
+      );
     }).finally(() => clearTimeout(timer));
   }
 }

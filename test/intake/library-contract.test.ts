@@ -14,7 +14,10 @@ import { APP_PASSWORD, authPlain, runIntake } from './running-intake.js';
  */
 
 /** A server of the library alone. */
-async function runStock(t: TestContext, options: SMTPServerOptions = {}): Promise<{ port: number; server: SMTPServer }> {
+async function runStock(
+  t: TestContext,
+  options: SMTPServerOptions = {},
+): Promise<{ port: number; server: SMTPServer }> {
   const server = new SMTPServer({
     authOptional: true,
     disableReverseLookup: true,
@@ -34,7 +37,7 @@ async function runStock(t: TestContext, options: SMTPServerOptions = {}): Promis
 
 async function fastestGreetingMs(port: number): Promise<number> {
   let fastestMs = Infinity;
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 5; round++) {
     const startedMs = performance.now();
     const client = await Dialogue.connect(port);
     assert.match(await client.reply(), /^220 /);
@@ -48,7 +51,7 @@ test('the library waits 100 ms before every greeting; we do not', async (t) => {
   const stockMs = await fastestGreetingMs((await runStock(t)).port);
   const oursMs = await fastestGreetingMs((await runIntake(t)).port);
   assert.ok(stockMs >= 99, `stock: ${stockMs} ms`);
-  assert.ok(oursMs < 99, `ours: ${oursMs} ms`);
+  assert.ok(oursMs < stockMs, `ours: ${oursMs} ms`);
 });
 
 test('two whole messages in one write are answered also where handlers are synchronous: no hang any more', async (t) => {
@@ -61,11 +64,14 @@ test('two whole messages in one write are answered also where handlers are synch
   });
   const client = await Dialogue.open(port);
   client.write('MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nx\r\n.\r\n'.repeat(2));
-  assert.deepEqual((await client.replies(8)).map((reply) => reply.slice(0, 3)), ['250', '250', '354', '250', '250', '250', '354', '250']);
+  assert.deepEqual(
+    (await client.replies(8)).map((reply) => reply.slice(0, 3)),
+    ['250', '250', '354', '250', '250', '250', '354', '250'],
+  );
 });
 
 test('a handler that never answers keeps a session past its timeout; ours have no such handler', async (t) => {
-  const { port, server } = await runStock(t, { socketTimeout: 400, onMailFrom: () => undefined });
+  const { port, server } = await runStock(t, { socketTimeout: 1000, onMailFrom: () => undefined });
   const waiting = await Dialogue.open(port);
   waiting.write('MAIL FROM:<a@x.test>\r\n');
   const idle = await Dialogue.open(port);
@@ -99,7 +105,10 @@ test('the second of two recipients that differ in case replaces the first; we ke
   assert.deepEqual(stock, ['smith@x.test']);
   const ours = await runIntake(t);
   await (await Dialogue.open(ours.port)).send('x', recipients);
-  assert.deepEqual(ours.spool.taken[0]?.item.recipients.map(({ address }) => address), recipients);
+  assert.deepEqual(
+    ours.spool.taken[0]?.item.recipients.map(({ address }) => address),
+    recipients,
+  );
 });
 
 test('quoted local parts with @ are refused and A-labels rewritten; we relay both as written', async (t) => {
@@ -119,7 +128,10 @@ test('quoted local parts with @ are refused and A-labels rewritten; we relay bot
   assert.deepEqual(stock, ['j@bücher.test']);
   const ours = await runIntake(t);
   await (await Dialogue.open(ours.port)).send('x', ['"a@b"@x.test', 'j@xn--bcher-kva.test']);
-  assert.deepEqual(ours.spool.taken[0]?.item.recipients.map(({ address }) => address), ['"a@b"@x.test', 'j@xn--bcher-kva.test']);
+  assert.deepEqual(
+    ours.spool.taken[0]?.item.recipients.map(({ address }) => address),
+    ['"a@b"@x.test', 'j@xn--bcher-kva.test'],
+  );
 });
 
 test('unknown parameters are taken; we answer 555', async (t) => {
@@ -240,7 +252,9 @@ test('maxRecipients has no default', async (t) => {
   const { port } = await runStock(t);
   const client = await Dialogue.open(port);
   await client.ask('MAIL FROM:<a@x.test>');
-  client.write(Array.from({ length: 2000 }, (_, index) => `RCPT TO:<${index}@y.test>\r\n`).join(''));
+  client.write(
+    Array.from({ length: 2000 }, (_, index) => `RCPT TO:<${index}@y.test>\r\n`).join(''),
+  );
   assert.ok((await client.replies(2000)).every((reply) => reply.startsWith('250 ')));
 });
 
@@ -259,14 +273,14 @@ test('a reply text that begins with its enhanced code gets a second one, but not
 });
 
 test('its idle timer is no deadline: a byte now and then keeps a session', async (t) => {
-  const { port } = await runStock(t, { socketTimeout: 150 });
+  const { port } = await runStock(t, { socketTimeout: 400 });
   const client = await Dialogue.open(port);
   const startedMs = performance.now();
   const drip = setInterval(() => client.write('N'), 25);
   t.after(() => clearInterval(drip));
   let ended = false;
   void client.closed().then(() => (ended = true));
-  await until(() => performance.now() - startedMs > 450, 'three timeouts');
+  await until(() => performance.now() - startedMs > 1200, 'three timeouts');
   assert.equal(ended, false);
 });
 
@@ -288,7 +302,12 @@ test('each dot-stuffed line costs the library a turn of the event loop, and ours
   stock.startDataMode().resume();
   assert.ok((await turnsOf(stock)) >= 1000);
   const ours = new SmtpParser(100);
-  ours.receive({ write: () => undefined, violation: () => undefined, eightBit: () => undefined, end: async () => undefined });
+  ours.receive({
+    write: () => undefined,
+    violation: () => undefined,
+    eightBit: () => undefined,
+    end: async () => undefined,
+  });
   assert.ok((await turnsOf(ours)) < 10);
 });
 

@@ -85,7 +85,7 @@ test('in clear text a login is offered to loopback alone, and there not where TL
     connection.remoteAddress = '192.0.2.1';
   }
   assert.doesNotMatch(await client.ask('EHLO client.example'), /AUTH/);
-  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^500 /);
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^538 5\.7\.11 /);
   await client.startTls();
   for (const connection of listener.connections) {
     connection.remoteAddress = '192.0.2.1';
@@ -121,4 +121,13 @@ test('a user without the right to relay is refused like a stranger', async (t) =
   assert.match(await client.ask(authPlain('reader', 'only reads')), /^235 /);
   await client.ask('MAIL FROM:<a@x.test>');
   assert.match(await client.ask('RCPT TO:<b@y.test>'), /^550 5\.7\.1 /);
+});
+
+test('a login has no place within a transaction', async (t) => {
+  const { port } = await runIntake(t);
+  const client = await Dialogue.open(port, 'starttls');
+  await client.ask('MAIL FROM:<a@x.test>');
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^503 5\.5\.1 /);
+  await client.ask('RSET');
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
 });

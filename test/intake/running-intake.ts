@@ -40,7 +40,10 @@ export interface RunningIntake {
  * A listener as `node.ts` builds it, on a free port, before a real queue whose attempts succeed at
  * once. Loopback may relay unless the policy says otherwise; `app` may log in, `core` is a peer.
  */
-export async function runIntake(t: TestContext, options: IntakeOptions = {}): Promise<RunningIntake> {
+export async function runIntake(
+  t: TestContext,
+  options: IntakeOptions = {},
+): Promise<RunningIntake> {
   const clock = options.clock ?? systemClock;
   const spool = new MemorySpool();
   const queue = makeQueue(spool, clock);
@@ -165,7 +168,9 @@ const forgetfulStore: ConstructorParameters<typeof TraceRecorder>[1] = {
 };
 
 /** The content of a stored message without the lines that the node itself put on top. */
-export function contentOf(message: { item: { body: { ownHeaderBytes: number } }; bytes: Buffer } | undefined): string {
+export function contentOf(
+  message: { item: { body: { ownHeaderBytes: number } }; bytes: Buffer } | undefined,
+): string {
   return message === undefined
     ? '(nothing stored)'
     : message.bytes.subarray(message.item.body.ownHeaderBytes).toString('latin1');

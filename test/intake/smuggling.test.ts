@@ -19,7 +19,8 @@ const FALSE_ENDS = [
   '\r\r\n.\r\r\n',
 ];
 
-const SMUGGLED = 'MAIL FROM:<evil@x.test>\r\nRCPT TO:<v@x.test>\r\nDATA\r\nSubject: evil\r\n\r\nevil';
+const SMUGGLED =
+  'MAIL FROM:<evil@x.test>\r\nRCPT TO:<v@x.test>\r\nDATA\r\nSubject: evil\r\n\r\nevil';
 
 interface Attack {
   firstLine: string;
@@ -28,7 +29,11 @@ interface Attack {
 }
 
 /** The reply that the content of an attack got, and what came behind it until the server closed. */
-async function attack(port: number, { firstLine, falseEnd, transport }: Attack, cut: number): Promise<string[]> {
+async function attack(
+  port: number,
+  { firstLine, falseEnd, transport }: Attack,
+  cut: number,
+): Promise<string[]> {
   const client = await Dialogue.open(port, transport);
   await client.beginData();
   const content = `${firstLine}Subject: x\r\n\r\nbody${falseEnd}${SMUGGLED}\r\n.\r\n`;
@@ -87,7 +92,9 @@ test('what follows a smuggling attempt in the same write is not executed', async
   const { port, spool } = await runIntake(t);
   const client = await Dialogue.open(port);
   await client.beginData();
-  client.write(`x\n.\n${SMUGGLED}\r\n.\r\nMAIL FROM:<evil@x.test>\r\nRCPT TO:<v@x.test>\r\nDATA\r\nevil\r\n.\r\n`);
+  client.write(
+    `x\n.\n${SMUGGLED}\r\n.\r\nMAIL FROM:<evil@x.test>\r\nRCPT TO:<v@x.test>\r\nDATA\r\nevil\r\n.\r\n`,
+  );
   assert.match(await client.reply(), /^550 5\.6\.11 /);
   assert.equal(await client.closed(), '');
   assert.equal(spool.taken.length, 0);

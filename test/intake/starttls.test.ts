@@ -5,7 +5,12 @@ import { APP_PASSWORD, authPlain, runIntake } from './running-intake.js';
 
 test('what comes behind STARTTLS in clear is never executed', async (t) => {
   const { port, spool } = await runIntake(t);
-  for (const injected of ['RSET\r\n', 'MAIL FROM:<inj@x.test>\r\nRCPT TO:<v@x.test>\r\n', 'MAIL FROM:<inj', 'NOOP\r\n'.repeat(300)]) {
+  for (const injected of [
+    'RSET\r\n',
+    'MAIL FROM:<inj@x.test>\r\nRCPT TO:<v@x.test>\r\n',
+    'MAIL FROM:<inj',
+    'NOOP\r\n'.repeat(300),
+  ]) {
     const client = await Dialogue.open(port);
     client.write(`STARTTLS\r\n${injected}`);
     assert.match(await client.reply(), /^220 /);
@@ -25,7 +30,12 @@ test('EHLO, MAIL and login from before TLS are gone inside it', async (t) => {
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
   await client.askAll('MAIL FROM:<a@x.test>', 'RCPT TO:<b@y.test>');
   await client.startTls();
-  for (const verb of ['MAIL FROM:<a@x.test>', 'RCPT TO:<b@y.test>', 'DATA', authPlain('app', APP_PASSWORD)]) {
+  for (const verb of [
+    'MAIL FROM:<a@x.test>',
+    'RCPT TO:<b@y.test>',
+    'DATA',
+    authPlain('app', APP_PASSWORD),
+  ]) {
     assert.match(await client.ask(verb), /^503 /, verb);
   }
   const ehlo = await client.ask('EHLO client.example');
@@ -71,7 +81,7 @@ test('tls required: nothing of a transaction before STARTTLS, all of it after', 
   assert.match(ehlo, /STARTTLS/);
   assert.doesNotMatch(ehlo, /AUTH/);
   assert.match(await client.ask('MAIL FROM:<a@x.test>'), /^530 5\.7\.0 /);
-  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^500 /);
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^538 5\.7\.11 /);
   assert.match(await client.ask('RCPT TO:<b@y.test>'), /^503 /);
   assert.match(await client.ask('DATA'), /^503 /);
   await client.startTls();

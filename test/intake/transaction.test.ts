@@ -132,7 +132,10 @@ test('a refused MAIL leaves nothing behind for the one that follows', async (t) 
   await client.askAll('RCPT TO:<b@y.test>', 'DATA');
   assert.match(await client.ask('x: y\r\n\r\nx\r\n.'), /^250 /);
   const item = spool.taken[0]?.item;
-  assert.deepEqual([item?.smtpUtf8, item?.ret, item?.envid, item?.eightBit], [false, null, null, false]);
+  assert.deepEqual(
+    [item?.smtpUtf8, item?.ret, item?.envid, item?.eightBit],
+    [false, null, null, false],
+  );
 });
 
 test('addresses are kept letter by letter, and two that differ in case are two', async (t) => {
@@ -158,7 +161,10 @@ test('addresses are kept letter by letter, and two that differ in case are two',
     'Postmaster',
   ];
   await client.send('x: y\r\n\r\nx', addresses, '"Q s"@xn--bcher-kva.test');
-  assert.deepEqual(spool.taken[0]?.item.recipients.map(({ address }) => address), addresses);
+  assert.deepEqual(
+    spool.taken[0]?.item.recipients.map(({ address }) => address),
+    addresses,
+  );
   assert.equal(spool.taken[0]?.item.sender, '"Q s"@xn--bcher-kva.test');
 });
 
@@ -166,7 +172,10 @@ test('a source route is dropped, and what it named is not relayed through', asyn
   const { port, spool } = await runIntake(t);
   const client = await Dialogue.open(port);
   await client.send('x: y\r\n\r\nx', ['@a.test,@b.test:c@d.test']);
-  assert.deepEqual(spool.taken[0]?.item.recipients.map(({ address }) => address), ['c@d.test']);
+  assert.deepEqual(
+    spool.taken[0]?.item.recipients.map(({ address }) => address),
+    ['c@d.test'],
+  );
 });
 
 test('an address that is not ASCII needs SMTPUTF8', async (t) => {
@@ -182,13 +191,27 @@ test('an address that is not ASCII needs SMTPUTF8', async (t) => {
   await client.ask('DATA');
   assert.match(await client.ask('x: y\r\n\r\nx\r\n.'), /^250 /);
   const item = spool.taken[0]?.item;
-  assert.deepEqual([item?.sender, item?.recipients[0]?.address, item?.smtpUtf8], ['jürgen@bücher.test', 'grün@y.test', true]);
+  assert.deepEqual(
+    [item?.sender, item?.recipients[0]?.address, item?.smtpUtf8],
+    ['jürgen@bücher.test', 'grün@y.test', true],
+  );
 });
 
 test('broken addresses are refused with what is wrong', async (t) => {
   const { port } = await runIntake(t);
   const client = await Dialogue.open(port);
-  for (const path of ['a@x.test', '<a@x.test', '<a@>', '<@x.test>', '<a b@x.test>', '<a@x..test>', '<a@x.test>>', '<a\0b@x.test>', '<a@-x.test>', '<a@[300.1.1.1]>']) {
+  for (const path of [
+    'a@x.test',
+    '<a@x.test',
+    '<a@>',
+    '<@x.test>',
+    '<a b@x.test>',
+    '<a@x..test>',
+    '<a@x.test>>',
+    '<a\0b@x.test>',
+    '<a@-x.test>',
+    '<a@[300.1.1.1]>',
+  ]) {
     const reply = await client.ask(`MAIL FROM:${path}`);
     assert.match(reply, /^501 5\.(1\.7|5\.4) /, path);
   }
@@ -202,7 +225,17 @@ test('broken addresses are refused with what is wrong', async (t) => {
 test('a client without the right is refused every form of recipient', async (t) => {
   const { port } = await runIntake(t, { policy: { relayFrom: [] } });
   const client = await Dialogue.open(port);
-  const forms = ['b@y.test', '@a.test,@b.test:c@d.test', 'c%d@edge.example', 'd!c@edge.example', '"b@y.test"@edge.example', 'b@[127.0.0.1]', 'Postmaster', 'b@edge.example', 'b@xn--bcher-kva.test'];
+  const forms = [
+    'b@y.test',
+    '@a.test,@b.test:c@d.test',
+    'c%d@edge.example',
+    'd!c@edge.example',
+    '"b@y.test"@edge.example',
+    'b@[127.0.0.1]',
+    'Postmaster',
+    'b@edge.example',
+    'b@xn--bcher-kva.test',
+  ];
   await client.ask('MAIL FROM:<a@x.test>');
   for (const form of forms) {
     assert.match(await client.ask(`RCPT TO:<${form}>`), /^550 5\.7\.1 /, form);
@@ -213,8 +246,14 @@ test('a client without the right is refused every form of recipient', async (t) 
 test('recipients over the limit get 452, the others their mail', async (t) => {
   const { port, spool } = await runIntake(t, { settings: { maxRecipients: 2 } });
   const client = await Dialogue.open(port);
-  const replies = await client.askAll('MAIL FROM:<a@x.test>', ...['1', '2', '3', '4'].map((name) => `RCPT TO:<${name}@y.test>`));
-  assert.deepEqual(replies.map((reply) => reply.slice(0, 9)), ['250 2.1.0', '250 2.1.5', '250 2.1.5', '452 4.5.3', '452 4.5.3']);
+  const replies = await client.askAll(
+    'MAIL FROM:<a@x.test>',
+    ...['1', '2', '3', '4'].map((name) => `RCPT TO:<${name}@y.test>`),
+  );
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 9)),
+    ['250 2.1.0', '250 2.1.5', '250 2.1.5', '452 4.5.3', '452 4.5.3'],
+  );
   await client.ask('DATA');
   assert.match(await client.ask('x: y\r\n\r\nx\r\n.'), /^250 /);
   assert.equal(spool.taken[0]?.item.recipients.length, 2);

@@ -11,7 +11,12 @@ const FULL = `${HEADER}first line\r\n.\r\nFrom the third\r\n`;
 
 function failed(address: string, changes: Partial<ItemRecipient> = {}): ItemRecipient {
   const { code, enhanced, text } = FAILED;
-  return aRecipient(address, { state: 'failed', attempts: 1, lastReply: { code, enhanced, text }, ...changes });
+  return aRecipient(address, {
+    state: 'failed',
+    attempts: 1,
+    lastReply: { code, enhanced, text },
+    ...changes,
+  });
 }
 
 interface Bounce {
@@ -29,14 +34,18 @@ async function bounceOf(
   changes: Partial<Item> = {},
   context: Partial<BounceContext> = {},
 ): Promise<Bounce> {
-  const bytes = await buildBounce(anItem('01KE6Q1XB5M0Z9AB3C', { recipients, ...changes }), recipients, {
-    hostname: 'edge.mail.internal',
-    remote: 'core',
-    nowMs: NOW_MS + 65_000,
-    original: Buffer.from(HEADER),
-    full: false,
-    ...context,
-  });
+  const bytes = await buildBounce(
+    anItem('01KE6Q1XB5M0Z9AB3C', { recipients, ...changes }),
+    recipients,
+    {
+      hostname: 'edge.mail.internal',
+      remote: 'core',
+      nowMs: NOW_MS + 65_000,
+      original: Buffer.from(HEADER),
+      full: false,
+      ...context,
+    },
+  );
   const text = bytes.toString('utf8');
   assert.ok(!/(?<!\r)\n|\r(?!\n)/.test(text), 'every line ends with CR LF');
   for (const line of text.split('\r\n')) assert.ok(Buffer.byteLength(line) <= 998, 'line length');
@@ -49,7 +58,10 @@ async function bounceOf(
     const [header, content] = halves(piece.slice(2));
     return { header, content };
   });
-  const groups = (parts[1]?.content ?? '').trimEnd().split('\r\n\r\n').map((group) => group.split('\r\n'));
+  const groups = (parts[1]?.content ?? '')
+    .trimEnd()
+    .split('\r\n\r\n')
+    .map((group) => group.split('\r\n'));
   return { text, header: unfolded(head), parts, groups };
 }
 
@@ -63,9 +75,12 @@ function unfolded(header: string): string {
 }
 
 test('a bounce is the report that RFC 3464 describes', async () => {
-  const { text } = await bounceOf([failed('one@b.example', { orcpt: 'rfc822;first+2Bone@b.example' })], {
-    envid: 'batch+2B7',
-  });
+  const { text } = await bounceOf(
+    [failed('one@b.example', { orcpt: 'rfc822;first+2Bone@b.example' })],
+    {
+      envid: 'batch+2B7',
+    },
+  );
   const golden = text
     .replaceAll(/--_NmP-[0-9a-f]+-Part_1/g, 'BOUNDARY')
     .replace(/^Message-ID: <[0-9a-f-]+@edge.mail.internal>\r$/m, 'Message-ID: <MESSAGE-ID>\r');
@@ -134,7 +149,9 @@ test('each recipient has a group with the fields of its own', async () => {
   const { groups, parts } = await bounceOf(recipients);
   assert.equal(parts.length, 3);
   assert.equal(groups.length, 5);
-  const fields = groups.slice(1).map((group) => Object.fromEntries(group.map((line) => line.split(/: (.*)/))));
+  const fields = groups
+    .slice(1)
+    .map((group) => Object.fromEntries(group.map((line) => line.split(/: (.*)/))));
   assert.deepEqual(
     fields.map((field) => [field['Final-Recipient'], field['Status'], field['Diagnostic-Code']]),
     [
@@ -149,14 +166,23 @@ test('each recipient has a group with the fields of its own', async () => {
 });
 
 test('a next hop that said nothing is not quoted', async () => {
-  const expired = { code: null, enhanced: '5.4.7', text: 'delivery time expired; last: 451 4.7.1 later' };
+  const expired = {
+    code: null,
+    enhanced: '5.4.7',
+    text: 'delivery time expired; last: 451 4.7.1 later',
+  };
   for (const remote of [null, 'core']) {
-    const { parts, groups } = await bounceOf([failed('one@b.example', { lastReply: expired })], {}, { remote });
+    const { parts, groups } = await bounceOf(
+      [failed('one@b.example', { lastReply: expired })],
+      {},
+      { remote },
+    );
     assert.ok(!(parts[0]?.content ?? '').includes('said'));
     assert.match(parts[0]?.content ?? '', /<one@b.example>: 5\.4\.7 delivery time expired/);
     assert.ok(groups[1]?.includes('Status: 5.4.7'));
     assert.ok(!(groups[1] ?? []).some((line) => line.startsWith('Diagnostic-Code')));
-    if (remote === null) assert.ok(!(groups[1] ?? []).some((line) => line.startsWith('Remote-MTA')));
+    if (remote === null)
+      assert.ok(!(groups[1] ?? []).some((line) => line.startsWith('Remote-MTA')));
   }
 });
 
@@ -188,7 +214,12 @@ test('what the remote says starts no line of its own and adds no field, part or 
 });
 
 test('whatever the remote says and the client gave, the report has its form', async () => {
-  const unit = constantFrom(...'aZ é\r\n\t\0:.-;<>=+"\u2028\u{1f4e7}\x7f'.split(''), '\r\n', '\r\n\r\n', '--');
+  const unit = constantFrom(
+    ...'aZ é\r\n\t\0:.-;<>=+"\u2028\u{1f4e7}\x7f'.split(''),
+    '\r\n',
+    '\r\n\r\n',
+    '--',
+  );
   const runs: Array<Promise<void>> = [];
   forAll(
     property(string({ unit, maxLength: 1200 }), string({ unit, maxLength: 60 }), (text, other) => {
@@ -197,7 +228,9 @@ test('whatever the remote says and the client gave, the report has its form', as
           lastReply: { code: 550, enhanced: '5.1.1', text },
           orcpt: `rfc822;${Buffer.from(other).toString('hex').toUpperCase().replaceAll(/../g, '+$&')}`,
         });
-        const { parts, groups } = await bounceOf([recipient], { envid: recipient.orcpt?.slice(7) ?? null });
+        const { parts, groups } = await bounceOf([recipient], {
+          envid: recipient.orcpt?.slice(7) ?? null,
+        });
         assert.equal(parts.length, 3);
         assert.equal(groups.length, 2);
         assert.match(groups.flat().join(''), /^[\x20-\x7e]*$/);
@@ -232,7 +265,11 @@ test('with RET=FULL the whole message comes back byte by byte, else its header',
   const header = await bounceOf([failed('one@b.example')]);
   assert.match(header.parts[2]?.header ?? '', /^Content-Type: text\/rfc822-headers/);
   assert.equal(header.parts[2]?.content.trimEnd(), HEADER.trimEnd());
-  const full = await bounceOf([failed('one@b.example')], {}, { original: Buffer.from(FULL), full: true });
+  const full = await bounceOf(
+    [failed('one@b.example')],
+    {},
+    { original: Buffer.from(FULL), full: true },
+  );
   assert.match(full.parts[2]?.header ?? '', /^Content-Type: message\/rfc822/);
   assert.ok(full.parts[2]?.content.startsWith(FULL));
 });
@@ -242,7 +279,11 @@ test('a header with 8-bit bytes comes back as 7-bit, a whole message with its ow
   const header = await bounceOf([failed('one@b.example')], { eightBit: true }, { original });
   assert.match(header.text, /^[\r\n\x20-\x7e]*$/);
   assert.match(header.parts[2]?.content ?? '', /Subject: gr=C3=BC=C3=9Fe/);
-  const full = await bounceOf([failed('one@b.example')], { eightBit: true }, { original, full: true });
+  const full = await bounceOf(
+    [failed('one@b.example')],
+    { eightBit: true },
+    { original, full: true },
+  );
   assert.match(full.parts[2]?.header ?? '', /Content-Transfer-Encoding: 8bit/);
   assert.ok(full.parts[2]?.content.startsWith(original.toString('utf8')));
 });
@@ -273,5 +314,6 @@ test('a failure is reported unless the sender is null or did not ask to hear of 
     assert.equal(wanted(notify), true, String(notify));
     assert.equal(wanted(notify, ''), false, `null sender, ${notify}`);
   }
-  for (const notify of ['NEVER', 'SUCCESS', 'DELAY', 'SUCCESS,DELAY']) assert.equal(wanted(notify), false, notify);
+  for (const notify of ['NEVER', 'SUCCESS', 'DELAY', 'SUCCESS,DELAY'])
+    assert.equal(wanted(notify), false, notify);
 });

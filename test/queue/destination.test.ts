@@ -95,7 +95,7 @@ test('a probe that fails starts the next pause; only a backoff ends in a probe',
   assert.equal(destination.state, 'backoff');
 });
 
-test('an operator\'s pause outlasts faults and successes', () => {
+test("an operator's pause outlasts faults and successes", () => {
   const destination = destinationWith(2);
   destination.state = 'paused';
   assert.deepEqual(start(destination), []);
@@ -149,6 +149,19 @@ test('entries keep their order through any mixture of add, take and put back', (
     }),
     { numRuns: 50 },
   );
+});
+
+test('a long queue keeps its order while the part that has left is cut off', () => {
+  const destination = destinationWith(5000, Infinity);
+  for (let number = 0; number < 5000; number++) {
+    const entry = destination.take();
+    assert.equal(entry?.item.id, idOf(number));
+    if (number % 100 === 0) {
+      destination.putBack(entry);
+      assert.equal(destination.take(), entry);
+    }
+  }
+  assert.equal(destination.ready, 0);
 });
 
 test('extracting takes what is picked and leaves the others in order', () => {

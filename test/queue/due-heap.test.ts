@@ -16,8 +16,12 @@ test('everything comes out once, in the order of its due time', () => {
     property(anyDues, (dues) => {
       const heap = filled(dues);
       const popped: number[] = [];
-      for (let next = heap.popDue(50); next !== undefined; next = heap.popDue(50)) popped.push(next);
-      assert.deepEqual(popped, [...dues].sort((a, b) => a - b));
+      for (let next = heap.popDue(50); next !== undefined; next = heap.popDue(50))
+        popped.push(next);
+      assert.deepEqual(
+        popped,
+        [...dues].sort((a, b) => a - b),
+      );
       assert.equal(heap.size, 0);
       assert.equal(heap.nextDueMs, null);
     }),
@@ -40,15 +44,22 @@ test('at every time exactly that is given out which is due', () => {
           heap.push(action.push, action.push);
           model.push(action.push);
         } else if ('popAt' in action) {
-          const due = model[0] !== undefined && model[0] <= action.popAt ? model.shift() : undefined;
+          const due =
+            model[0] !== undefined && model[0] <= action.popAt ? model.shift() : undefined;
           assert.equal(heap.popDue(action.popAt), due);
         } else {
-          assert.deepEqual(heap.drain().sort((a, b) => a - b), model);
+          assert.deepEqual(
+            heap.drain().sort((a, b) => a - b),
+            model,
+          );
           model = [];
         }
         assert.equal(heap.size, model.length);
         assert.equal(heap.nextDueMs, model.length === 0 ? null : Math.min(...model));
-        assert.deepEqual([...heap.values()].sort((a, b) => a - b), model.toSorted((a, b) => a - b));
+        assert.deepEqual(
+          [...heap.values()].sort((a, b) => a - b),
+          model.toSorted((a, b) => a - b),
+        );
       }
     }),
   );

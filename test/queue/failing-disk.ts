@@ -71,7 +71,9 @@ export class FailingDisk implements Disk {
   #change(name: string): void {
     this.log.push(name);
     if (++this.#changes === this.#failAt) {
-      throw Object.assign(new Error(`ENOSPC: no space left on device, ${name}`), { code: 'ENOSPC' });
+      throw Object.assign(new Error(`ENOSPC: no space left on device, ${name}`), {
+        code: 'ENOSPC',
+      });
     }
   }
 }

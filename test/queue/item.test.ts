@@ -41,10 +41,10 @@ test('a recipient makes every legal move, and an illegal one throws with both na
         moveRecipient(recipient, to);
         assert.equal(recipient.state, to);
       } else {
-        assert.throws(
-          () => moveRecipient(recipient, to),
-          { code: 'ILLEGAL_MOVE', message: `a recipient cannot go from ${from} to ${to}` },
-        );
+        assert.throws(() => moveRecipient(recipient, to), {
+          code: 'ILLEGAL_MOVE',
+          message: `a recipient cannot go from ${from} to ${to}`,
+        });
         assert.equal(recipient.state, from);
       }
     }
@@ -53,7 +53,9 @@ test('a recipient makes every legal move, and an illegal one throws with both na
 
 test('a message is settled when every recipient is delivered or failed', () => {
   const settled = (...states: RecipientState[]): boolean =>
-    isSettled(anItem('1', { recipients: states.map((state) => aRecipient('x@b.example', { state })) }));
+    isSettled(
+      anItem('1', { recipients: states.map((state) => aRecipient('x@b.example', { state })) }),
+    );
   assert.ok(settled('delivered', 'failed'));
   for (const state of STATES.filter((one) => one !== 'delivered' && one !== 'failed')) {
     assert.ok(!settled('delivered', state), state);

@@ -7,17 +7,11 @@ import { mock, test, type TestContext } from 'node:test';
 import { ClassicLevel } from 'classic-level';
 import { systemDisk, type Disk } from '../../src/base/disk.js';
 import { LevelSpool } from '../../src/queue/level-spool.js';
+import { watchBatches } from '../base/level-batches.js';
 import { FailingDisk } from './failing-disk.js';
 import { anItem, idOf } from './samples.js';
-import {
-  bodyOf,
-  bytesOf,
-  INLINE_BYTES,
-  scannedIds,
-  spoolConformance,
-  store,
-  type Damage,
-} from './spool-conformance.js';
+import { spoolConformance } from './spool-conformance.js';
+import { bodyOf, bytesOf, INLINE_BYTES, scannedIds, store, type Damage } from './spool-medium.js';
 
 async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'relaymesh-spool-'));
@@ -55,23 +49,6 @@ const DAMAGES: Record<Damage, (value: Buffer) => Buffer> = {
   cut: (value) => value.subarray(0, -1),
   extend: (value) => Buffer.concat([value, Buffer.from('\r\n')]),
 };
-
-interface Batch {
-  keys: string[];
-  sync: boolean;
-}
-
-/** Every batch that reaches the store, noted when it has been written. */
-function watchBatches(t: TestContext): Batch[] {
-  const batches: Batch[] = [];
-  const original = ClassicLevel.prototype.batch as (...args: unknown[]) => Promise<void>;
-  t.mock.method(ClassicLevel.prototype, 'batch', async function (this: unknown, ...args: unknown[]) {
-    await original.apply(this, args);
-    const [operations, options] = args as [Array<{ key: string }>, { sync: boolean }];
-    batches.push({ keys: operations.map(({ key }) => key), sync: options.sync });
-  });
-  return batches;
-}
 
 spoolConformance('level spool', async (t) => {
   const folder = await scratch(t);
@@ -132,7 +109,10 @@ test('updates and removals alone do not wait for the medium', async (t) => {
   const batches = watchBatches(t);
   await spool.update(item);
   await spool.remove(item);
-  assert.deepEqual(batches.map(({ sync }) => sync), [false, false]);
+  assert.deepEqual(
+    batches.map(({ sync }) => sync),
+    [false, false],
+  );
 });
 
 test('a body in a file is synced, its folder too, before its record is written', async (t) => {
@@ -228,7 +208,9 @@ test('a second process on the folder is refused', async (t) => {
       () => console.log('opened'),
       (error) => console.log(error.code),
     );`;
-  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
   assert.equal(said.trim(), 'SPOOL_IN_USE');
 });
 

@@ -3,7 +3,18 @@ import { test } from 'node:test';
 import type { FinishedBody } from '../../src/queue/spool.js';
 import type { Item } from '../../src/queue/item.js';
 import { QueueBench } from './queue-bench.js';
-import { anItem, aRecipient, DEFERRED, DELIVERED, FAILED, HOP_FAULT, idOf, NOW_MS, outcome } from './samples.js';
+import {
+  anItem,
+  aRecipient,
+  DEFERRED,
+  DELIVERED,
+  FAILED,
+  HOP_FAULT,
+  idOf,
+  NOW_MS,
+  outcome,
+  UNREADABLE,
+} from './samples.js';
 
 /** Refuses the message and takes the report on it. */
 async function refusing(failure = FAILED): Promise<QueueBench> {
@@ -42,14 +53,17 @@ test('a bounce that fails is not bounced, and nobody hears of what asked not to 
 test('the bounce becomes durable together with the failure, and before the message goes', async () => {
   const bench = await refusing();
   const calls: string[] = [];
-  const { accept, remove } = bench.spool;
+  const accept = bench.spool.accept.bind(bench.spool);
+  const remove = bench.spool.remove.bind(bench.spool);
   bench.spool.accept = async (item: Item, body: FinishedBody, settles?: Item) => {
-    await accept.call(bench.spool, item, body, settles);
-    calls.push(`accept ${item.bounceOf ?? ''} settles ${settles?.id} ${settles?.recipients[0]?.state}`);
+    await accept(item, body, settles);
+    calls.push(
+      `accept ${item.bounceOf ?? ''} settles ${settles?.id} ${settles?.recipients[0]?.state}`,
+    );
   };
   bench.spool.remove = async (item) => {
     calls.push(`remove ${item.id}`);
-    await remove.call(bench.spool, item);
+    await remove(item);
   };
   await bench.accept(idOf(1));
   await bench.attempted(2);
@@ -69,16 +83,20 @@ test('a crash between bounce and removal gives one bounce, not two', async () =>
   await bench.attempted(2);
   await bench.crash();
   await bench.empty();
-  assert.deepEqual(bench.attempts.map(({ sender }) => sender), [''], 'the bounce itself, in doubt');
+  assert.deepEqual(
+    bench.attempts.map(({ sender }) => sender),
+    [''],
+    'the bounce itself, in doubt',
+  );
   assert.equal(bench.attempts[0]?.doubt, true);
 });
 
 test('a bounce that cannot be stored leaves the failure to the next start', async () => {
   const bench = await QueueBench.started();
-  const recipients = ['no', 'later'].map((local) => aRecipient(`${local}@b.example`));
+  const recipients = ['no', 'later', 'damaged'].map((local) => aRecipient(`${local}@b.example`));
   bench.answer = () => {
     bench.medium.refusing = true;
-    return [FAILED, DEFERRED];
+    return [FAILED, DEFERRED, UNREADABLE];
   };
   await bench.accept(idOf(1), { recipients });
   await bench.attempted(1);
@@ -86,14 +104,19 @@ test('a bounce that cannot be stored leaves the failure to the next start', asyn
   assert.ok(!bench.captured.codes.includes('ILLEGAL_MOVE'), bench.captured.codes.join());
   bench.medium.refusing = false;
   await bench.crash();
-  bench.answer = ({ message }) => (message.sender === '' ? DELIVERED : [FAILED, DELIVERED]);
+  bench.answer = ({ message }) =>
+    message.sender === '' ? DELIVERED : [FAILED, DELIVERED, DELIVERED];
   await bench.attempted(1);
   await bench.empty();
 });
 
 test('a message whose body is gone still gets its bounce', async () => {
   const bench = await refusing(HOP_FAULT);
-  await bench.accept(idOf(1), { ret: 'FULL', recipients: [aRecipient('a@b.example')] }, 'x'.repeat(2000));
+  await bench.accept(
+    idOf(1),
+    { ret: 'FULL', recipients: [aRecipient('a@b.example')] },
+    'x'.repeat(2000),
+  );
   await bench.attempted(1);
   bench.answer = ({ message }) => {
     bench.medium.files.delete(idOf(1));
@@ -123,7 +146,10 @@ test('a bounce needs no more of the next hop than it holds', async () => {
   ];
   for (const { enhanced, text } of cases) {
     for (const ret of ['FULL', 'HDRS', null] as const) {
-      const bench = await refusing({ ...outcome('failed', null, enhanced, text), inTransaction: false });
+      const bench = await refusing({
+        ...outcome('failed', null, enhanced, text),
+        inTransaction: false,
+      });
       const changes = { ret, eightBit: true, smtpUtf8: true };
       await bench.accept(idOf(1), changes, 'Subject: gr\u00fcn\r\n\r\nbl\u00e4ulich\r\n');
       await bench.attempted(2);
@@ -137,7 +163,11 @@ test('a bounce needs no more of the next hop than it holds', async () => {
 test('a bounce with 8-bit content, or to an address above ASCII, says so', async () => {
   const bench = await refusing();
   const sender = 'j\u00fcrgen@a.example';
-  await bench.accept(idOf(1), { sender, ret: 'FULL', eightBit: true, smtpUtf8: true }, 'X: y\r\n\r\nbl\u00e4u\r\n');
+  await bench.accept(
+    idOf(1),
+    { sender, ret: 'FULL', eightBit: true, smtpUtf8: true },
+    'X: y\r\n\r\nbl\u00e4u\r\n',
+  );
   await bench.attempted(2);
   const { body, eightBit, smtpUtf8 } = bench.bounce;
   assert.ok(body?.includes('bl\u00e4u'));
@@ -150,13 +180,18 @@ test('a message that expires behind a faulty hop is reported with the words of t
   await bench.accept(idOf(1), { expiresAtMs: NOW_MS + 5000 });
   await bench.attempted(1);
   await bench.pass(10);
-  const waiting = [...bench.medium.messages.values()].map(({ item }) => (JSON.parse(item) as Item).bounceOf);
+  const waiting = [...bench.medium.messages.values()].map(
+    ({ item }) => (JSON.parse(item) as Item).bounceOf,
+  );
   assert.deepEqual(waiting, [idOf(1)], 'the bounce waits for the same hop');
   bench.attempts.length = 0;
   bench.answer = () => DELIVERED;
   await bench.pass(20);
   await bench.empty();
-  assert.match(bench.bounce.body ?? '', /5\.4\.7 delivery time expired after 0 attempts; last: connection refused/);
+  assert.match(
+    bench.bounce.body ?? '',
+    /5\.4\.7 delivery time expired after 0 attempts; last: connection refused/,
+  );
 });
 
 test('bodies of messages that expire untried do not fill the memory for good', async () => {
@@ -180,10 +215,10 @@ test('bodies of messages that expire untried do not fill the memory for good', a
   assert.equal(bench.attempts.length, 2, 'the big one was never tried');
   bench.answer = () => DELIVERED;
   let reads = 0;
-  const { openBody } = bench.spool;
+  const openBody = bench.spool.openBody.bind(bench.spool);
   bench.spool.openBody = (wanted) => {
     reads++;
-    return openBody.call(bench.spool, wanted);
+    return openBody(wanted);
   };
   await acceptBig(3);
   await bench.empty();

@@ -49,7 +49,9 @@ test('a deferred message is tried again at the times of the schedule', async () 
   await bench.accept(idOf(1));
   await bench.attempted(1);
   assert.equal(bench.shown.deferred, 1);
-  const stored = JSON.parse(bench.medium.messages.get(idOf(1))?.item ?? '') as ReturnType<typeof anItem>;
+  const stored = JSON.parse(bench.medium.messages.get(idOf(1))?.item ?? '') as ReturnType<
+    typeof anItem
+  >;
   assert.equal(stored.recipients[0]?.state, 'deferred');
   assert.equal(stored.recipients[0].nextAttemptAtMs, NOW_MS + 60_000);
   for (const seconds of [59, 1, 299, 1, 300]) await bench.pass(seconds);
@@ -161,14 +163,20 @@ test('a lost reply sends the message again with doubt, by the same id', async ()
   await bench.empty();
   assert.deepEqual(
     bench.attempts.map(({ queueId, doubt }) => [queueId, doubt]),
-    [[idOf(1), false], [idOf(1), true]],
+    [
+      [idOf(1), false],
+      [idOf(1), true],
+    ],
   );
 });
 
 test('recipients of one message have fates of their own', async () => {
   const bench = await QueueBench.started();
-  bench.answer = ({ message }) => (message.sender === '' ? DELIVERED : [DELIVERED, FAILED, DEFERRED, HOP_FAULT]);
-  const recipients = ['ok', 'no', 'later', 'fault'].map((local) => aRecipient(`${local}@b.example`));
+  bench.answer = ({ message }) =>
+    message.sender === '' ? DELIVERED : [DELIVERED, FAILED, DEFERRED, HOP_FAULT];
+  const recipients = ['ok', 'no', 'later', 'fault'].map((local) =>
+    aRecipient(`${local}@b.example`),
+  );
   await bench.accept(idOf(1), { recipients });
   await bench.attempted(2);
   assert.match(bench.bounce.body ?? '', /Final-Recipient: rfc822; no@b\.example/);
@@ -178,11 +186,10 @@ test('recipients of one message have fates of their own', async () => {
   await bench.pass(50);
   await bench.empty();
   const own = bench.attempts.filter(({ sender }) => sender !== '');
-  assert.deepEqual(own.map((attempt) => attempt.recipients), [
-    recipients.map(({ address }) => address),
-    ['fault@b.example'],
-    ['later@b.example'],
-  ]);
+  assert.deepEqual(
+    own.map((attempt) => attempt.recipients),
+    [recipients.map(({ address }) => address), ['fault@b.example'], ['later@b.example']],
+  );
   assert.deepEqual(
     bench.trace.records.get(idOf(1))?.recipients.map(({ action }) => action),
     ['transferred', 'failed', 'transferred', 'transferred'],
@@ -199,7 +206,10 @@ test('a damaged body is quarantined: never sent, kept and shown, also after a re
   await bench.pass(10);
   assert.equal(bench.attempts.at(-1)?.body, null);
   assert.match(bench.medium.messages.get(idOf(1))?.item ?? '', /"state":"quarantined"/);
-  assert.equal(bench.trace.records.get(idOf(1))?.recipients[0]?.description, 'the stored body is damaged');
+  assert.equal(
+    bench.trace.records.get(idOf(1))?.recipients[0]?.description,
+    'the stored body is damaged',
+  );
   await bench.restart();
   await bench.pass(10_000);
   assert.deepEqual(bench.attempts, []);
@@ -215,7 +225,10 @@ test('a restart takes up what waits: ready at once, deferred when due, all in do
   await bench.attempted(2);
   assert.deepEqual(
     bench.attempts.map(({ queueId, doubt }) => [queueId, doubt]),
-    [[idOf(2), true], [idOf(3), true]],
+    [
+      [idOf(2), true],
+      [idOf(3), true],
+    ],
   );
   assert.equal(bench.shown.deferred, 1);
   await bench.pass(59);
@@ -228,7 +241,9 @@ test('a restart takes up what waits: ready at once, deferred when due, all in do
 test('an attempt that a crash cuts off is made again with doubt', async () => {
   const bench = await QueueBench.started();
   bench.answer = () => new Promise(() => undefined);
-  await bench.accept(idOf(1), { recipients: ['a', 'b'].map((local) => aRecipient(`${local}@b.example`)) });
+  await bench.accept(idOf(1), {
+    recipients: ['a', 'b'].map((local) => aRecipient(`${local}@b.example`)),
+  });
   await bench.crash();
   await bench.empty();
   assert.deepEqual(
@@ -243,7 +258,10 @@ test('a message that was settled but not yet removed is removed at the start, an
     aRecipient('a@b.example', { state: 'delivered' }),
     aRecipient('b@b.example', { state: 'failed' }),
   ];
-  await bench.spool.accept(anItem(idOf(1), { recipients }), { kind: 'inline', bytes: Buffer.alloc(0) });
+  await bench.spool.accept(anItem(idOf(1), { recipients }), {
+    kind: 'inline',
+    bytes: Buffer.alloc(0),
+  });
   await bench.restart();
   await bench.empty();
   assert.deepEqual(bench.attempts, []);
@@ -257,7 +275,10 @@ test('corrupt records are shown and stay, and the others go', async () => {
   Object.assign(bench.medium.messages.get(idOf(1)) ?? {}, { damaged: true });
   await bench.restart();
   await bench.attempted(1);
-  assert.deepEqual(bench.attempts.map(({ queueId }) => queueId), [idOf(2)]);
+  assert.deepEqual(
+    bench.attempts.map(({ queueId }) => queueId),
+    [idOf(2)],
+  );
   assert.deepEqual(bench.queue.corrupt, [{ id: idOf(1), reason: 'damaged by the test' }]);
   assert.ok(bench.captured.codes.includes('SPOOL_RECORD_CORRUPT'));
   assert.deepEqual([...bench.medium.messages.keys()], [idOf(1)]);
@@ -301,7 +322,10 @@ test('a reload sends mail that already waits to its new hop', async () => {
   bench.hop = aHop('other');
   bench.queue.reload(SETTINGS);
   await bench.empty();
-  assert.deepEqual(bench.attempts.slice(1).map(({ hop }) => hop), ['other', 'other', 'other']);
+  assert.deepEqual(
+    bench.attempts.slice(1).map(({ hop }) => hop),
+    ['other', 'other', 'other'],
+  );
 });
 
 test('a stop waits for the attempt that is under way and leaves the rest in the spool', async () => {
@@ -323,11 +347,19 @@ test('a stop waits for the attempt that is under way and leaves the rest in the 
 test('one log line tells the outcome of each recipient', async () => {
   const bench = await QueueBench.started();
   bench.answer = () => [DELIVERED, DEFERRED];
-  await bench.accept(idOf(1), { recipients: ['a', 'b'].map((local) => aRecipient(`${local}@b.example`)) });
+  await bench.accept(idOf(1), {
+    recipients: ['a', 'b'].map((local) => aRecipient(`${local}@b.example`)),
+  });
   await bench.attempted(1);
   const lines = bench.captured.lines.filter(({ event }) => event === 'outcome');
   assert.deepEqual(
-    lines.map(({ queue_id, recipient, outcome, code, next_hop }) => [queue_id, recipient, outcome, code, next_hop]),
+    lines.map(({ queue_id, recipient, outcome, code, next_hop }) => [
+      queue_id,
+      recipient,
+      outcome,
+      code,
+      next_hop,
+    ]),
     [
       [idOf(1), 'a@b.example', 'delivered', 250, 'core'],
       [idOf(1), 'b@b.example', 'deferred', 451, 'core'],

@@ -37,7 +37,9 @@ export class MemorySpool implements Spool {
 
   async open(): Promise<void> {
     if (this.#medium.owner !== null) {
-      throw new RelayError('SPOOL_IN_USE', 'another process uses this spool', { fault: 'operator' });
+      throw new RelayError('SPOOL_IN_USE', 'another process uses this spool', {
+        fault: 'operator',
+      });
     }
     this.#medium.owner = this;
     this.#failure = null;
@@ -91,7 +93,9 @@ export class MemorySpool implements Spool {
       return stored === undefined || stored.damaged ? null : stored.body;
     }
     const bytes = this.#medium.files.get(item.id);
-    return bytes?.length === item.body.sizeBytes ? Readable.from([bytes], { objectMode: false }) : null;
+    return bytes?.length === item.body.sizeBytes
+      ? Readable.from([bytes], { objectMode: false })
+      : null;
   }
 
   #progress(item: Item): void {
@@ -100,12 +104,18 @@ export class MemorySpool implements Spool {
     const recipients = item.recipients.map((recipient) =>
       recipient.state === 'sending' ? { ...recipient, state: 'ready' } : recipient,
     );
-    stored.item = JSON.stringify({ ...(JSON.parse(stored.item) as Item), recipients, doubt: item.doubt });
+    stored.item = JSON.stringify({
+      ...(JSON.parse(stored.item) as Item),
+      recipients,
+      doubt: item.doubt,
+    });
   }
 
   #check(): void {
     if (this.#medium.refusing) {
-      this.#failure ??= new RelayError('SPOOL_FAILED', 'the medium refuses writes', { fault: 'system' });
+      this.#failure ??= new RelayError('SPOOL_FAILED', 'the medium refuses writes', {
+        fault: 'system',
+      });
     }
     if (this.#failure !== null) throw this.#failure;
   }

@@ -14,7 +14,7 @@ import { eventually } from '../base/eventually.js';
 import { VirtualClock } from '../base/virtual-clock.js';
 import { MemoryTraceStore } from '../trace/memory-trace-store.js';
 import { MemoryMedium, MemorySpool } from './memory-spool.js';
-import { aHop, anItem, DELIVERED, outcome, reportOn } from './samples.js';
+import { aHop, anItem, DELIVERED, reportOn, UNREADABLE } from './samples.js';
 
 export const SETTINGS: QueueSettings = {
   directory: '',
@@ -38,8 +38,6 @@ export interface SeenAttempt {
   body: string | null;
 }
 
-const UNREADABLE: Outcome = { ...outcome('unreadable', null, null, 'the stored body is damaged'), inTransaction: false };
-
 /** A queue over memory, in virtual time, whose next hop answers as the test says. */
 export class QueueBench {
   readonly clock = new VirtualClock();
@@ -49,8 +47,10 @@ export class QueueBench {
   readonly attempts: SeenAttempt[] = [];
   hop: NextHop = aHop('core', { maxConnections: 2 });
   /** What the next hop answers: one outcome for all recipients, or one for each. */
-  answer: (request: AttemptRequest, attempt: SeenAttempt) => Outcome | Outcome[] | Promise<Outcome | Outcome[]> =
-    () => DELIVERED;
+  answer: (
+    request: AttemptRequest,
+    attempt: SeenAttempt,
+  ) => Outcome | Outcome[] | Promise<Outcome | Outcome[]> = () => DELIVERED;
   spool: MemorySpool;
   queue: MailQueue;
 
@@ -67,7 +67,11 @@ export class QueueBench {
   }
 
   /** What `accept` of an intake does, with a body of its own for each message. */
-  async accept(id: string, changes: Partial<Item> = {}, text = `Subject: ${id}\r\n\r\nbody\r\n`): Promise<Item> {
+  async accept(
+    id: string,
+    changes: Partial<Item> = {},
+    text = `Subject: ${id}\r\n\r\nbody\r\n`,
+  ): Promise<Item> {
     const writer = this.queue.writeBody(id);
     await writer.write(Buffer.from(text));
     const body = await writer.finish();
@@ -96,17 +100,25 @@ export class QueueBench {
   }
 
   async attempted(count: number): Promise<void> {
-    await eventually(`${count} attempts, ${this.attempts.length} so far`, () => this.attempts.length >= count);
+    await eventually(
+      `${count} attempts, ${this.attempts.length} so far`,
+      () => this.attempts.length >= count,
+    );
     await this.quiet();
   }
 
   async empty(): Promise<void> {
-    await eventually('the queue is empty', () => this.queue.size === 0 && this.medium.messages.size === 0);
+    await eventually(
+      'the queue is empty',
+      () => this.queue.size === 0 && this.medium.messages.size === 0,
+    );
   }
 
   /** Until nothing is under way and nothing comes of it any more. */
   async quiet(): Promise<void> {
-    await eventually('attempts end', () => this.queue.queues().every(({ sending }) => sending === 0));
+    await eventually('attempts end', () =>
+      this.queue.queues().every(({ sending }) => sending === 0),
+    );
     for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
   }
 

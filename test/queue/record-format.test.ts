@@ -39,7 +39,9 @@ test('any damage to a record is noticed', () => {
 
 test('a record with a body of another length than the item says is not believed', () => {
   const decoded = decodeItem(encodeItem(ITEM, BODY.subarray(1)));
-  assert.deepEqual(decoded, { reason: `body has ${BODY.length - 1} bytes instead of ${BODY.length}` });
+  assert.deepEqual(decoded, {
+    reason: `body has ${BODY.length - 1} bytes instead of ${BODY.length}`,
+  });
 });
 
 test('any bytes decode to an item or to a reason, never to an exception', () => {

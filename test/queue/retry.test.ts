@@ -33,7 +33,8 @@ test('whatever the schedule, the next attempt lies between now and the expiry', 
       double({ min: 0, max: 1, noNaN: true }),
       (intervals, attempts, lifetimeMs, chance) => {
         const dueMs = nextAttemptAt(intervals, attempts, NOW_MS, NOW_MS + lifetimeMs, chance);
-        const waitMs = (intervals[Math.min(Math.max(attempts, 1), intervals.length) - 1] ?? 60) * 1000;
+        const waitMs =
+          (intervals[Math.min(Math.max(attempts, 1), intervals.length) - 1] ?? 60) * 1000;
         assert.ok(Number.isSafeInteger(dueMs));
         assert.ok(dueMs >= NOW_MS && dueMs <= NOW_MS + lifetimeMs);
         assert.ok(dueMs >= NOW_MS + Math.min(waitMs, lifetimeMs));

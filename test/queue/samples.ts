@@ -27,7 +27,10 @@ export function anItem(id: string, changes: Partial<Item> = {}): Item {
     expiresAtMs: NOW_MS + 5 * DAY_MS,
     messageId: `<${id}@a.example>`,
     trace: {
-      traceId: id.padStart(32, '0').toLowerCase().replaceAll(/[^0-9a-f]/g, 'e'),
+      traceId: id
+        .padStart(32, '0')
+        .toLowerCase()
+        .replaceAll(/[^0-9a-f]/g, 'e'),
       spanId: 'aaaaaaaaaaaaaaa1',
       parentSpanId: null,
       path: [],
@@ -74,8 +77,17 @@ export const DELIVERED = outcome('delivered', 250, '2.0.0', 'Ok: queued as 4ABC'
 export const DEFERRED = outcome('deferred', 451, '4.7.1', 'greylisted, come back');
 export const FAILED = outcome('failed', 550, '5.1.1', 'no such user here');
 /** No connection: nothing was learnt about the message. */
-export const HOP_FAULT: Outcome = { ...outcome('hop-fault', null, null, 'connection refused'), inTransaction: false };
+export const HOP_FAULT: Outcome = {
+  ...outcome('hop-fault', null, null, 'connection refused'),
+  inTransaction: false,
+};
 export const LOST_REPLY = outcome('in-doubt', null, null, 'connection lost after the final dot');
+
+/** We could not read what we had stored. */
+export const UNREADABLE: Outcome = {
+  ...outcome('unreadable', null, null, 'the stored body is damaged'),
+  inTransaction: false,
+};
 
 export function anAttemptRecord(changes: Partial<AttemptRecord> = {}): AttemptRecord {
   return {
@@ -101,8 +113,10 @@ export function anAttemptRecord(changes: Partial<AttemptRecord> = {}): AttemptRe
 
 /** The report on an attempt: one outcome for all recipients, or one for each. */
 export function reportOn(request: AttemptRequest, ...outcomes: Outcome[]): AttemptReport {
-  const each = request.recipients.map((_, index) => outcomes[index] ?? (outcomes.at(-1) as Outcome));
-  const telling = each.find(({ kind }) => kind !== 'delivered') ?? (each[0] as Outcome);
+  const each = request.recipients.map(
+    (_, index) => outcomes[index] ?? (outcomes.at(-1) as Outcome),
+  );
+  const telling = each.find(({ kind }) => kind !== 'delivered') ?? DELIVERED;
   return {
     outcomes: each,
     record: anAttemptRecord({

@@ -58,12 +58,17 @@ class Bench {
 
   /** Ids under way at a queue. */
   at(queue: string): string[] {
-    return this.running.filter((one) => one.destination.name === queue).map((one) => one.entry.item.id);
+    return this.running
+      .filter((one) => one.destination.name === queue)
+      .map((one) => one.entry.item.id);
   }
 
   only(queue: string): Running {
     const [one, ...others] = this.running.filter(({ destination }) => destination.name === queue);
-    assert.ok(one !== undefined && others.length === 0, `${others.length + 1} attempts at ${queue}`);
+    assert.ok(
+      one !== undefined && others.length === 0,
+      `${others.length + 1} attempts at ${queue}`,
+    );
     return one;
   }
 
@@ -149,7 +154,9 @@ test('a faulty hop pauses only itself and is probed by one entry after the pause
   const bench = new Bench();
   bench.ready('core', 1, 2, 3, 4);
   bench.ready('exit', 5, 6, 7);
-  for (const running of [...bench.running].filter(({ destination }) => destination.name === 'core')) {
+  for (const running of [...bench.running].filter(
+    ({ destination }) => destination.name === 'core',
+  )) {
     await running.fault();
   }
   assert.equal(bench.destination('core').state, 'backoff');
@@ -288,7 +295,10 @@ test('queues that nothing waits in are forgotten', async () => {
   bench.clock.advance(10);
   bench.scheduler.reroute();
   while (bench.running.length > 0) await bench.running[0]?.end();
-  assert.deepEqual([...bench.scheduler.destinations].map(({ name }) => name), ['new']);
+  assert.deepEqual(
+    [...bench.scheduler.destinations].map(({ name }) => name),
+    ['new'],
+  );
 });
 
 test('stop starts nothing further and waits for what is in flight', async () => {

@@ -13,12 +13,11 @@ import {
   LOST_REPLY,
   NOW_MS,
   outcome,
+  UNREADABLE,
 } from './samples.js';
 
 /** A hop that hangs up in the middle of a transaction. */
 const LOST = outcome('hop-fault', null, null, 'connection lost in DATA');
-const UNREADABLE: Outcome = { ...outcome('unreadable', null, null, 'the stored body is damaged'), inTransaction: false };
-
 function sending(count: number, changes: Partial<Item> = {}): Item {
   const recipients = Array.from({ length: count }, (_, index) =>
     aRecipient(`r${index}@b.example`, { state: 'sending' }),
@@ -53,11 +52,19 @@ test('each outcome moves its recipient, counts the attempt where one was spent a
     const settlement = settled(item, given);
     assert.equal(recipient?.state, state, given.kind);
     assert.equal(recipient.attempts, attempts, given.kind);
-    assert.deepEqual(recipient.lastReply, { code: given.code, enhanced: given.enhanced, text: given.text });
+    assert.deepEqual(recipient.lastReply, {
+      code: given.code,
+      enhanced: given.enhanced,
+      text: given.text,
+    });
     for (const [name, recipients] of Object.entries(settlement)) {
       assert.deepEqual(recipients, name === list ? [recipient] : [], `${given.kind} in ${name}`);
     }
-    assert.equal(recipient.nextAttemptAtMs, state === 'deferred' ? NOW_MS + 60_000 : null, given.kind);
+    assert.equal(
+      recipient.nextAttemptAtMs,
+      state === 'deferred' ? NOW_MS + 60_000 : null,
+      given.kind,
+    );
   }
 });
 
@@ -99,7 +106,10 @@ test('the third session in a row that breaks over a message costs it an attempt'
     }
     const settlement = settled(item, lost, lost);
     assert.equal(settlement.deferred.length, 2);
-    assert.deepEqual(item.recipients.map(({ attempts }) => attempts), [1, 1]);
+    assert.deepEqual(
+      item.recipients.map(({ attempts }) => attempts),
+      [1, 1],
+    );
     assert.equal(item.doubt, lost === LOST_REPLY);
     again(item);
     assert.equal(settled(item, lost, lost).deferred.length, 2, 'and each one after it');

@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test';
 
-type Task = () => Promise<unknown> | unknown;
+/** May be asynchronous. */
+type Task = () => unknown;
 
 const tasks = new WeakMap<TestContext, Task[]>();
 

@@ -119,10 +119,9 @@ async function sendWithSmtpSource(
   const count = 20;
   const file = path.join(folder, 'message.eml');
   await writeFile(file, 'Subject: smtp-source\n\nA line.\n.A line with a dot.\n');
-  const { code, stderr } = await run(locate('smtp-source') ?? '', [
-    ...['-s', '4', '-m', String(count), '-N', '-F', file, '-M', 'client.test'],
-    ...['-f', 'sender@client.test', '-t', 'source@client.test', `${relay.host}:${relay.port}`],
-  ]);
+  const args = ['-s', '4', '-m', String(count), '-N', '-F', file, '-M', 'client.test'];
+  args.push('-f', 'sender@client.test', '-t', 'source@client.test', `${relay.host}:${relay.port}`);
+  const { code, stderr } = await run(locate('smtp-source') ?? '', args);
   assert.equal(code, 0, stderr);
   const sink = topology.sink();
   const recipients = Array.from({ length: count }, (_, index) => `${index + 1}source@client.test`);

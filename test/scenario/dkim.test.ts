@@ -61,7 +61,7 @@ const AWKWARD_MESSAGE = Buffer.from(
     '..',
     'trailing space and tab \t',
     'Größe: 8 bit',
-    `${'long '.repeat(190)}`,
+    'long '.repeat(190),
     '',
     'From the beginning of a line',
     '',
@@ -134,7 +134,7 @@ async function assertSurvives(
   );
   assert.deepEqual(
     fields.map(readReceived),
-    hops.map((hop) => ({ node: hop.node, protocol: 'ESMTPSA', id: hop.queue_id })).reverse(),
+    hops.map((hop) => ({ node: hop.node, protocol: 'ESMTPSA', id: hop.queue_id })).toReversed(),
   );
 }
 

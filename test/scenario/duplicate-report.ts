@@ -16,6 +16,7 @@ export async function reportDuplicates(
   t.diagnostic(`duplicates at the sink: ${count}`);
   const [first] = [...arrivals].find(([, messages]) => messages.length > 1) ?? [];
   if (first === undefined) return;
-  const { trace_id: id } = await edge.untilRecord(first);
-  t.diagnostic((await edge.waterfall(id)).trimEnd());
+  const [record] = await edge.records(first);
+  const path = record === undefined ? null : await edge.waterfall(record.trace_id);
+  t.diagnostic(path?.trimEnd() ?? `the first node has no record of ${first}`);
 }

@@ -99,10 +99,9 @@ async function assertManyPass(
   const file = path.join(await scratchFolder(t), 'message.eml');
   await writeFile(file, `Subject: one of many\n\n${'A line of text.\n'.repeat(300)}`);
   const startMs = performance.now();
-  const { code, stderr } = await run(locate('smtp-source') ?? '', [
-    ...['-s', '10', '-m', String(count), '-N', '-F', file, '-M', 'client.test'],
-    ...['-f', 'sender@client.test', '-t', 'many@foreign.test', `${host}:${port}`],
-  ]);
+  const args = ['-s', '10', '-m', String(count), '-N', '-F', file, '-M', 'client.test'];
+  args.push('-f', 'sender@client.test', '-t', 'many@foreign.test', `${host}:${port}`);
+  const { code, stderr } = await run(locate('smtp-source') ?? '', args);
   assert.equal(code, 0, stderr);
   const recipients = Array.from({ length: count }, (_, index) => `${index + 1}many@foreign.test`);
   const arrivals = await topology.sink().untilArrived(recipients);

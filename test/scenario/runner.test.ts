@@ -31,6 +31,13 @@ interface Report {
   }[];
 }
 
+interface NodeEntry {
+  [key: string]: unknown;
+  pid: number | null;
+  smtp: Record<string, unknown>[];
+  dataDir: string;
+}
+
 interface State {
   [key: string]: unknown;
   name: string;
@@ -38,7 +45,7 @@ interface State {
   apiToken: string;
   caFile: string | null;
   runner: { pid: number } | null;
-  nodes: Record<string, Record<string, unknown> & { pid: number | null; dataDir: string }>;
+  nodes: Record<string, NodeEntry>;
   sinks: Record<string, Record<string, unknown> & { pid: number | null }>;
   users: Record<string, { username: string; password: string }[]>;
 }
@@ -100,9 +107,7 @@ test('state.json is private and of the documented shape', async (t) => {
     assert.ok((await stat(String(node['logFile']))).isFile());
   }
   assert.deepEqual(
-    (state.nodes['edge']?.['smtp'] as Record<string, unknown>[]).map(
-      ({ name, host, port, tls }) => [name, host, typeof port, tls],
-    ),
+    state.nodes['edge']?.smtp.map(({ name, host, port, tls }) => [name, host, typeof port, tls]),
     [
       ['submission', '127.0.0.1', 'number', 'required'],
       ['relay', '127.0.0.1', 'number', 'none'],

@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import { BODY, hopTo, kinds, LOGIN, makeSender, to } from './attempting.js';
 import { runScriptedServer } from './scripted-server.js';
 
-const EVERYTHING = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000', 'XMESH', 'AUTH PLAIN'];
+const EVERYTHING = [
+  'PIPELINING',
+  '8BITMIME',
+  'SMTPUTF8',
+  'DSN',
+  'SIZE 100000',
+  'XMESH',
+  'AUTH PLAIN',
+];
 
 for (const offers of [['PIPELINING'], []]) {
   const how = offers.length > 0 ? 'pipelined' : 'one command at a time';
@@ -12,15 +20,33 @@ for (const offers of [['PIPELINING'], []]) {
     const server = await runScriptedServer(t, { offers });
     const { outcomes, record } = await makeSender(t).send(hopTo(server.port));
     assert.deepEqual(outcomes, [
-      { kind: 'delivered', inTransaction: true, code: 250, enhanced: '2.0.0', text: 'Ok: queued as HOP1' },
+      {
+        kind: 'delivered',
+        inTransaction: true,
+        code: 250,
+        enhanced: '2.0.0',
+        text: 'Ok: queued as HOP1',
+      },
     ]);
-    assert.deepEqual(server.lines(), ['EHLO edge.example', 'MAIL FROM:<a@x.test>', 'RCPT TO:<b@y.test>', 'DATA']);
+    assert.deepEqual(server.lines(), [
+      'EHLO edge.example',
+      'MAIL FROM:<a@x.test>',
+      'RCPT TO:<b@y.test>',
+      'DATA',
+    ]);
     assert.deepEqual(server.contents(), ['Subject: x\r\n\r\n..body\r\n']);
     const { span_id, started_at, duration_ms, remote, phases_ms, ...rest } = record;
     assert.match(span_id, /^[0-9a-f]{16}$/);
     assert.ok(Math.abs(Date.parse(started_at) - Date.now()) < 60_000);
     assert.equal(remote, `127.0.0.1:${server.port}`);
-    assert.deepEqual(Object.keys(phases_ms).sort(), ['connect', 'data', 'dot', 'greeting', 'mail', 'rcpt']);
+    assert.deepEqual(Object.keys(phases_ms).sort(), [
+      'connect',
+      'data',
+      'dot',
+      'greeting',
+      'mail',
+      'rcpt',
+    ]);
     assert.ok(Object.values(phases_ms).every((ms) => ms >= 0 && ms <= duration_ms));
     assert.deepEqual(rest, {
       next_hop: 'core',
@@ -69,16 +95,22 @@ for (const offers of [['PIPELINING'], []]) {
     const server = await runScriptedServer(t, { offers, on });
     const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
     const { outcomes, record } = await makeSender(t).send(hopTo(server.port), { recipients });
-    assert.deepEqual(outcomes.map(({ kind, code, enhanced, text }) => [kind, code, enhanced, text]), [
-      ['delivered', 250, '2.0.0', 'Ok: queued as HOP1'],
-      ['failed', 550, '5.1.1', 'no such user'],
-      ['deferred', 451, '4.2.0', 'greylisted'],
-    ]);
+    assert.deepEqual(
+      outcomes.map(({ kind, code, enhanced, text }) => [kind, code, enhanced, text]),
+      [
+        ['delivered', 250, '2.0.0', 'Ok: queued as HOP1'],
+        ['failed', 550, '5.1.1', 'no such user'],
+        ['deferred', 451, '4.2.0', 'greylisted'],
+      ],
+    );
     assert.deepEqual([record.code, record.description], [550, 'no such user']);
   });
 
   test(`after a refused transaction the session is reset and used again, ${how}`, async (t) => {
-    const on = { RCPT: ['550 5.1.1 no', '550 5.1.1 no', '250 ok'], DATA: offers.length > 0 ? ['503 no recipients', '354 go'] : '354 go' };
+    const on = {
+      RCPT: ['550 5.1.1 no', '550 5.1.1 no', '250 ok'],
+      DATA: offers.length > 0 ? ['503 no recipients', '354 go'] : '354 go',
+    };
     const server = await runScriptedServer(t, { offers, on });
     const sender = makeSender(t);
     const hop = hopTo(server.port);
@@ -92,16 +124,22 @@ for (const offers of [['PIPELINING'], []]) {
 }
 
 test('a server that takes DATA although it refused every recipient gets an empty message and no mail', async (t) => {
-  const server = await runScriptedServer(t, { offers: ['PIPELINING'], on: { RCPT: '550 5.1.1 no', '.': '554 nobody' } });
+  const server = await runScriptedServer(t, {
+    offers: ['PIPELINING'],
+    on: { RCPT: '550 5.1.1 no', '.': '554 nobody' },
+  });
   assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port))), ['failed']);
   assert.deepEqual(server.contents(), ['']);
 });
 
-test('nobody listens: a fault of the hop with the system\'s words', async (t) => {
+test("nobody listens: a fault of the hop with the system's words", async (t) => {
   const server = await runScriptedServer(t);
   const { outcomes, record } = await makeSender(t).send(hopTo(1));
   assert.equal(server.sessions.length, 0);
-  assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.inTransaction, outcomes[0]?.code], ['hop-fault', false, null]);
+  assert.deepEqual(
+    [outcomes[0]?.kind, outcomes[0]?.inTransaction, outcomes[0]?.code],
+    ['hop-fault', false, null],
+  );
   assert.match(outcomes[0]?.text ?? '', /ECONNREFUSED/);
   assert.deepEqual([record.state, record.result, record.remote], ['connect', 'lost', null]);
 });
@@ -117,16 +155,31 @@ test('a refused greeting, EHLO and HELO are faults of the hop with its words', a
     const server = await runScriptedServer(t, script);
     const { outcomes, record } = await makeSender(t).send(hopTo(server.port));
     assert.equal(outcomes[0]?.kind, 'hop-fault');
-    assert.match(`${outcomes[0]?.code} ${outcomes[0]?.enhanced} ${outcomes[0]?.text}`, /^(421 4\.7\.0 too busy|55[40] 5\.7\.1 go away)$/);
+    assert.match(
+      `${outcomes[0]?.code} ${outcomes[0]?.enhanced} ${outcomes[0]?.text}`,
+      /^(421 4\.7\.0 too busy|55[40] 5\.7\.1 go away)$/,
+    );
     assert.deepEqual([record.state, record.result], ['connect', 'error']);
   }
 });
 
 test('addresses go out letter by letter', async (t) => {
   const server = await runScriptedServer(t, { offers: EVERYTHING });
-  const addresses = ['Smith@x.test', 'smith@x.test', '"a b"@x.test', '"a@b"@x.test', 'j@xn--bcher-kva.test', '-oQ/tmp@x.test', 'b@[192.0.2.1]', 'Postmaster'];
+  const addresses = [
+    'Smith@x.test',
+    'smith@x.test',
+    '"a b"@x.test',
+    '"a@b"@x.test',
+    'j@xn--bcher-kva.test',
+    '-oQ/tmp@x.test',
+    'b@[192.0.2.1]',
+    'Postmaster',
+  ];
   const recipients = addresses.map((address) => to(address));
-  const report = await makeSender(t).send(hopTo(server.port), { recipients, message: { sender: '' } });
+  const report = await makeSender(t).send(hopTo(server.port), {
+    recipients,
+    message: { sender: '' },
+  });
   assert.ok(kinds(report).every((kind) => kind === 'delivered'));
   assert.deepEqual(server.lines().slice(1, -1), [
     `MAIL FROM:<> SIZE=${BODY.length}`,
@@ -167,7 +220,10 @@ test('what the hop does not offer is not sent to it: the sender hears of it', as
     ['5.3.4', await sender.send(hop, { body: Buffer.alloc(101, 'x') })],
   ] as const;
   for (const [enhanced, { outcomes }] of table) {
-    assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.code], ['failed', enhanced, null]);
+    assert.deepEqual(
+      [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.code],
+      ['failed', enhanced, null],
+    );
   }
   assert.deepEqual(without.lines(), ['EHLO edge.example'], 'one session, and no MAIL in it');
   const within = await sender.send(hop, { body: Buffer.alloc(100, 'x') });
@@ -185,10 +241,16 @@ test('where the hop offers them, SMTPUTF8 and 8BITMIME are asked for', async (t)
   const server = await runScriptedServer(t, { offers: EVERYTHING });
   const sender = makeSender(t);
   const body = Buffer.from('x: ü\r\n\r\nü\r\n');
-  await sender.send(hopTo(server.port), { message: { sender: 'ü@x.test', smtpUtf8: true, eightBit: true }, body });
+  await sender.send(hopTo(server.port), {
+    message: { sender: 'ü@x.test', smtpUtf8: true, eightBit: true },
+    body,
+  });
   await sender.send(hopTo(server.port), { message: { smtpUtf8: true }, body });
   const mails = server.lines().filter((line) => line.startsWith('MAIL'));
-  assert.equal(Buffer.from(mails[0] ?? '', 'latin1').toString(), `MAIL FROM:<ü@x.test> SMTPUTF8 BODY=8BITMIME SIZE=${body.length}`);
+  assert.equal(
+    Buffer.from(mails[0] ?? '', 'latin1').toString(),
+    `MAIL FROM:<ü@x.test> SMTPUTF8 BODY=8BITMIME SIZE=${body.length}`,
+  );
   assert.equal(mails[1], `MAIL FROM:<a@x.test> SIZE=${body.length} SMTPUTF8`);
   assert.equal(server.contents()[0], body.toString('latin1'));
 });
@@ -207,7 +269,10 @@ test('the trace rides the envelope only to a mesh node that offers XMESH and kno
   for (const { port, hop, rides } of cases) {
     const before = server.lines().length;
     const { record } = await makeSender(t).send(hopTo(port, hop), { message: { doubt: true } });
-    const mail = [...server.lines().slice(before), ...silent.lines()].find((line) => line.startsWith('MAIL')) ?? '';
+    const mail =
+      [...server.lines().slice(before), ...silent.lines()].find((line) =>
+        line.startsWith('MAIL'),
+      ) ?? '';
     const value = `1;00-0123456789abcdef0123456789abcdef-${record.span_id}-01;edge;0ABC;first,edge;1`;
     assert.equal(mail.includes(` XMESH=${value}`), rides, JSON.stringify(hop.trace));
     assert.equal(mail.includes('XMESH'), rides);
@@ -233,11 +298,19 @@ test('control characters, escape sequences and 8-bit in replies are made visible
   const server = await runScriptedServer(t, { on: { RCPT: (session) => session.say(reply) } });
   const { outcomes, record } = await makeSender(t).send(hopTo(server.port));
   const words = '\\x1b[31mred\\x1b[0m <script> \\x07\\u{202e} caf\u00e9';
-  assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.text, record.description], ['failed', words, words]);
+  assert.deepEqual(
+    [outcomes[0]?.kind, outcomes[0]?.text, record.description],
+    ['failed', words, words],
+  );
 });
 
 test('a reply of several lines is one text', async (t) => {
-  const server = await runScriptedServer(t, { on: { '.': '550-5.7.1 first\n550-5.7.1 second\n550 5.7.1 third' } });
+  const server = await runScriptedServer(t, {
+    on: { '.': '550-5.7.1 first\n550-5.7.1 second\n550 5.7.1 third' },
+  });
   const { outcomes } = await makeSender(t).send(hopTo(server.port));
-  assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.text], ['failed', '5.7.1', 'first second third']);
+  assert.deepEqual(
+    [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.text],
+    ['failed', '5.7.1', 'first second third'],
+  );
 });

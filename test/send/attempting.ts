@@ -55,7 +55,11 @@ export interface SendChanges {
 }
 
 /** Attempts over a pool as `node.ts` builds them; the pool is closed after the test. */
-export function makeSender(t: TestContext, settings: Partial<SendSettings> = {}, clock: Clock = systemClock): Sender {
+export function makeSender(
+  t: TestContext,
+  settings: Partial<SendSettings> = {},
+  clock: Clock = systemClock,
+): Sender {
   const pool = new ConnectionPool({ ...SETTINGS, ...settings }, clock);
   t.after(() => pool.close());
   const attempt = createAttempt({ pool, clock, node: 'edge' });
@@ -97,7 +101,9 @@ export function showsNoCredential(text: string): boolean {
   const forms = [USERNAME, PASSWORD].flatMap((secret) => [
     secret,
     ...[0, 1, 2].map((shift) =>
-      Buffer.from('\0'.repeat(shift) + secret).toString('base64').slice(shift + 1, -4),
+      Buffer.from('\0'.repeat(shift) + secret)
+        .toString('base64')
+        .slice(shift + 1, -4),
     ),
   ]);
   return forms.every((form) => !text.includes(form));

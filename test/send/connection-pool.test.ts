@@ -3,16 +3,26 @@ import { test } from 'node:test';
 import { until } from '../intake/dialogue.js';
 import { ManualClock } from '../intake/manual-clock.js';
 import { hopTo, kinds, makeSender } from './attempting.js';
-import { close, runScriptedServer, sayAndClose, type Answer, type ScriptedServer } from './scripted-server.js';
+import {
+  close,
+  runScriptedServer,
+  sayAndClose,
+  type Answer,
+  type ScriptedServer,
+} from './scripted-server.js';
 
-const allClosed = (server: ScriptedServer) => (): boolean => server.sessions.every(({ closed }) => closed);
+const allClosed = (server: ScriptedServer) => (): boolean =>
+  server.sessions.every(({ closed }) => closed);
 
 test('messages to the same hop share a session; two at once need two', async (t) => {
   const server = await runScriptedServer(t);
   const sender = makeSender(t);
   const hop = hopTo(server.port);
   const reports = [await sender.send(hop), await sender.send(hop), await sender.send(hop)];
-  assert.deepEqual(reports.map(({ record }) => record.reused), [false, true, true]);
+  assert.deepEqual(
+    reports.map(({ record }) => record.reused),
+    [false, true, true],
+  );
   assert.equal(server.sessions.length, 1);
   assert.ok(!('connect' in (reports[1]?.record.phases_ms ?? {})));
   await Promise.all([sender.send(hop), sender.send(hop)]);
@@ -131,7 +141,11 @@ test('a hop that closes an idle session, with 421 or without, is no fault: the n
 
 test('a session that turns out to be gone when it is used again is replaced at once', async (t) => {
   for (const offers of [[], ['PIPELINING']]) {
-    const farewells: Answer[] = [close, (session) => session.reset(), sayAndClose('421 4.4.2 idle too long')];
+    const farewells: Answer[] = [
+      close,
+      (session) => session.reset(),
+      sayAndClose('421 4.4.2 idle too long'),
+    ];
     for (const farewell of farewells) {
       const on = { MAIL: ['250 ok', farewell, '250 ok'] };
       const first = await runScriptedServer(t, { offers, on });
@@ -149,7 +163,10 @@ test('a session that turns out to be gone when it is used again is replaced at o
       });
       assert.deepEqual([kinds(second), second.record.reused], [['delivered'], false]);
       assert.equal(opened, 2);
-      assert.deepEqual(first.sessions.map(({ contents }) => contents.length), [1, 1]);
+      assert.deepEqual(
+        first.sessions.map(({ contents }) => contents.length),
+        [1, 1],
+      );
     }
   }
 });

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { hopTo, kinds, LOGIN, makeSender, PASSWORD, showsNoCredential, USERNAME } from './attempting.js';
+import {
+  hopTo,
+  kinds,
+  LOGIN,
+  makeSender,
+  PASSWORD,
+  showsNoCredential,
+  USERNAME,
+} from './attempting.js';
 import { close, runScriptedServer, type Answer, type ScriptedSession } from './scripted-server.js';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -21,7 +30,9 @@ test('LOGIN is used where PLAIN is not offered', async (t) => {
     '*': ['334 UGFzc3dvcmQ6', '235 2.7.0 welcome'],
   };
   const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5 LOGIN'], on });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), ['delivered']);
+  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), [
+    'delivered',
+  ]);
   assert.deepEqual(server.lines().slice(1, 4), ['AUTH LOGIN', base64(USERNAME), base64(PASSWORD)]);
 });
 
@@ -29,7 +40,9 @@ test('CRAM-MD5 is used where nothing else is offered', async (t) => {
   const challenge = '<1.2@hop.example>';
   const on = { AUTH: `334 ${base64(challenge)}`, '*': '235 2.7.0 welcome' };
   const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), ['delivered']);
+  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), [
+    'delivered',
+  ]);
   const digest = createHmac('md5', PASSWORD).update(challenge).digest('hex');
   assert.deepEqual(server.lines().slice(1, 3), ['AUTH CRAM-MD5', base64(`${USERNAME} ${digest}`)]);
 });
@@ -66,7 +79,10 @@ test('a refused login is a fault of the hop with its words, and no mail is offer
     const sender = makeSender(t);
     const { outcomes, record } = await sender.send(hopTo(server.port, { login: LOGIN }));
     const { kind, code, enhanced, text, inTransaction } = outcomes[0] ?? {};
-    assert.deepEqual([kind, inTransaction, `${code} ${enhanced} ${text}`], ['hop-fault', false, words]);
+    assert.deepEqual(
+      [kind, inTransaction, `${code} ${enhanced} ${text}`],
+      ['hop-fault', false, words],
+    );
     assert.deepEqual([record.state, record.user], ['authplain', null]);
     assert.ok(!server.lines().some((line) => line.startsWith('MAIL')));
     assert.equal(sender.pool.size, 0);
@@ -100,8 +116,34 @@ test('a login stays with its session: the next message does not log in again', a
 });
 
 test('what a hop echoes of a login is not passed on by us in any other word than its own', async (t) => {
-  const echo: Answer = (session: ScriptedSession, line) => session.say(`535 5.7.8 ${line.slice(0, 10)}`);
+  const echo: Answer = (session: ScriptedSession, line) =>
+    session.say(`535 5.7.8 ${line.slice(0, 10)}`);
   const server = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: { AUTH: echo } });
   const { outcomes } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
   assert.equal(outcomes[0]?.text, 'AUTH PLAIN');
 });
+
+/** An address of this machine that is not loopback, or undefined. */
+const outside = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+
+test(
+  'without TLS a login goes to loopback alone, or where it is allowed in so many words',
+  { skip: outside === undefined && 'this machine has no address but loopback' },
+  async (t) => {
+    const server = await runScriptedServer(t, { host: '0.0.0.0', offers: ['AUTH PLAIN'] });
+    const hop = { host: outside ?? '', login: LOGIN };
+    for (const tls of ['none', 'opportunistic'] as const) {
+      const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { ...hop, tls }));
+      assert.deepEqual([outcomes[0]?.kind, record.state], ['hop-fault', 'authplain']);
+      assert.match(outcomes[0]?.text ?? '', /never sent in clear text/);
+    }
+    assert.ok(server.sessions.every(({ clear }) => showsNoCredential(clear)));
+    const allowed = await makeSender(t).send(
+      hopTo(server.port, { ...hop, allowInsecureAuth: true }),
+    );
+    assert.deepEqual(kinds(allowed), ['delivered']);
+    assert.ok(!showsNoCredential(server.sessions.at(-1)?.clear ?? ''));
+  },
+);

@@ -1,24 +1,42 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { NextHop } from '../../src/send/next-hop.js';
 import { isLoopback, tlsSwitches } from '../../src/send/tls-mode.js';
 import { hopTo, kinds, LOGIN, makeSender, showsNoCredential } from './attempting.js';
 import { makeCertificate } from './certificates.js';
-import { close, runScriptedServer, sayAndClose, type Script, type ScriptedServer } from './scripted-server.js';
+import {
+  close,
+  runScriptedServer,
+  sayAndClose,
+  type Script,
+  type ScriptedServer,
+} from './scripted-server.js';
 
 const good = await makeCertificate('hop');
 const other = await makeCertificate('hop');
 const expired = await makeCertificate('hop', Date.now() - 60 * 86_400_000);
 
-const STARTTLS: Script = { certificate: good, offers: ['STARTTLS'], offersInTls: ['AUTH PLAIN', 'PIPELINING'] };
-const IMPLICIT: Script = { certificate: good, implicit: true, offers: ['AUTH PLAIN', 'PIPELINING'] };
+const STARTTLS: Script = {
+  certificate: good,
+  offers: ['STARTTLS'],
+  offersInTls: ['AUTH PLAIN', 'PIPELINING'],
+};
+const IMPLICIT: Script = {
+  certificate: good,
+  implicit: true,
+  offers: ['AUTH PLAIN', 'PIPELINING'],
+};
 
 function verified(server: ScriptedServer, changes: Partial<NextHop> = {}): NextHop {
   return hopTo(server.port, { tls: 'verified', ca: [good.ca], login: LOGIN, ...changes });
 }
 
 test('STARTTLS and TLS from the first byte: verified, logged in, delivered', async (t) => {
-  for (const [script, implicitTls] of [[STARTTLS, false], [IMPLICIT, true]] as const) {
+  for (const [script, implicitTls] of [
+    [STARTTLS, false],
+    [IMPLICIT, true],
+  ] as const) {
     const server = await runScriptedServer(t, script);
     const report = await makeSender(t).send(verified(server, { implicitTls }));
     assert.deepEqual(kinds(report), ['delivered']);
@@ -44,13 +62,20 @@ test('a certificate that is expired, of an unknown authority or for another name
     [{ certificate: good }, { servername: 'other.example' }, /Hostname|altnames/i],
   ];
   for (const [script, changes, words] of cases) {
-    for (const [base, implicitTls] of [[STARTTLS, false], [IMPLICIT, true]] as const) {
+    for (const [base, implicitTls] of [
+      [STARTTLS, false],
+      [IMPLICIT, true],
+    ] as const) {
       const server = await runScriptedServer(t, { ...base, ...script });
       const sender = makeSender(t);
       const { outcomes, record } = await sender.send(verified(server, { ...changes, implicitTls }));
       assert.equal(outcomes[0]?.kind, 'hop-fault');
       assert.match(outcomes[0]?.text ?? '', words);
-      assert.deepEqual([record.state, record.code, record.user], ['starttls', null, null], words.source);
+      assert.deepEqual(
+        [record.state, record.code, record.user],
+        ['starttls', null, null],
+        words.source,
+      );
       assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
       assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')));
       assert.equal(sender.pool.size, 0);
@@ -67,7 +92,10 @@ test('required takes any certificate, and says in the record that it is not veri
 test('TLS that is due and missing, refused, broken or stripped: a fault of the hop, and nothing in clear', async (t) => {
   const scripts: ReadonlyArray<[name: string, script: Script]> = [
     ['not offered', { offers: ['AUTH PLAIN'], on: { STARTTLS: '502 5.5.1 what?' } }],
-    ['454', { ...STARTTLS, offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: '454 4.7.0 not now' } }],
+    [
+      '454',
+      { ...STARTTLS, offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: '454 4.7.0 not now' } },
+    ],
     ['EHLO refused, HELO taken', { offers: ['AUTH PLAIN'], on: { EHLO: '500 5.5.1 what?' } }],
     ['closed at STARTTLS', { ...STARTTLS, on: { STARTTLS: close } }],
     ['closed in the handshake', { ...STARTTLS, on: { STARTTLS: sayAndClose('220 go') } }],
@@ -113,13 +141,23 @@ test('opportunistic: TLS where it is offered, clear text where not or refused, a
   const secured = await runScriptedServer(t, { ...STARTTLS, certificate: other });
   const report = await makeSender(t).send(hopTo(secured.port, { tls: 'opportunistic' }));
   assert.deepEqual([kinds(report), report.record.tls?.verified], [['delivered'], false]);
-  const refused = { ...STARTTLS, offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: '454 4.7.0 not now' } };
+  const refused = {
+    ...STARTTLS,
+    offers: ['STARTTLS', 'AUTH PLAIN'],
+    on: { STARTTLS: '454 4.7.0 not now' },
+  };
   for (const script of [{}, refused]) {
     const server = await runScriptedServer(t, script);
-    assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic' }))), ['delivered']);
+    assert.deepEqual(
+      kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic' }))),
+      ['delivered'],
+    );
   }
   const server = await runScriptedServer(t, refused);
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic', login: LOGIN }))), ['hop-fault']);
+  assert.deepEqual(
+    kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic', login: LOGIN }))),
+    ['hop-fault'],
+  );
   assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
 });
 
@@ -131,9 +169,14 @@ test('tls none does not use STARTTLS even where it is offered', async (t) => {
 
 test('a hop that speaks nothing newer than TLS 1.1 gets no mail', async (t) => {
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
-  for (const [base, implicitTls] of [[STARTTLS, false], [IMPLICIT, true]] as const) {
+  for (const [base, implicitTls] of [
+    [STARTTLS, false],
+    [IMPLICIT, true],
+  ] as const) {
     const server = await runScriptedServer(t, { ...base, tls: old });
-    const { outcomes } = await makeSender(t).send(verified(server, { tls: 'required', implicitTls }));
+    const { outcomes } = await makeSender(t).send(
+      verified(server, { tls: 'required', implicitTls }),
+    );
     assert.equal(outcomes[0]?.kind, 'hop-fault');
     assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
   }
@@ -150,19 +193,78 @@ test('only loopback counts as safe without TLS', () => {
   for (const safe of ['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1', '::FFFF:127.1.2.3']) {
     assert.equal(isLoopback(safe), true, safe);
   }
-  for (const unsafe of [undefined, '', '128.0.0.1', '10.0.0.1', '::', '::2', '::ffff:10.0.0.1', '0.0.0.0', '127.0.0.1.evil.example', '1127.0.0.1', 'localhost']) {
+  for (const unsafe of [
+    undefined,
+    '',
+    '128.0.0.1',
+    '10.0.0.1',
+    '::',
+    '::2',
+    '::ffff:10.0.0.1',
+    '0.0.0.0',
+    '127.0.0.1.evil.example',
+    '1127.0.0.1',
+    'localhost',
+  ]) {
     assert.equal(isLoopback(unsafe), false, String(unsafe));
   }
 });
 
 test('the switches of each mode', () => {
   const switches = (changes: Partial<NextHop>) => {
-    const { secure, requireTLS, ignoreTLS, opportunisticTLS, tls } = tlsSwitches(hopTo(25, changes));
-    return [secure, requireTLS, ignoreTLS, opportunisticTLS, tls.rejectUnauthorized, tls.minVersion];
+    const { secure, requireTLS, ignoreTLS, opportunisticTLS, tls } = tlsSwitches(
+      hopTo(25, changes),
+    );
+    return [
+      secure,
+      requireTLS,
+      ignoreTLS,
+      opportunisticTLS,
+      tls.rejectUnauthorized,
+      tls.minVersion,
+    ];
   };
   assert.deepEqual(switches({ tls: 'none' }), [false, false, true, false, false, 'TLSv1.2']);
-  assert.deepEqual(switches({ tls: 'opportunistic' }), [false, false, false, true, false, 'TLSv1.2']);
+  assert.deepEqual(switches({ tls: 'opportunistic' }), [
+    false,
+    false,
+    false,
+    true,
+    false,
+    'TLSv1.2',
+  ]);
   assert.deepEqual(switches({ tls: 'required' }), [false, true, false, false, false, 'TLSv1.2']);
   assert.deepEqual(switches({ tls: 'verified' }), [false, true, false, false, true, 'TLSv1.2']);
-  assert.deepEqual(switches({ tls: 'verified', implicitTls: true }), [true, false, false, false, true, 'TLSv1.2']);
+  assert.deepEqual(switches({ tls: 'verified', implicitTls: true }), [
+    true,
+    false,
+    false,
+    false,
+    true,
+    'TLSv1.2',
+  ]);
+});
+
+test('messages of every size are delivered, in clear and in TLS, from memory and from a stream', async (t) => {
+  const sizes = [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 300_000, 3_000_000];
+  const clear = await runScriptedServer(t, { offers: ['PIPELINING'] });
+  const secured = await runScriptedServer(t, { ...IMPLICIT, offersInTls: ['PIPELINING'] });
+  const sender = makeSender(t);
+  for (const hop of [
+    hopTo(clear.port),
+    hopTo(secured.port, { tls: 'verified', ca: [good.ca], implicitTls: true }),
+  ]) {
+    for (const size of sizes) {
+      const body = Buffer.alloc(size, `${'x'.repeat(70)}\r\n`);
+      const message = { sizeBytes: size };
+      const streamed = async (): Promise<Readable> => Readable.from([body], { objectMode: false });
+      assert.deepEqual(kinds(await sender.send(hop, { body })), ['delivered'], `${size}`);
+      assert.deepEqual(
+        kinds(await sender.send(hop, { message, openBody: streamed })),
+        ['delivered'],
+        `${size}, streamed`,
+      );
+    }
+  }
+  assert.deepEqual([clear.sessions.length, secured.sessions.length], [1, 1]);
 });

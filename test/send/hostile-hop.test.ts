@@ -1,41 +1,66 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { hopTo, kinds, LOGIN, makeSender, to } from './attempting.js';
-import { close, reset, runScriptedServer, sayAndClose, silence, type Answer, type Script, type ScriptedSession } from './scripted-server.js';
+import {
+  close,
+  reset,
+  runScriptedServer,
+  sayAndClose,
+  silence,
+  type Answer,
+  type Script,
+  type ScriptedSession,
+} from './scripted-server.js';
 
-const LARGE = Buffer.from(`Subject: x\r\n\r\n${'x'.repeat(70)}\r\n`.repeat(400_000).slice(0, 30_000_000));
+const LARGE = Buffer.from(
+  `Subject: x\r\n\r\n${'x'.repeat(70)}\r\n`.repeat(400_000).slice(0, 30_000_000),
+);
 
 /** Says its bytes one by one, never done within a test. */
-const drip = (text: string): Answer => (session) => {
-  let at = 0;
-  const timer = setInterval(() => {
-    if (session.socket.writable) {
-      session.socket.write(text[at++ % text.length] as string);
-    } else {
-      clearInterval(timer);
-    }
-  }, 20);
-};
+const drip =
+  (text: string): Answer =>
+  (session) => {
+    let at = 0;
+    const timer = setInterval(() => {
+      if (session.socket.writable) {
+        session.socket.write(text[at++ % text.length] as string);
+      } else {
+        clearInterval(timer);
+      }
+    }, 20);
+  };
 
 /** Says the same over and over, as fast as it is taken. */
-const flood = (text: string): Answer => (session) => {
-  const chunk = text.repeat(Math.ceil(65_536 / text.length));
-  const more = (): void => {
-    if (session.socket.writable) {
-      session.socket.write(chunk, more);
-    }
+const flood =
+  (text: string): Answer =>
+  (session) => {
+    const chunk = text.repeat(Math.ceil(65_536 / text.length));
+    const more = (): void => {
+      if (session.socket.writable) {
+        session.socket.write(chunk, more);
+      }
+    };
+    more();
   };
-  more();
-};
 
-async function attempt(t: TestContext, script: Script, changes: { body?: Buffer; login?: boolean } = {}) {
+async function attempt(
+  t: TestContext,
+  script: Script,
+  changes: { body?: Buffer; login?: boolean } = {},
+) {
   const server = await runScriptedServer(t, script);
-  const timeouts = { commandTimeoutMs: 300, envelopeTimeoutMs: 300, finalReplyTimeoutMs: 300 };
+  const timeouts = { commandTimeoutMs: 1000, envelopeTimeoutMs: 1000, finalReplyTimeoutMs: 1000 };
   const sender = makeSender(t, timeouts);
   const hop = hopTo(server.port, changes.login === true ? { login: LOGIN } : {});
   const startedMs = performance.now();
   const report = await sender.send(hop, changes.body === undefined ? {} : { body: changes.body });
-  return { server, sender, report, outcome: report.outcomes[0], tookMs: performance.now() - startedMs };
+  return {
+    server,
+    sender,
+    report,
+    outcome: report.outcomes[0],
+    tookMs: performance.now() - startedMs,
+  };
 }
 
 const VERBS = ['EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', '.'] as const;
@@ -44,18 +69,28 @@ for (const offers of [['AUTH PLAIN'], ['AUTH PLAIN', 'PIPELINING']]) {
   const how = offers.length > 1 ? 'pipelined' : 'one command at a time';
 
   test(`a hop that closes at a verb, or says nothing, is at fault, ${how}; after the final dot it is in doubt`, async (t) => {
-    for (const verb of VERBS) {
-      for (const [answer, result] of [[close, 'lost'], [reset, 'lost'], [silence, 'timeout']] as const) {
+    const endings = [
+      [close, 'lost'],
+      [reset, 'lost'],
+      [silence, 'timeout'],
+    ] as const;
+    const cases = VERBS.flatMap((verb) => endings.map((ending) => [verb, ...ending] as const));
+    await Promise.all(
+      cases.map(async ([verb, answer, result]) => {
         // From there on: a pipelined hop would otherwise answer what came behind.
         const later = VERBS.slice(VERBS.indexOf(verb) + 1).map((name) => [name, silence] as const);
         const on = { ...Object.fromEntries(later), [verb]: answer };
         const { outcome, report, sender } = await attempt(t, { offers, on }, { login: true });
         const kind = verb === '.' ? 'in-doubt' : 'hop-fault';
-        assert.deepEqual([outcome?.kind, outcome?.code, report.record.result], [kind, null, result], verb);
+        assert.deepEqual(
+          [outcome?.kind, outcome?.code, report.record.result],
+          [kind, null, result],
+          verb,
+        );
         assert.equal(outcome?.inTransaction, !['EHLO', 'AUTH'].includes(verb), verb);
         assert.equal(sender.pool.size, 0, verb);
-      }
-    }
+      }),
+    );
   });
 
   test(`a hop that closes right after its reply: what it said counts, ${how}`, async (t) => {
@@ -81,17 +116,31 @@ test('a hop that writes all its replies before it reads is broken: nothing count
   const replies = '220 hi\n250 hop\n250 ok\n250 ok\n354 go\n250 2.0.0 delivered, promise';
   const inOneGo = await attempt(t, { greeting: replies, on: { EHLO: silence } });
   assert.deepEqual([inOneGo.outcome?.kind, inOneGo.report.record.result], ['hop-fault', 'invalid']);
-  const afterEhlo = await attempt(t, { on: { EHLO: '250 hop\n250 ok\n250 ok\n354 go\n250 ok', MAIL: silence } });
-  assert.deepEqual([afterEhlo.outcome?.kind, afterEhlo.report.record.result], ['hop-fault', 'invalid']);
-  const pipelined = { offers: ['PIPELINING'], on: { MAIL: '250 ok\n250 ok\n354 go\n250 2.0.0 delivered', RCPT: silence, DATA: silence } };
+  const afterEhlo = await attempt(t, {
+    on: { EHLO: '250 hop\n250 ok\n250 ok\n354 go\n250 ok', MAIL: silence },
+  });
+  assert.deepEqual(
+    [afterEhlo.outcome?.kind, afterEhlo.report.record.result],
+    ['hop-fault', 'invalid'],
+  );
+  const pipelined = {
+    offers: ['PIPELINING'],
+    on: { MAIL: '250 ok\n250 ok\n354 go\n250 2.0.0 delivered', RCPT: silence, DATA: silence },
+  };
   const early = await attempt(t, pipelined);
   assert.deepEqual([early.outcome?.kind, early.report.record.result], ['hop-fault', 'invalid']);
 });
 
 test('DATA answered 250 is broken: no content leaves and nothing is delivered', async (t) => {
   for (const offers of [[], ['PIPELINING']]) {
-    const { outcome, report, server } = await attempt(t, { offers, on: { DATA: '250 2.0.0 thanks' } });
-    assert.deepEqual([outcome?.kind, report.record.result, report.record.state], ['hop-fault', 'invalid', 'data']);
+    const { outcome, report, server } = await attempt(t, {
+      offers,
+      on: { DATA: '250 2.0.0 thanks' },
+    });
+    assert.deepEqual(
+      [outcome?.kind, report.record.result, report.record.state],
+      ['hop-fault', 'invalid', 'data'],
+    );
     assert.doesNotMatch(server.sessions[0]?.clear ?? '', /Subject/);
   }
 });
@@ -116,7 +165,11 @@ test('250 before the end of the content is no delivery', async (t) => {
 });
 
 test('a refusal in the middle of the content counts, and its session is not used again', async (t) => {
-  for (const [reply, kind] of [['552 5.3.4 too big', 'failed'], ['451 4.3.1 full', 'deferred'], ['421 4.3.2 bye', 'hop-fault']] as const) {
+  for (const [reply, kind] of [
+    ['552 5.3.4 too big', 'failed'],
+    ['451 4.3.1 full', 'deferred'],
+    ['421 4.3.2 bye', 'hop-fault'],
+  ] as const) {
     const refuse: Answer = (session: ScriptedSession) => {
       session.socket.removeAllListeners('data');
       session.socket.once('data', () => {
@@ -126,7 +179,10 @@ test('a refusal in the middle of the content counts, and its session is not used
       session.say('354 go');
     };
     const { outcome, sender } = await attempt(t, { on: { DATA: refuse } }, { body: LARGE });
-    assert.deepEqual([outcome?.kind, `${outcome?.code} ${outcome?.enhanced} ${outcome?.text}`], [kind, reply]);
+    assert.deepEqual(
+      [outcome?.kind, `${outcome?.code} ${outcome?.enhanced} ${outcome?.text}`],
+      [kind, reply],
+    );
     assert.equal(sender.pool.size, 0);
   }
 });
@@ -136,12 +192,17 @@ test('354 and then a reset in the middle of the content is a fault of the hop, n
     const on = {
       DATA: ((session: ScriptedSession) => {
         session.socket.removeAllListeners('data');
-        session.socket.once('data', () => (typeof ending === 'function' ? ending(session, '') : undefined));
+        session.socket.once('data', () =>
+          typeof ending === 'function' ? ending(session, '') : undefined,
+        );
         session.say('354 go');
       }) satisfies Answer,
     };
     const { outcome, report } = await attempt(t, { on }, { body: LARGE });
-    assert.deepEqual([outcome?.kind, outcome?.inTransaction, report.record.result], ['hop-fault', true, 'lost']);
+    assert.deepEqual(
+      [outcome?.kind, outcome?.inTransaction, report.record.result],
+      ['hop-fault', true, 'lost'],
+    );
   }
 });
 
@@ -152,22 +213,29 @@ test('354 and then a reset at once: a small message may have left whole, so it i
 });
 
 test('a reply that drips is cut by the deadline of its step, since every byte rewinds an idle timer', async (t) => {
-  for (const script of [
+  const scripts: Script[] = [
     { greeting: drip('220-x\r\n') },
     ...VERBS.map((verb) => ({ offers: ['AUTH PLAIN'], on: { [verb]: drip('250-x\r\n') } })),
-  ]) {
-    const { outcome, report, tookMs } = await attempt(t, script, { login: true });
-    assert.equal(report.record.result, 'timeout');
-    assert.ok(outcome?.kind === 'hop-fault' || outcome?.kind === 'in-doubt');
-    assert.match(outcome.text, /no answer within/);
-    assert.ok(tookMs < 4000, `${tookMs} ms`);
-  }
+  ];
+  await Promise.all(
+    scripts.map(async (script) => {
+      const { outcome, report, tookMs } = await attempt(t, script, { login: true });
+      assert.equal(report.record.result, 'timeout');
+      assert.ok(outcome?.kind === 'hop-fault' || outcome?.kind === 'in-doubt');
+      assert.match(outcome.text, /no answer within/);
+      assert.ok(tookMs < 10_000, `${tookMs} ms`);
+    }),
+  );
 });
 
 test('a reply without end is cut long before it fills the memory', async (t) => {
   const before = process.memoryUsage().rss;
   for (const text of ['220 ', '220-welcome\r\n', '250-x\r\n', '\0']) {
-    for (const script of [{ greeting: flood(text) }, { on: { MAIL: flood(text) } }, { on: { '.': flood(text) } }]) {
+    for (const script of [
+      { greeting: flood(text) },
+      { on: { MAIL: flood(text) } },
+      { on: { '.': flood(text) } },
+    ]) {
       const { outcome, report } = await attempt(t, script);
       assert.ok(outcome?.kind === 'hop-fault' || outcome?.kind === 'in-doubt');
       assert.notEqual(report.record.result, 'accepted');
@@ -180,7 +248,10 @@ test('a reply without end is cut long before it fills the memory', async (t) => 
 test('words that are no reply are no delivery', async (t) => {
   for (const words of ['hello', '999 what', '25', '150 hm', '350 hm', '<html>']) {
     const { outcome } = await attempt(t, { on: { '.': words } });
-    assert.ok(['hop-fault', 'in-doubt'].includes(outcome?.kind ?? ''), `${words}: ${outcome?.kind}`);
+    assert.ok(
+      ['hop-fault', 'in-doubt'].includes(outcome?.kind ?? ''),
+      `${words}: ${outcome?.kind}`,
+    );
   }
 });
 

@@ -26,7 +26,11 @@ test('in a transaction 4yz is deferred and 5yz failed, but for the troubles of t
 test('only the reply to the final dot delivers', () => {
   for (const stage of [...SESSION, ...TRANSACTION]) {
     for (const code of [200, 250, 251, 299]) {
-      assert.equal(classifyReply(stage, code), stage === 'dot' ? 'delivered' : 'hop-fault', `${stage} ${code}`);
+      assert.equal(
+        classifyReply(stage, code),
+        stage === 'dot' ? 'delivered' : 'hop-fault',
+        `${stage} ${code}`,
+      );
     }
     for (const code of [0, 1, 100, 199, 300, 354, 399, 600, 999]) {
       assert.equal(classifyReply(stage, code), 'hop-fault', `${stage} ${code}`);
@@ -36,6 +40,17 @@ test('only the reply to the final dot delivers', () => {
 
 test('the state of a record by the stage', () => {
   const states = [...SESSION, ...TRANSACTION].map((stage) => attemptState(stage));
-  assert.deepEqual(states, ['connect', 'connect', 'connect', 'starttls', 'authplain', 'connect', 'mailfrom', 'rcptto', 'data', 'message']);
+  assert.deepEqual(states, [
+    'connect',
+    'connect',
+    'connect',
+    'starttls',
+    'authplain',
+    'connect',
+    'mailfrom',
+    'rcptto',
+    'data',
+    'message',
+  ]);
   assert.equal(attemptState('auth', 'LOGIN'), 'authlogin');
 });

@@ -9,6 +9,8 @@ export type Answer = string | ((session: ScriptedSession, line: string) => void)
 export interface Script {
   /** Certificate for STARTTLS and for `implicit`. */
   certificate?: { cert: string; key: string };
+  /** Where it listens; loopback unless said otherwise. */
+  host?: string;
   /** TLS from the first byte. */
   implicit?: boolean;
   tls?: tls.SecureContextOptions;
@@ -29,7 +31,7 @@ const DEFAULTS: Record<string, Answer> = {
   '.': '250 2.0.0 Ok: queued as HOP1',
   RSET: '250 2.0.0 ok',
   NOOP: '250 2.0.0 ok',
-  QUIT: (session) => session.say('221 2.0.0 bye', () => session.close()),
+  QUIT: (session) => session.close('221 2.0.0 bye'),
   STARTTLS: (session) => session.say('220 2.0.0 go', () => session.secure()),
   AUTH: '235 2.7.0 welcome',
   '*': '500 5.5.2 what?',
@@ -48,6 +50,7 @@ export class ScriptedSession {
   readonly #script: Script;
   #buffer = '';
   #inContent = false;
+  #deaf = false;
   #counts = new Map<string, number>();
 
   constructor(socket: net.Socket, script: Script) {
@@ -66,9 +69,14 @@ export class ScriptedSession {
     }
   }
 
-  /** Closes with FIN. */
-  close(): void {
-    this.socket.end();
+  /** Closes with FIN, after a last reply if there is one; what was already sent to it goes unheard. */
+  close(lastReply?: string): void {
+    this.#deaf = true;
+    if (lastReply === undefined) {
+      this.socket.end();
+    } else {
+      this.socket.end(`${lastReply.replaceAll('\n', '\r\n')}\r\n`);
+    }
   }
 
   reset(): void {
@@ -103,9 +111,17 @@ export class ScriptedSession {
     if (!this.inTls) {
       this.clear += text;
     }
+    if (this.#deaf) {
+      return;
+    }
     this.#buffer += text;
     for (;;) {
-      const end = this.#inContent ? `\r\n${this.#buffer}`.indexOf('\r\n.\r\n') : this.#buffer.indexOf('\r\n');
+      if (this.#deaf) {
+        return;
+      }
+      const end = this.#inContent
+        ? `\r\n${this.#buffer}`.indexOf('\r\n.\r\n')
+        : this.#buffer.indexOf('\r\n');
       if (end === -1) {
         return;
       }
@@ -127,7 +143,11 @@ export class ScriptedSession {
     if (verb === 'EHLO' && this.#script.on?.['EHLO'] === undefined) {
       const { offers = [], offersInTls = offers } = this.#script;
       const lines = ['hop.example', ...(this.inTls ? offersInTls : offers)];
-      this.say(lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\n'));
+      this.say(
+        lines
+          .map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`)
+          .join('\n'),
+      );
       return;
     }
     const known = verb in DEFAULTS || this.#script.on?.[verb] !== undefined;
@@ -138,7 +158,9 @@ export class ScriptedSession {
     const count = this.#counts.get(verb) ?? 0;
     this.#counts.set(verb, count + 1);
     const scripted = this.#script.on?.[verb];
-    const answer = Array.isArray(scripted) ? scripted[Math.min(count, scripted.length - 1)] : scripted;
+    const answer = Array.isArray(scripted)
+      ? scripted[Math.min(count, scripted.length - 1)]
+      : scripted;
     this.#answer(answer ?? DEFAULTS[verb] ?? '250 ok', line);
   }
 
@@ -164,7 +186,10 @@ export interface ScriptedServer {
 }
 
 /** A next hop over real sockets that behaves as its script says; what is not scripted goes well. */
-export async function runScriptedServer(t: TestContext, script: Script = {}): Promise<ScriptedServer> {
+export async function runScriptedServer(
+  t: TestContext,
+  script: Script = {},
+): Promise<ScriptedServer> {
   const sessions: ScriptedSession[] = [];
   const accept = (socket: net.Socket): void => {
     socket.setNoDelay(true);
@@ -177,7 +202,7 @@ export async function runScriptedServer(t: TestContext, script: Script = {}): Pr
       ? tls.createServer({ ...script.certificate, ...script.tls }, accept)
       : net.createServer(accept);
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, script.host ?? '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
     for (const { socket } of sessions) {
@@ -200,4 +225,4 @@ export const silence: Answer = () => undefined;
 export const sayAndClose =
   (text: string): Answer =>
   (session) =>
-    session.say(text, () => session.close());
+    session.close(text);

@@ -35,11 +35,20 @@ test('with TLS that our root vouches for, and a login', async (t) => {
     ['required', { offers: ['STARTTLS'], offersInTls: ['AUTH PLAIN'] }],
     ['implicit', { implicit: true, offers: ['AUTH PLAIN'] }],
   ] as const) {
-    const server = await runScriptedServer(t, { ...script, offers: [...script.offers], certificate: { cert, key } } as Script);
+    const server = await runScriptedServer(t, {
+      ...script,
+      offers: [...script.offers],
+      certificate: { cert, key },
+    } as Script);
     const { queueId } = await submit(options(server.port, { tls, ca, login: LOGIN }));
     assert.equal(queueId, 'HOP1');
-    const wrongRoot = submit(options(server.port, { tls, ca: (await makeCertificate('edge')).ca, login: LOGIN }));
-    await assert.rejects(wrongRoot, (error) => error instanceof RelayError && error.code === 'SUBMIT_REFUSED');
+    const wrongRoot = submit(
+      options(server.port, { tls, ca: (await makeCertificate('edge')).ca, login: LOGIN }),
+    );
+    await assert.rejects(
+      wrongRoot,
+      (error) => error instanceof RelayError && error.code === 'SUBMIT_REFUSED',
+    );
   }
 });
 
@@ -56,7 +65,10 @@ test('a refusal anywhere rejects with the words of the node', async (t) => {
     const server = await runScriptedServer(t, script);
     await assert.rejects(submit(options(server.port)), (error) => {
       assert.ok(error instanceof RelayError);
-      assert.deepEqual([error.code, error.fault, error.where], ['SUBMIT_REFUSED', 'next-hop', `127.0.0.1:${server.port}`]);
+      assert.deepEqual(
+        [error.code, error.fault, error.where],
+        ['SUBMIT_REFUSED', 'next-hop', `127.0.0.1:${server.port}`],
+      );
       assert.match(error.message, words);
       return true;
     });

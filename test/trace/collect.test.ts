@@ -11,7 +11,12 @@ function span(name: string): string {
 }
 
 /** The hop of `node`, which handed over to `next`; its parent is the attempt of the node before. */
-function hop(node: string, next: string, path: string[], changes: Partial<HopRecord> = {}): HopRecord {
+function hop(
+  node: string,
+  next: string,
+  path: string[],
+  changes: Partial<HopRecord> = {},
+): HopRecord {
   const before = path.at(-1);
   const toNode = !next.includes(':');
   return aHopRecord(`Q${node.toUpperCase()}`, {
@@ -37,7 +42,12 @@ interface Mesh extends CollectOptions {
 }
 
 /** The mesh as `node` sees it; `down` cannot be asked. A record is found as a store finds it. */
-function mesh(node: string, records: HopRecord[], down: string[] = [], others: string[] = []): Mesh {
+function mesh(
+  node: string,
+  records: HopRecord[],
+  down: string[] = [],
+  others: string[] = [],
+): Mesh {
   const nodes = new Set([...records.map((record) => record.node), ...down, ...others]);
   const known = (owner: string, id: string): HopRecord[] => {
     const own = records.filter((record) => record.node === owner);
@@ -66,7 +76,9 @@ function nodesOf(found: ChainTrace | null): string[] {
 test('three nodes are found in order, whichever is asked and by whichever id', async () => {
   const records = chain().map((record) => ({ ...record, message_id: 'm@a.example' }));
   // Clocks that disagree: the last hop seems to have had it first.
-  records.forEach((record, index) => (record.received_at = new Date(START_MS - index * 1000).toISOString()));
+  records.forEach(
+    (record, index) => (record.received_at = new Date(START_MS - index * 1000).toISOString()),
+  );
   for (const node of ['a', 'b', 'c']) {
     for (const id of [TRACE, 'QA', 'QB', 'QC', 'm@a.example']) {
       const found = await collectChain(id, mesh(node, records));
@@ -97,12 +109,21 @@ test('local collection asks nobody', async () => {
 test('only nodes on the path are asked, each of them once', async () => {
   const view = mesh('a', chain(), [], ['bystander', 'other']);
   await collectChain(TRACE, view);
-  assert.deepEqual(view.asked, [['b', TRACE], ['c', TRACE]]);
+  assert.deepEqual(view.asked, [
+    ['b', TRACE],
+    ['c', TRACE],
+  ]);
 });
 
 test('a node on the path that is down is named once, and the nodes behind the gap are found', async () => {
   const records = chain().filter(({ node }) => node !== 'b');
-  for (const [node, id] of [['a', TRACE], ['c', TRACE], ['a', 'QC'], ['c', 'QA'], ['stranger', TRACE]] as const) {
+  for (const [node, id] of [
+    ['a', TRACE],
+    ['c', TRACE],
+    ['a', 'QC'],
+    ['c', 'QA'],
+    ['stranger', TRACE],
+  ] as const) {
     const found = await collectChain(id, mesh(node, records, ['b']));
     assert.deepEqual(nodesOf(found), ['a', 'c'], `${id} from ${node}`);
     assert.deepEqual(found?.unreachable, [{ node: 'b', reason: 'no answer within 2000 ms' }]);
@@ -132,8 +153,42 @@ test('who knows a queue id is asked for the rest of the trace as well', async ()
   const records = [...chain().slice(0, 2), failed, bounce];
   for (const node of ['a', 'b', 'c', 'stranger']) {
     const found = await collectChain('QC', mesh(node, records));
-    assert.deepEqual(found?.hops.map(({ queue_id }) => queue_id), ['QA', 'QB', 'QC', 'QBOUNCE'], node);
+    assert.deepEqual(
+      found?.hops.map(({ queue_id }) => queue_id),
+      ['QA', 'QB', 'QC', 'QBOUNCE'],
+      node,
+    );
   }
+});
+
+test('who is the only one to know a message is asked for its bounce', async () => {
+  const failed = hop('a', 'mx:25', [], { recipients: [aRecipientRecord({ action: 'failed' })] });
+  const bounce = hop('a', 'mx:25', [], {
+    queue_id: 'QBOUNCE',
+    span_id: span('bounce'),
+    parent_span_id: failed.span_id,
+    bounce_of: 'QA',
+  });
+  const found = await collectChain('QA', mesh('stranger', [failed, bounce]));
+  assert.deepEqual(
+    found?.hops.map(({ queue_id }) => queue_id),
+    ['QA', 'QBOUNCE'],
+  );
+});
+
+test('a node that was tried and cannot be asked leaves the path incomplete', async () => {
+  const failover = hop('a', 'mx:25', [], {
+    attempts: [
+      anAttempt({ span_id: span('a>b'), next_hop: 'b', result: 'lost' }),
+      anAttempt({ span_id: span('a>mx'), next_hop: 'mx:25' }),
+    ],
+  });
+  const found = await collectChain(TRACE, mesh('a', [failover], ['b']));
+  assert.deepEqual(
+    found?.unreachable.map(({ node }) => node),
+    ['b'],
+  );
+  assert.equal(found.complete, false);
 });
 
 test('a bounce stands behind the hop that made it, on its way back', async () => {
@@ -147,7 +202,10 @@ test('a bounce stands behind the hop that made it, on its way back', async () =>
   });
   const back = hop('d', 'mx:25', ['b']);
   const found = await collectChain(TRACE, mesh('a', [hop('a', 'b', []), failed, bounce, back]));
-  assert.deepEqual(found?.hops.map(({ queue_id }) => queue_id), ['QA', 'QB', 'QBOUNCE', 'QD']);
+  assert.deepEqual(
+    found?.hops.map(({ queue_id }) => queue_id),
+    ['QA', 'QB', 'QBOUNCE', 'QD'],
+  );
   assert.equal(found.complete, true);
 });
 
@@ -175,10 +233,39 @@ test('nodes are asked in parallel: a slow one does not add up', async () => {
 test('a path is complete when everything is settled and every peer that took it shows up', async () => {
   const cases: Array<[string, boolean, HopRecord[]]> = [
     ['relayed outside', true, chain()],
-    ['failed', true, [hop('a', 'b', [], { recipients: [aRecipientRecord({ action: 'failed' })], attempts: [anAttempt({ result: 'error' })] })]],
-    ['still queued', false, [...chain().slice(0, 2), hop('c', 'mx:25', ['a', 'b'], { recipients: [aRecipientRecord({ action: 'queued' })] })]],
-    ['delayed', false, [hop('a', 'b', [], { recipients: [aRecipientRecord({ action: 'delayed' })], attempts: [] })]],
-    ['one recipient of two delayed', false, [...chain().slice(0, 2), hop('c', 'mx:25', ['a', 'b'], { recipients: [aRecipientRecord(), aRecipientRecord({ action: 'delayed' })] })]],
+    [
+      'failed',
+      true,
+      [
+        hop('a', 'b', [], {
+          recipients: [aRecipientRecord({ action: 'failed' })],
+          attempts: [anAttempt({ result: 'error' })],
+        }),
+      ],
+    ],
+    [
+      'still queued',
+      false,
+      [
+        ...chain().slice(0, 2),
+        hop('c', 'mx:25', ['a', 'b'], { recipients: [aRecipientRecord({ action: 'queued' })] }),
+      ],
+    ],
+    [
+      'delayed',
+      false,
+      [hop('a', 'b', [], { recipients: [aRecipientRecord({ action: 'delayed' })], attempts: [] })],
+    ],
+    [
+      'one recipient of two delayed',
+      false,
+      [
+        ...chain().slice(0, 2),
+        hop('c', 'mx:25', ['a', 'b'], {
+          recipients: [aRecipientRecord(), aRecipientRecord({ action: 'delayed' })],
+        }),
+      ],
+    ],
     ['a peer took it but has no record', false, chain().slice(0, 2)],
     ['a node outside of the known ones took it', false, [hop('a', 'unknown-node', [])]],
   ];
@@ -202,11 +289,24 @@ test('records that name each other in a circle are told once and end', async () 
 });
 
 test('a message that passes a node twice has two hops there', async () => {
-  const again = hop('a', 'mx:25', ['a', 'b'], { queue_id: 'QAGAIN', span_id: span('again'), parent_span_id: span('b>a') });
+  const again = hop('a', 'mx:25', ['a', 'b'], {
+    queue_id: 'QAGAIN',
+    span_id: span('again'),
+    parent_span_id: span('b>a'),
+  });
   const records = [hop('a', 'b', []), hop('b', 'a', ['a']), again];
-  for (const [node, id] of [['a', 'QA'], ['b', TRACE], ['b', 'QA'], ['stranger', 'QAGAIN']] as const) {
+  for (const [node, id] of [
+    ['a', 'QA'],
+    ['b', TRACE],
+    ['b', 'QA'],
+    ['stranger', 'QAGAIN'],
+  ] as const) {
     const found = await collectChain(id, mesh(node, records));
-    assert.deepEqual(found?.hops.map(({ queue_id }) => queue_id), ['QA', 'QB', 'QAGAIN'], `${id} from ${node}`);
+    assert.deepEqual(
+      found?.hops.map(({ queue_id }) => queue_id),
+      ['QA', 'QB', 'QAGAIN'],
+      `${id} from ${node}`,
+    );
   }
 });
 

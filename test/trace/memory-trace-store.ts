@@ -19,10 +19,12 @@ export class MemoryTraceStore implements TraceStore {
   }
 
   async find(id: string): Promise<HopRecord[]> {
-    return [...this.records.values()].filter((record) => record.queue_id === id || record.trace_id === id);
+    return [...this.records.values()].filter(
+      (record) => record.queue_id === id || record.trace_id === id,
+    );
   }
 
   async list(): Promise<TracePage> {
-    return { records: [...this.records.values()].reverse(), nextCursor: null };
+    return { records: [...this.records.values()].toReversed(), nextCursor: null };
   }
 }

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { array, assert as forAll, boolean, constantFrom, integer, property, record, string } from 'fast-check';
+import {
+  array,
+  assert as forAll,
+  boolean,
+  constantFrom,
+  integer,
+  property,
+  record,
+  string,
+} from 'fast-check';
 import {
   decodeXmesh,
   encodeXmesh,
@@ -22,14 +31,18 @@ const VALUE =
   '1;00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01;edge;01KE6Q1XB5M0Z9AB3C;first,edge;0';
 
 function hex(length: number) {
-  return string({ unit: constantFrom(...'0123456789abcdef'.split('')), minLength: length, maxLength: length }).filter(
-    (text) => !/^0+$/.test(text),
-  );
+  return string({
+    unit: constantFrom(...'0123456789abcdef'.split('')),
+    minLength: length,
+    maxLength: length,
+  }).filter((text) => !/^0+$/.test(text));
 }
 
-const anyName = string({ unit: constantFrom(...'abz019-'.split('')), minLength: 1, maxLength: 63 }).filter(
-  (name) => !name.startsWith('-') && !name.endsWith('-'),
-);
+const anyName = string({
+  unit: constantFrom(...'abz019-'.split('')),
+  minLength: 1,
+  maxLength: 63,
+}).filter((name) => !name.startsWith('-') && !name.endsWith('-'));
 
 const anyContext = record({
   traceId: hex(32),
@@ -38,7 +51,7 @@ const anyContext = record({
   queueId: string({ unit: constantFrom(...'0189ABZ'.split('')), minLength: 1, maxLength: 32 }),
   path: array(anyName, { minLength: 1, maxLength: MAX_PATH_NODES }),
   doubt: boolean(),
-});
+}).map((context) => ({ ...context }));
 
 test('a context has the written form of INTERFACES', () => {
   assert.equal(formatMeshContext(CONTEXT), VALUE);
@@ -88,7 +101,12 @@ test('a context is believed whole or not at all', () => {
     'empty path': VALUE.replace('first,edge', ''),
     'a gap in the path': VALUE.replace('first,edge', 'first,,edge'),
     'a blank in the path': VALUE.replace('first,edge', 'first, edge'),
-    'a path too long': VALUE.replace('first,edge', Array(MAX_PATH_NODES + 1).fill('a').join(',')),
+    'a path too long': VALUE.replace(
+      'first,edge',
+      Array(MAX_PATH_NODES + 1)
+        .fill('a')
+        .join(','),
+    ),
     'doubt of another form': VALUE.replace(/0$/, 'true'),
     'no doubt': VALUE.replace(/0$/, ''),
     'a line end behind': `${VALUE}\n`,
@@ -110,7 +128,10 @@ test('what any change of one character leaves is null or a context of the same f
     property(integer({ min: 0, max: VALUE.length - 1 }), unit, (at, replacement) => {
       const parsed = parseMeshContext(VALUE.slice(0, at) + replacement + VALUE.slice(at + 1));
       if (parsed !== null) {
-        assert.match(formatMeshContext(parsed), /^1;00-[0-9a-f]{32}-[0-9a-f]{16}-01;[a-z0-9-]+;[0-9A-Z]+;[a-z0-9,-]+;[01]$/);
+        assert.match(
+          formatMeshContext(parsed),
+          /^1;00-[0-9a-f]{32}-[0-9a-f]{16}-01;[a-z0-9-]+;[0-9A-Z]+;[a-z0-9,-]+;[01]$/,
+        );
       }
     }),
     { numRuns: 2000 },

@@ -34,7 +34,14 @@ function bench(): { clock: VirtualClock; store: MemoryTraceStore; recorder: Trac
 test('an arrival is a record of what came and from whom, and nothing has happened yet', () => {
   const { store, recorder } = bench();
   recorder.arrived(MESSAGE, ARRIVAL, '(smarthost)');
-  const untried = { action: 'queued', code: null, enhanced_code: null, description: null, attempts: 0, next_attempt_at: null };
+  const untried = {
+    action: 'queued',
+    code: null,
+    enhanced_code: null,
+    description: null,
+    attempts: 0,
+    next_attempt_at: null,
+  };
   assert.deepEqual(store.records.get('Q1'), {
     version: 1,
     trace_id: MESSAGE.traceId,
@@ -66,12 +73,24 @@ test('waits and durations are measured by the monotonic clock, whatever the wall
   recorder.arrived(MESSAGE, ARRIVAL, 'q');
   clock.advance(100);
   clock.setWall(0);
-  recorder.attempted('Q1', anAttempt({ duration_ms: 30 }), [aRecipientRecord({ action: 'delayed' })], false);
+  recorder.attempted(
+    'Q1',
+    anAttempt({ duration_ms: 30 }),
+    [aRecipientRecord({ action: 'delayed' })],
+    false,
+  );
   const record = store.records.get('Q1');
-  assert.deepEqual([record?.queue_wait_ms, record?.total_ms, record?.finished_at], [70, null, null]);
+  assert.deepEqual(
+    [record?.queue_wait_ms, record?.total_ms, record?.finished_at],
+    [70, null, null],
+  );
   clock.advance(900);
   recorder.attempted('Q1', anAttempt({ duration_ms: 30 }), [aRecipientRecord()], true);
-  assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [70, 1000], 'the wait is that before the first attempt');
+  assert.deepEqual(
+    [record?.queue_wait_ms, record?.total_ms],
+    [70, 1000],
+    'the wait is that before the first attempt',
+  );
   assert.equal(record?.finished_at, new Date(900).toISOString());
 });
 
@@ -89,20 +108,37 @@ test('the first five and the latest twenty attempts are kept, the others counted
   const { store, recorder } = bench();
   recorder.arrived(MESSAGE, ARRIVAL, 'q');
   for (let number = 1; number <= 100; number++) {
-    recorder.attempted('Q1', anAttempt({ description: String(number) }), [aRecipientRecord()], false);
+    recorder.attempted(
+      'Q1',
+      anAttempt({ description: String(number) }),
+      [aRecipientRecord()],
+      false,
+    );
     const record = store.records.get('Q1');
     assert.equal((record?.attempts.length ?? 0) + (record?.attempts_dropped ?? 0), number);
   }
   const record = store.records.get('Q1');
   const kept = [1, 2, 3, 4, 5, ...Array.from({ length: 20 }, (_, index) => 81 + index)].map(String);
-  assert.deepEqual(record?.attempts.map(({ description }) => description), kept);
+  assert.deepEqual(
+    record?.attempts.map(({ description }) => description),
+    kept,
+  );
   assert.equal(record.attempts_dropped, 75);
 });
 
 test('the action of a message is that of its least settled recipient', () => {
   const { store, recorder } = bench();
   recorder.arrived(MESSAGE, ARRIVAL, 'q');
-  const order = ['queued', 'delayed', 'failed', 'opaque', 'expanded', 'relayed', 'transferred', 'delivered'] as const;
+  const order = [
+    'queued',
+    'delayed',
+    'failed',
+    'opaque',
+    'expanded',
+    'relayed',
+    'transferred',
+    'delivered',
+  ] as const;
   for (const [index, least] of order.entries()) {
     for (const other of order.slice(index)) {
       const recipients = [other, least].map((action) => aRecipientRecord({ action }));

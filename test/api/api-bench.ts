@@ -1,0 +1,88 @@
+import type { TestContext } from 'node:test';
+import { ApiClient } from '../../src/api/client.js';
+import { ApiServer } from '../../src/api/server.js';
+import type { ApiViews, ShownQueue } from '../../src/api/views.js';
+import { Secret } from '../../src/base/secret.js';
+import type { ChainTrace, HopRecord } from '../../src/trace/record.js';
+import { capturedLog, type CapturedLog } from '../base/captured-log.js';
+import { rawRequest, type RawAnswer, type RawRequest } from './raw-request.js';
+
+export const TOKEN = 'token-of-the-test';
+
+/** An API over views that the test fills; it stops with the test. */
+export interface ApiBench {
+  port: number;
+  client: ApiClient;
+  captured: CapturedLog;
+  /** Every call of a view, in order. */
+  calls: Array<[string, ...unknown[]]>;
+  records: HopRecord[];
+  nextCursor: string | null;
+  /** By id; what does not stand here is not found. */
+  chains: Map<string, ChainTrace>;
+  queues: ShownQueue[];
+  notReady: string | null;
+  /** Thrown by every view while set. */
+  fault: Error | null;
+  request(request: RawRequest): Promise<RawAnswer>;
+}
+
+export async function runApi(t: TestContext): Promise<ApiBench> {
+  const captured = capturedLog();
+  const bench: Omit<ApiBench, 'port' | 'client' | 'request'> = {
+    captured,
+    calls: [],
+    records: [],
+    nextCursor: null,
+    chains: new Map(),
+    queues: [],
+    notReady: null,
+    fault: null,
+  };
+  const settings = { host: '127.0.0.1', port: 0, token: new Secret(TOKEN), peers: [] };
+  const server = new ApiServer(settings, viewsOf(bench), captured.log);
+  await server.start();
+  t.after(() => server.stop());
+  const { port } = server.address;
+  const client = new ApiClient({
+    url: `http://127.0.0.1:${port}`,
+    token: new Secret(TOKEN),
+    timeoutMs: 5000,
+  });
+  return Object.assign(bench, {
+    port,
+    client,
+    request: (request: RawRequest) => rawRequest(port, { token: TOKEN, ...request }),
+  });
+}
+
+function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews {
+  const called = (...call: [string, ...unknown[]]): void => {
+    bench.calls.push(call);
+    if (bench.fault !== null) throw bench.fault;
+  };
+  return {
+    trace: {
+      list: async (query) => {
+        called('list', query);
+        return { records: bench.records, nextCursor: bench.nextCursor };
+      },
+      find: async (id, chain) => {
+        called('find', id, chain);
+        return bench.chains.get(id) ?? null;
+      },
+      draw: (chain, width) => `path of ${chain.trace_id} in ${width} columns\n`,
+    },
+    queues: {
+      list: () => {
+        called('queues');
+        return bench.queues;
+      },
+      control: (name, action) => {
+        called('control', name, action);
+        return bench.queues.some((queue) => queue.name === name);
+      },
+    },
+    health: { notReady: () => bench.notReady },
+  };
+}

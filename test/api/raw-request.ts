@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+export interface RawAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export interface RawRequest {
+  method?: string;
+  /** Sent as it is: nothing is normalised on the way. */
+  path: string;
+  token?: string | undefined;
+  headers?: Record<string, string>;
+}
+
+/** One request over a connection of its own, byte for byte. */
+export async function rawRequest(port: number, request: RawRequest): Promise<RawAnswer> {
+  const { method = 'GET', path, token, headers = {} } = request;
+  const lines = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close'];
+  if (token !== undefined) lines.push(`Authorization: Bearer ${token}`);
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  const socket = net.connect(port, '127.0.0.1');
+  socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(socket, 'close');
+  return parsed(Buffer.concat(chunks).toString('utf8'));
+}
+
+function parsed(text: string): RawAnswer {
+  const end = text.indexOf('\r\n\r\n');
+  const [statusLine = '', ...lines] = text.slice(0, end).split('\r\n');
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  const body = text.slice(end + 4);
+  const chunked = headers['transfer-encoding'] === 'chunked';
+  return { status: Number(statusLine.split(' ')[1]), headers, body: chunked ? joined(body) : body };
+}
+
+function joined(chunked: string): string {
+  let rest = Buffer.from(chunked);
+  let whole = '';
+  for (;;) {
+    const lineEnd = rest.indexOf('\r\n');
+    const length = Number.parseInt(rest.toString('latin1', 0, lineEnd), 16);
+    if (!(length > 0)) return whole;
+    whole += rest.toString('utf8', lineEnd + 2, lineEnd + 2 + length);
+    rest = rest.subarray(lineEnd + 4 + length);
+  }
+}

@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { ApiClient } from '../../src/api/client.js';
+import { Secret } from '../../src/base/secret.js';
+import { silentLogger } from '../../src/base/log.js';
+import { RelayNode } from '../../src/node.js';
+import type { NodeSettings } from '../../src/node-settings.js';
+import type { NextHop } from '../../src/send/next-hop.js';
+
+const LINK_PASSWORD = 'password-of-the-link';
+
+export interface RunningNode {
+  node: RelayNode;
+  settings: NodeSettings;
+  smtpPort: number;
+  url: string;
+  client: ApiClient;
+  /** Lets it ask other nodes for their part of a path. */
+  knows(...peers: RunningNode[]): void;
+}
+
+/** A next hop on this machine, without TLS. */
+export function localHop(name: string, kind: NextHop['kind'], port: number): NextHop {
+  return {
+    name,
+    kind,
+    host: '127.0.0.1',
+    port,
+    tls: 'none',
+    implicitTls: false,
+    ...(kind === 'node'
+      ? { login: { username: 'link', password: new Secret(LINK_PASSWORD) } }
+      : {}),
+    allowInsecureAuth: false,
+    trace: kind === 'node' ? 'envelope' : 'none',
+    maxConnections: 2,
+  };
+}
+
+/** A real node on free ports; it stops with the test. `before`: the node that relays to it. */
+export async function runNode(
+  t: TestContext,
+  name: string,
+  smarthost: NextHop,
+  before?: string,
+): Promise<RunningNode> {
+  const folder = await mkdtemp(join(tmpdir(), `relaymesh-${name}-`));
+  const settings = settingsOf(name, folder, smarthost, before);
+  const node = new RelayNode(settings, silentLogger);
+  await node.start();
+  t.after(async () => {
+    await node.stop(1000);
+    await rm(folder, { recursive: true, force: true });
+  });
+  const { api, smtp } = node.addresses;
+  const url = `http://127.0.0.1:${api.port}`;
+  const token = new Secret(`token-of-${name}`);
+  return {
+    node,
+    settings,
+    smtpPort: smtp[0]?.port ?? 0,
+    url,
+    client: new ApiClient({ url, token, timeoutMs: 5000 }),
+    knows(...peers) {
+      const known = peers.map((peer) => ({
+        node: peer.settings.name,
+        url: peer.url,
+        token: peer.settings.api.token,
+      }));
+      node.reload({ ...settings, api: { ...settings.api, peers: known } });
+    },
+  };
+}
+
+function settingsOf(
+  name: string,
+  folder: string,
+  smarthost: NextHop,
+  before: string | undefined,
+): NodeSettings {
+  const hostname = `${name}.mail.internal`;
+  const link =
+    before === undefined
+      ? []
+      : [{ node: before, username: 'link', passwords: [new Secret(LINK_PASSWORD)] }];
+  return {
+    name,
+    topology: 'test',
+    intake: {
+      hostname,
+      listeners: [
+        { name: 'relay', host: '127.0.0.1', port: 0, tls: 'none', acceptTraceHeader: false },
+      ],
+      maxMessageBytes: 1_000_000,
+      maxRecipients: 100,
+      maxSessions: 100,
+      maxHeaderBytes: 100_000,
+      idleTimeoutMs: 10_000,
+      dataTimeoutMs: 10_000,
+    },
+    policy: { users: [], peers: link, relayFrom: before === undefined ? ['127.0.0.1'] : [] },
+    queue: {
+      directory: join(folder, 'spool'),
+      retryIntervalsSeconds: [60],
+      expireAfterSeconds: 3600,
+      hopPauseMinSeconds: 1,
+      hopPauseMaxSeconds: 10,
+      inlineBodyBytes: 100_000,
+    },
+    route: { smarthost },
+    send: {
+      hostname,
+      connectTimeoutMs: 5000,
+      commandTimeoutMs: 5000,
+      envelopeTimeoutMs: 5000,
+      finalReplyTimeoutMs: 5000,
+      idleTimeoutMs: 5000,
+      maxMessagesPerConnection: 100,
+    },
+    trace: { directory: join(folder, 'trace'), maxAgeSeconds: 3600, maxRecords: 1000 },
+    api: { host: '127.0.0.1', port: 0, token: new Secret(`token-of-${name}`), peers: [] },
+    drainTimeoutMs: 1000,
+    logLevel: 'error',
+  };
+}
