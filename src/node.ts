@@ -74,7 +74,8 @@ export class RelayNode {
           clock,
           log,
           expireAfterMs: () => this.#settings.queue.expireAfterSeconds * 1000,
-          sessions: () => this.#listeners.reduce((sum, { connections }) => sum + connections.size, 0),
+          sessions: () =>
+            this.#listeners.reduce((sum, { connections }) => sum + connections.size, 0),
         }),
     );
     this.#peers = peerClients(settings);
@@ -83,7 +84,12 @@ export class RelayNode {
 
   get addresses(): NodeAddresses {
     return {
-      smtp: this.#listeners.map(({ settings: { name, host, tls }, port }) => ({ name, host, port, tls })),
+      smtp: this.#listeners.map(({ settings: { name, host, tls }, port }) => ({
+        name,
+        host,
+        port,
+        tls,
+      })),
       api: this.#api.address,
     };
   }
@@ -130,7 +136,10 @@ export class RelayNode {
    */
   reload(settings: NodeSettings): void {
     const restart = needsRestart(this.#settings, settings);
-    this.#settings = { ...settings, intake: { ...settings.intake, listeners: this.#settings.intake.listeners } };
+    this.#settings = {
+      ...settings,
+      intake: { ...settings.intake, listeners: this.#settings.intake.listeners },
+    };
     this.#policy.reload(settings.policy);
     const certificate = settings.intake.certificate;
     if (certificate !== undefined) {

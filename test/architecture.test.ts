@@ -46,7 +46,13 @@ function importsOf(file: string): Import[] {
   return found.map((match) => {
     const target = match[2] as string;
     const to = target.startsWith('.') ? part(resolve(dirname(file), target)) : null;
-    return { file: relative('.', file), from: part(file), target, to, typeOnly: match[1] === 'type ' };
+    return {
+      file: relative('.', file),
+      from: part(file),
+      target,
+      to,
+      typeOnly: match[1] === 'type ',
+    };
   });
 }
 
@@ -81,7 +87,10 @@ test('format and base import nothing of ours outside of themselves', () => {
 test('the api sees the node through views: beside its own files only types of records', () => {
   const wrong = violations(
     ({ from, to, typeOnly }) =>
-      from === 'api' && to !== null && !['api', 'format', 'base'].includes(to) && !(to === 'trace' && typeOnly),
+      from === 'api' &&
+      to !== null &&
+      !['api', 'format', 'base'].includes(to) &&
+      !(to === 'trace' && typeOnly),
   );
   assert.deepEqual(wrong, []);
 });
@@ -114,7 +123,10 @@ test('third-party packages stay behind their fences', () => {
     if (to !== null || target.startsWith('node:')) {
       return false;
     }
-    const name = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/');
+    const name = target
+      .split('/')
+      .slice(0, target.startsWith('@') ? 2 : 1)
+      .join('/');
     const allowed = FENCES[name] ?? [];
     return !allowed.some((place) => file.startsWith(place));
   });
@@ -122,10 +134,9 @@ test('third-party packages stay behind their fences', () => {
 });
 
 test('every runtime dependency is behind a fence, pinned exactly, and has its reason in the README', () => {
-  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
-    string,
-    Record<string, string>
-  >;
+  const { dependencies, devDependencies } = JSON.parse(
+    readFileSync('package.json', 'utf8'),
+  ) as Record<string, Record<string, string>>;
   const readme = readFileSync('README.md', 'utf8');
   assert.deepEqual(Object.keys(dependencies ?? {}).sort(), Object.keys(FENCES).sort());
   for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
@@ -137,7 +148,9 @@ test('every runtime dependency is behind a fence, pinned exactly, and has its re
 test('only main.ts ends the process or handles its signals', () => {
   const wrong = sources(SRC)
     .filter((file) => relative(SRC, file) !== 'main.ts')
-    .filter((file) => /process\.exit\(|process\.on\('SIG(INT|TERM)'/.test(readFileSync(file, 'utf8')))
+    .filter((file) =>
+      /process\.exit\(|process\.on\('SIG(INT|TERM)'/.test(readFileSync(file, 'utf8')),
+    )
     .map((file) => relative('.', file));
   assert.deepEqual(wrong, []);
 });
@@ -145,10 +158,17 @@ test('only main.ts ends the process or handles its signals', () => {
 test('no folder is named for a kind, no comment puts work off', () => {
   const files = [...sources(SRC), ...sources(resolve('test'))];
   const kinds = /(^|\/)(utils?|helpers?|types|common|misc|lib)(\/|\.ts$)/;
-  assert.deepEqual(files.map((file) => relative('.', file)).filter((file) => kinds.test(file)), []);
-  const marks = new RegExp(`\\b(${['TO', 'DO'].join('')}|FIX${'ME'}|X{3})\\b`);
+  assert.deepEqual(
+    files.map((file) => relative('.', file)).filter((file) => kinds.test(file)),
+    [],
+  );
+  // Written so that this file does not find itself.
+  const marks = /\b(?:TO(?=DO)|FIX(?=ME))|X{3}/;
   const wrong = files.filter((file) => marks.test(readFileSync(file, 'utf8')));
-  assert.deepEqual(wrong.map((file) => relative('.', file)), []);
+  assert.deepEqual(
+    wrong.map((file) => relative('.', file)),
+    [],
+  );
 });
 
 test('the top level holds what a reader expects and nothing else', () => {

@@ -8,7 +8,16 @@ export const traceListQuery = z.strictObject({
   sender: z.string().max(320).optional(),
   recipient: z.string().max(320).optional(),
   state: z
-    .enum(['queued', 'delivered', 'transferred', 'relayed', 'delayed', 'failed', 'expanded', 'opaque'])
+    .enum([
+      'queued',
+      'delivered',
+      'transferred',
+      'relayed',
+      'delayed',
+      'failed',
+      'expanded',
+      'opaque',
+    ])
     .optional(),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),

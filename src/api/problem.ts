@@ -19,7 +19,13 @@ export function problem(
   code: string,
   detail: string,
 ): Response {
-  const body: Problem = { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code };
+  const body: Problem = {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    code,
+  };
   return context.body(JSON.stringify(body), status, { 'content-type': 'application/problem+json' });
 }
 

@@ -44,14 +44,21 @@ export class ApiServer {
           new RelayError(
             busy ? 'PORT_IN_USE' : 'LISTEN_FAILED',
             busy ? `port ${port} is in use` : `cannot listen: ${messageOf(error)}`,
-            { fault: 'operator', where: `api on ${host}:${port}`, hint: 'Give `api` another port.', cause: error },
+            {
+              fault: 'operator',
+              where: `api on ${host}:${port}`,
+              hint: 'Give `api` another port.',
+              cause: error,
+            },
           ),
         );
       };
       this.#server.once('error', failed);
       this.#server.listen(port, host, () => {
         this.#server.removeListener('error', failed);
-        this.#server.on('error', (error) => this.#log.error({ code: codeOf(error) }, error.message));
+        this.#server.on('error', (error) =>
+          this.#log.error({ code: codeOf(error) }, error.message),
+        );
         resolve();
       });
     });

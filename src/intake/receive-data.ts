@@ -146,6 +146,8 @@ export class ReceivedMessage implements DataReceiver {
     const { queue, expireAfterMs } = this.#options;
     const transaction = this.#transaction;
     const body = await this.#body.finish();
+    const { protocol, clientAddress, helo, identity } = this.#session;
+    const client = { address: clientAddress, helo, user: identity?.username ?? null };
     const item: Item = {
       id: this.#id,
       sender: transaction.sender,
@@ -163,14 +165,13 @@ export class ReceivedMessage implements DataReceiver {
         parentSpanId: this.#mesh?.spanId ?? null,
         path: this.#mesh?.path ?? [],
       },
+      arrival: { protocol, client },
       body: bodyPlace(body, this.#ownHeaderBytes),
       bounceOf: null,
       doubt: false,
       lostSessions: 0,
     };
-    const { protocol, clientAddress, helo, identity } = this.#session;
-    const client = { address: clientAddress, helo, user: identity?.username ?? null };
-    await queue.accept(item, body, { protocol, client });
+    await queue.accept(item, body);
   }
 
   #addHeader(header: Buffer, chunk: Buffer): Promise<void> | undefined {

@@ -6,7 +6,7 @@ import type { Logger } from '../base/log.js';
 import { isAscii } from '../format/address.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt, OutgoingMessage } from '../send/request.js';
-import type { TraceRecorder } from '../trace/recorder.js';
+import type { Arrival, TraceRecorder } from '../trace/recorder.js';
 import type { BodyCache } from './body-cache.js';
 import { buildBounce, wantsFailureReport } from './bounce.js';
 import type { Destination, QueueEntry } from './destination.js';
@@ -34,6 +34,12 @@ export interface DeliveryOptions {
   /** The item is settled and gone. */
   leave: (item: Item) => void;
 }
+
+/** How a bounce comes in. */
+const LOCAL_ARRIVAL: Arrival = {
+  protocol: 'local',
+  client: { address: 'local', helo: 'local', user: null },
+};
 
 /** One attempt of an entry, from its start to what follows from its outcomes. */
 export class Delivery {
@@ -223,6 +229,7 @@ export class Delivery {
         parentSpanId: item.trace.spanId,
         path: [],
       },
+      arrival: LOCAL_ARRIVAL,
       body: bodyPlace({ kind: 'inline', bytes }, 0),
       bounceOf: item.id,
       doubt: false,

@@ -1,5 +1,6 @@
 import { RelayError } from '../base/errors.js';
 import type { EnvelopeRecipient } from '../format/envelope.js';
+import type { Arrival } from '../trace/recorder.js';
 
 /**
  * A message in the queue. Each recipient has a state of its own; the message is done when all of
@@ -76,6 +77,7 @@ export interface Item {
   expiresAtMs: number;
   messageId: string | null;
   trace: ItemTrace;
+  arrival: Arrival;
   body: BodyPlace;
   /** Queue id of the message that this one reports on. */
   bounceOf: string | null;

@@ -3,7 +3,7 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { newQueueId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import type { Attempt } from '../send/request.js';
-import type { Arrival, TraceRecorder } from '../trace/recorder.js';
+import type { ArrivedMessage, TraceRecorder } from '../trace/recorder.js';
 import { BodyCache } from './body-cache.js';
 import { Delivery } from './delivery.js';
 import type { QueueEntry } from './destination.js';
@@ -13,10 +13,6 @@ import { Scheduler, type Route } from './scheduler.js';
 import type { QueueSettings } from './settings.js';
 import type { BodyWriter, Corrupt, FinishedBody, ScanEntry, Spool } from './spool.js';
 
-const LOCAL_ARRIVAL: Arrival = {
-  protocol: 'local',
-  client: { address: 'local', helo: 'local', user: null },
-};
 /** Damaged records that are listed; further ones are only counted in the log. */
 const MAX_CORRUPT_SHOWN = 1000;
 
@@ -57,7 +53,7 @@ export class MailQueue {
       bodies: this.#bodies,
       scheduler: () => this.#scheduler,
       newId: () => this.newId(),
-      enter: (item) => this.#enter(item, LOCAL_ARRIVAL),
+      enter: (item) => this.#enter(item),
       leave: (item) => this.#items.delete(item.id),
     });
     this.#scheduler = new Scheduler({
@@ -112,12 +108,12 @@ export class MailQueue {
   }
 
   /** Resolves when the message is durable; its delivery starts at once. */
-  async accept(item: Item, body: FinishedBody, arrival: Arrival): Promise<void> {
+  async accept(item: Item, body: FinishedBody): Promise<void> {
     await this.#options.spool.accept(item, body);
     if (body.kind === 'inline') {
       this.#bodies.keep(item.id, body.bytes);
     }
-    this.#enter(item, arrival);
+    this.#enter(item);
   }
 
   /** What the API shows of the queues. */
@@ -151,24 +147,10 @@ export class MailQueue {
     return true;
   }
 
-  #enter(item: Item, arrival: Arrival): void {
+  #enter(item: Item): void {
     this.#items.set(item.id, item);
     const entry: QueueEntry = { item, recipients: item.recipients };
-    const { queue } = this.#options.chooseRoute(entry);
-    this.#options.recorder.arrived(
-      {
-        queueId: item.id,
-        sender: item.sender,
-        recipients: item.recipients.map(({ address }) => address),
-        receivedAtMs: item.receivedAtMs,
-        sizeBytes: item.body.sizeBytes,
-        messageId: item.messageId,
-        bounceOf: item.bounceOf,
-        ...item.trace,
-      },
-      arrival,
-      queue,
-    );
+    this.#options.recorder.arrived(arrivedMessage(item), this.#options.chooseRoute(entry).queue);
     this.#scheduler.ready(entry);
   }
 
@@ -182,6 +164,7 @@ export class MailQueue {
         this.#quarantine(entry.corrupt);
       } else {
         messages++;
+        await this.#remember(entry.item);
         this.#takeUp(entry.item);
       }
     }
@@ -195,6 +178,12 @@ export class MailQueue {
     }
     const { log } = this.#options;
     log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: corrupt.id }, corrupt.reason);
+  }
+
+  /** A kill may have taken the record of a message that was accepted in its last moment. */
+  async #remember(item: Item): Promise<void> {
+    const { queue } = this.#options.chooseRoute({ item, recipients: item.recipients });
+    await this.#options.recorder.recovered(arrivedMessage(item), queue);
   }
 
   /** An item that an earlier run left: whatever was under way may have been taken. */
@@ -219,4 +208,18 @@ export class MailQueue {
       this.#scheduler.defer({ item, recipients }, dueMs);
     }
   }
+}
+
+function arrivedMessage(item: Item): ArrivedMessage {
+  return {
+    queueId: item.id,
+    sender: item.sender,
+    recipients: item.recipients.map(({ address }) => address),
+    receivedAtMs: item.receivedAtMs,
+    sizeBytes: item.body.sizeBytes,
+    messageId: item.messageId,
+    bounceOf: item.bounceOf,
+    arrival: item.arrival,
+    ...item.trace,
+  };
 }

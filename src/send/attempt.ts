@@ -7,7 +7,7 @@ import { printableReply, queueIdIn } from '../format/reply.js';
 import type { NextHop } from './next-hop.js';
 import { encodeXmesh, formatMeshContext, type MeshContext } from '../trace/propagate.js';
 import type { AttemptRecord } from '../trace/record.js';
-import type { Connection, TransactionReplies } from './connection.js';
+import type { Connection } from './connection.js';
 import type { ConnectionPool } from './connection-pool.js';
 import {
   attemptState,
@@ -18,6 +18,7 @@ import {
 } from './outcome.js';
 import type { Attempt, AttemptRequest } from './request.js';
 import { SessionFault } from './session-fault.js';
+import type { TransactionReplies } from './transaction.js';
 
 export interface AttemptOptions {
   pool: ConnectionPool;

@@ -1,44 +1,14 @@
-import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../base/clock.js';
-import { parseReply } from '../format/reply.js';
+import type { Clock } from '../base/clock.js';
 import type { NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
 import { LibraryConnection, type LibraryError } from './library-connection.js';
-import type { Stage } from './outcome.js';
 import { SessionFault, toSessionFault } from './session-fault.js';
+import { SessionProgress } from './session-progress.js';
 import type { SendSettings } from './settings.js';
 import { isLoopback, tlsSwitches } from './tls-mode.js';
-
-export interface Reply {
-  code: number;
-  enhanced: string | null;
-  text: string;
-}
-
-/** All replies of one transaction; what did not come is null. */
-export interface TransactionReplies {
-  mail: Reply | null;
-  /** In the order of the recipients. */
-  rcpt: Array<Reply | null>;
-  data: Reply | null;
-  dot: Reply | null;
-  /** Why the session is over, or null when it can be used again. */
-  fault: SessionFault | null;
-  /** The last byte of the content may have reached the remote. */
-  sentWhole: boolean;
-}
-
-export interface TransactionRequest {
-  sender: string;
-  /** Further parameters of MAIL, with a leading space each. */
-  mailParameters: string;
-  recipients: ReadonlyArray<{ address: string; parameters: string }>;
-  eightBit: boolean;
-  sizeBytes: number;
-  content: Buffer | Readable;
-}
+import { toReply, type TransactionReplies, type TransactionRequest } from './transaction.js';
 
 /**
  * One SMTP session to one next hop, on the library's connection.
@@ -51,11 +21,7 @@ export interface TransactionRequest {
 export class Connection extends LibraryConnection {
   readonly nextHop: NextHop;
   readonly #settings: SendSettings;
-  readonly #clock: Clock;
-  #stage: Stage = 'connect';
-  #deadline: Timer | null = null;
-  #phases: PhasesMs = {};
-  #phaseStartMs: number;
+  readonly #progress: SessionProgress;
   #transaction: { request: TransactionRequest; replies: TransactionReplies; sent: number } | null =
     null;
   #fault: SessionFault | null = null;
@@ -80,8 +46,9 @@ export class Connection extends LibraryConnection {
     });
     this.nextHop = nextHop;
     this.#settings = settings;
-    this.#clock = clock;
-    this.#phaseStartMs = clock.monotonicMs();
+    this.#progress = new SessionProgress(clock, (text) =>
+      this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN'),
+    );
     // Without a listener an error that comes between two messages would end the process.
     this.on('error', (error: LibraryError) => this.#noteFault(error));
   }
@@ -121,14 +88,12 @@ export class Connection extends LibraryConnection {
 
   /** The phases since the last call. */
   takePhases(): PhasesMs {
-    const phases = this.#phases;
-    this.#phases = {};
-    return phases;
+    return this.#progress.takePhases();
   }
 
   /** Connects, secures and logs in. Rejects with a `SessionFault`; the connection is closed then. */
   async open(): Promise<void> {
-    this.#phaseStartMs = this.#clock.monotonicMs();
+    this.#progress.startPhase();
     await new Promise<void>((resolve, reject) => {
       const ended = (): void => reject(this.#fault ?? this.#lost());
       this.once('end', ended);
@@ -142,7 +107,7 @@ export class Connection extends LibraryConnection {
         resolve();
       });
     });
-    this.#endDeadline();
+    this.#progress.endDeadline();
     this.#tls = tlsOf(this._socket as Socket | false);
     if (this.nextHop.tls === 'verified' && this.tlsInfo?.verified !== true) {
       this.close();
@@ -165,7 +130,7 @@ export class Connection extends LibraryConnection {
     };
     this.#transaction = { request, replies, sent: 0 };
     this.messages++;
-    this.#phaseStartMs = this.#clock.monotonicMs();
+    this.#progress.startPhase();
     const failed = await new Promise<LibraryError | null>((resolve) => {
       // A connection that is closed in the middle forgets the callback of its message.
       const ended = (): void => resolve(null);
@@ -184,8 +149,8 @@ export class Connection extends LibraryConnection {
         },
       );
     });
-    this.#endDeadline();
-    this.#endPhase(this.#stage === 'dot' ? 'dot' : 'data');
+    this.#progress.endDeadline();
+    this.#progress.endPhase(this.#progress.stage === 'dot' ? 'dot' : 'data');
     if (failed !== null && failed.response === undefined) {
       // A fault of our own source, or of the session: either way nothing more can be said here.
       this.#noteFault(failed);
@@ -208,7 +173,7 @@ export class Connection extends LibraryConnection {
     if (!this.usable) {
       return false;
     }
-    this.#enter('rset', this.#settings.commandTimeoutMs);
+    this.#progress.enter('rset', this.#settings.commandTimeoutMs);
     const good = await new Promise<boolean>((resolve) => {
       const ended = (): void => resolve(false);
       this.once('end', ended);
@@ -217,7 +182,7 @@ export class Connection extends LibraryConnection {
         resolve(error === null);
       });
     });
-    this.#endDeadline();
+    this.#progress.endDeadline();
     return good && this.usable;
   }
 
@@ -227,12 +192,12 @@ export class Connection extends LibraryConnection {
       this.close();
       return;
     }
-    this.#enter('rset', 1000);
+    this.#progress.enter('rset', 1000);
     this.quit();
   }
 
   override close(): void {
-    this.#endDeadline();
+    this.#progress.endDeadline();
     super.close();
   }
 
@@ -242,7 +207,7 @@ export class Connection extends LibraryConnection {
       this.close();
       throw new SessionFault('auth', 'error', refusal);
     }
-    this.#enter('auth', this.#settings.commandTimeoutMs);
+    this.#progress.enter('auth', this.#settings.commandTimeoutMs);
     const fault = await new Promise<SessionFault | null>((resolve) => {
       const ended = (): void => resolve(this.#fault ?? this.#lost());
       this.once('end', ended);
@@ -254,8 +219,8 @@ export class Connection extends LibraryConnection {
         },
       );
     });
-    this.#endDeadline();
-    this.#endPhase('auth');
+    this.#progress.endDeadline();
+    this.#progress.endPhase('auth');
     if (fault !== null) {
       this.#fault ??= fault;
       this.close();
@@ -286,29 +251,29 @@ export class Connection extends LibraryConnection {
   override _onConnect(): void {
     const socket = this._socket as Socket;
     this.#remote = `${socket.remoteAddress}:${socket.remotePort}`;
-    this.#endPhase('connect');
-    this.#enter('greeting', this.#settings.commandTimeoutMs);
+    this.#progress.endPhase('connect');
+    this.#progress.enter('greeting', this.#settings.commandTimeoutMs);
     super._onConnect();
   }
 
   override _actionGreeting(reply: string): void {
-    this.#endPhase('greeting');
-    this.#enter('ehlo', this.#settings.commandTimeoutMs);
+    this.#progress.endPhase('greeting');
+    this.#progress.enter('ehlo', this.#settings.commandTimeoutMs);
     super._actionGreeting(reply);
   }
 
   override _actionSTARTTLS(reply: string): void {
-    this.#enter('starttls', this.#settings.commandTimeoutMs);
+    this.#progress.enter('starttls', this.#settings.commandTimeoutMs);
     super._actionSTARTTLS(reply);
   }
 
   override _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void {
-    this.#enter('starttls', this.#settings.commandTimeoutMs);
-    this.#phaseStartMs = this.#clock.monotonicMs();
+    this.#progress.enter('starttls', this.#settings.commandTimeoutMs);
+    this.#progress.startPhase();
     super._upgradeConnection((error, secured) => {
-      this.#endPhase('tls');
+      this.#progress.endPhase('tls');
       if (!error) {
-        this.#enter('ehlo', this.#settings.commandTimeoutMs);
+        this.#progress.enter('ehlo', this.#settings.commandTimeoutMs);
       }
       callback(error, secured);
     });
@@ -317,7 +282,7 @@ export class Connection extends LibraryConnection {
   override _sendCommand(command: string, loggable?: string): void {
     const transaction = this.#transaction;
     if (transaction !== null && command.startsWith('MAIL FROM:')) {
-      this.#enter('mail', this.#settings.envelopeTimeoutMs);
+      this.#progress.enter('mail', this.#settings.envelopeTimeoutMs);
       super._sendCommand(command + transaction.request.mailParameters, loggable);
       return;
     }
@@ -340,8 +305,8 @@ export class Connection extends LibraryConnection {
 
   override _actionMAIL(reply: string, callback: (error: LibraryError | null) => void): void {
     this.#keep('mail', reply);
-    this.#endPhase('mail');
-    this.#enter('rcpt', this.#settings.envelopeTimeoutMs);
+    this.#progress.endPhase('mail');
+    this.#progress.enter('rcpt', this.#settings.envelopeTimeoutMs);
     super._actionMAIL(reply, callback);
   }
 
@@ -350,14 +315,14 @@ export class Connection extends LibraryConnection {
     if (replies !== undefined) {
       replies.rcpt[replies.rcpt.indexOf(null)] = toReply(reply);
     }
-    this.#endPhase('rcpt');
-    this.#enter('rcpt', this.#settings.envelopeTimeoutMs);
+    this.#progress.endPhase('rcpt');
+    this.#progress.enter('rcpt', this.#settings.envelopeTimeoutMs);
     super._actionRCPT(reply, callback);
   }
 
   override _actionDATA(reply: string, callback: (error: LibraryError | null) => void): void {
     this.#keep('data', reply);
-    this.#endPhase('data');
+    this.#progress.endPhase('data');
     if (reply.startsWith('2')) {
       // The library would take it for 354 and stream the message into a session of commands.
       this._onError(new Error('the hop answered DATA with success'), 'EPROTOCOL', false, 'DATA');
@@ -365,7 +330,7 @@ export class Connection extends LibraryConnection {
     }
     const { sizeBytes = 0 } = this.#transaction?.request ?? {};
     const slowestMs = (sizeBytes / MIN_BYTES_PER_SECOND) * 1000;
-    this.#enter('data', this.#settings.envelopeTimeoutMs + slowestMs);
+    this.#progress.enter('data', this.#settings.envelopeTimeoutMs + slowestMs);
     super._actionDATA(reply, callback);
   }
 
@@ -376,8 +341,8 @@ export class Connection extends LibraryConnection {
       if (this.#transaction !== null) {
         this.#transaction.replies.sentWhole = true;
       }
-      this.#endPhase('data');
-      this.#enter('dot', this.#settings.finalReplyTimeoutMs);
+      this.#progress.endPhase('data');
+      this.#progress.enter('dot', this.#settings.finalReplyTimeoutMs);
     });
     return stream;
   }
@@ -410,33 +375,12 @@ export class Connection extends LibraryConnection {
     }
   }
 
-  #enter(stage: Stage, timeoutMs: number): void {
-    this.#stage = stage;
-    this.#deadline?.cancel();
-    this.#deadline = this.#clock.after(timeoutMs, () => {
-      const text = `no answer within ${Math.round(timeoutMs / 1000)} s`;
-      this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN');
-    });
-  }
-
-  #endDeadline(): void {
-    this.#deadline?.cancel();
-    this.#deadline = null;
-  }
-
-  #endPhase(phase: keyof PhasesMs): void {
-    const nowMs = this.#clock.monotonicMs();
-    const spentMs = (this.#phases[phase] ?? 0) + nowMs - this.#phaseStartMs;
-    this.#phases[phase] = Math.round(spentMs * 1000) / 1000;
-    this.#phaseStartMs = nowMs;
-  }
-
   #noteFault(error: LibraryError): void {
-    this.#fault ??= toSessionFault(error, this.#stage);
+    this.#fault ??= toSessionFault(error, this.#progress.stage);
   }
 
   #lost(): SessionFault {
-    return new SessionFault(this.#stage, 'lost', 'the hop closed the connection');
+    return new SessionFault(this.#progress.stage, 'lost', 'the hop closed the connection');
   }
 }
 
@@ -451,9 +395,4 @@ function tlsOf(socket: Socket | false): Connection['tlsInfo'] {
         verified: socket.authorized,
       }
     : null;
-}
-
-function toReply(text: string): Reply {
-  const reply = parseReply(text);
-  return reply ?? { code: 0, enhanced: null, text };
 }

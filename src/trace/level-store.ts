@@ -51,6 +51,9 @@ export class LevelTraceStore implements TraceStore {
   #timer: Timer | null = null;
   #pruneTimer: Timer | null = null;
   #closed = false;
+  /** Records in the store, once they were counted. */
+  #count = 0;
+  #counted = false;
 
   constructor(settings: TraceSettings, clock: Clock, log: Logger) {
     this.#settings = settings;
@@ -79,6 +82,11 @@ export class LevelTraceStore implements TraceStore {
   }
 
   put(record: HopRecord): void {
+    this.#count++;
+    this.#keep(record);
+  }
+
+  #keep(record: HopRecord): void {
     this.#unwritten.set(record.queue_id, record);
     if (this.#unwritten.size >= MAX_UNWRITTEN) {
       void this.#flush();
@@ -87,17 +95,21 @@ export class LevelTraceStore implements TraceStore {
     }
   }
 
+  async has(queueId: string): Promise<boolean> {
+    return (await this.#get(queueId)) !== undefined;
+  }
+
   change(queueId: string, change: (record: HopRecord) => void): Promise<void> | undefined {
     const record = this.#inMemory(queueId);
     if (record !== undefined) {
       change(record);
-      this.put(record);
+      this.#keep(record);
       return undefined;
     }
     return this.#read(queueId).then((stored) => {
       if (stored !== undefined) {
         change(stored);
-        this.put(stored);
+        this.#keep(stored);
       }
     });
   }
@@ -249,30 +261,28 @@ export class LevelTraceStore implements TraceStore {
 
   /** Forgets the oldest finished records: by age, and beyond the number that is kept. */
   async #prune(): Promise<void> {
-    const oldestMs = this.#clock.nowMs() - this.#settings.maxAgeSeconds * 1000;
-    let count = 0;
-    for await (const _key of this.#store.keys({ gt: RECORD, lt: `${RECORD}~` })) {
-      count++;
+    if (!this.#counted) {
+      // Once: from here on the count is kept up to date.
+      this.#count = (await this.#store.keys({ gt: RECORD, lt: `${RECORD}~` }).all()).length;
+      this.#counted = true;
     }
-    const operations: Operation[] = [];
-    for await (const [key, value] of this.#store.iterator({
-      gt: RECORD,
-      lt: `${RECORD}~`,
-      limit: PRUNE_BATCH,
-    })) {
+    const oldestMs = this.#clock.nowMs() - this.#settings.maxAgeSeconds * 1000;
+    let operations: Operation[] = [];
+    for await (const [key, value] of this.#store.iterator({ gt: RECORD, lt: `${RECORD}~` })) {
       const record = parseRecord(value);
-      if (record === undefined) {
-        operations.push({ type: 'del', key });
-        continue;
-      }
-      const tooMany = count > this.#settings.maxRecords;
-      if (!tooMany && Date.parse(record.received_at) >= oldestMs) {
+      const tooMany = this.#count > this.#settings.maxRecords;
+      if (record !== undefined && !tooMany && Date.parse(record.received_at) >= oldestMs) {
         break;
       }
-      if (record.finished_at !== null) {
-        count--;
-        operations.push(...keysOf(record).map((key): Operation => ({ type: 'del', key })));
-        this.#cache.del(record.queue_id);
+      if (record === undefined || record.finished_at !== null) {
+        this.#count--;
+        const keys = record === undefined ? [key] : keysOf(record);
+        operations.push(...keys.map((old): Operation => ({ type: 'del', key: old })));
+        this.#cache.del(key.slice(RECORD.length));
+      }
+      if (operations.length >= PRUNE_BATCH) {
+        await this.#store.batch(operations);
+        operations = [];
       }
     }
     await this.#store.batch(operations);

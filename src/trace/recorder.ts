@@ -24,6 +24,7 @@ export interface ArrivedMessage {
   spanId: string;
   parentSpanId: string | null;
   path: string[];
+  arrival: Arrival;
 }
 
 /** The first attempts and the latest are kept; what lies between is counted. */
@@ -48,32 +49,20 @@ export class TraceRecorder {
     this.#log = log;
   }
 
-  arrived(message: ArrivedMessage, arrival: Arrival, queue: string): void {
+  arrived(message: ArrivedMessage, queue: string): void {
     this.#acceptedAtMs.set(message.queueId, this.#clock.monotonicMs());
-    this.#store.put({
-      version: 1,
-      trace_id: message.traceId,
-      span_id: message.spanId,
-      parent_span_id: message.parentSpanId,
-      node: this.#node,
-      queue_id: message.queueId,
-      path: message.path,
-      received_at: new Date(message.receivedAtMs).toISOString(),
-      finished_at: null,
-      queue_wait_ms: null,
-      total_ms: null,
-      protocol: arrival.protocol,
-      client: arrival.client,
-      envelope: { sender: message.sender, recipients: message.recipients },
-      size_bytes: message.sizeBytes,
-      message_id: message.messageId,
-      queue,
-      action: 'queued',
-      attempts: [],
-      attempts_dropped: 0,
-      recipients: message.recipients.map(newRecipientRecord),
-      bounce_of: message.bounceOf,
-    });
+    this.#store.put(this.#newRecord(message, queue));
+  }
+
+  /** A message that an earlier run had accepted: its record is made again if it was lost. */
+  async recovered(message: ArrivedMessage, queue: string): Promise<void> {
+    try {
+      if (!(await this.#store.has(message.queueId))) {
+        this.#store.put(this.#newRecord(message, queue));
+      }
+    } catch (error) {
+      this.#log.warn({ code: 'TRACE_READ_FAILED', queue_id: message.queueId }, messageOf(error));
+    }
   }
 
   /** `finished`: the message has left the queue. */
@@ -101,6 +90,33 @@ export class TraceRecorder {
     written?.catch((error: unknown) => {
       this.#log.warn({ code: 'TRACE_WRITE_FAILED', queue_id: queueId }, messageOf(error));
     });
+  }
+
+  #newRecord(message: ArrivedMessage, queue: string): HopRecord {
+    return {
+      version: 1,
+      trace_id: message.traceId,
+      span_id: message.spanId,
+      parent_span_id: message.parentSpanId,
+      node: this.#node,
+      queue_id: message.queueId,
+      path: message.path,
+      received_at: new Date(message.receivedAtMs).toISOString(),
+      finished_at: null,
+      queue_wait_ms: null,
+      total_ms: null,
+      protocol: message.arrival.protocol,
+      client: message.arrival.client,
+      envelope: { sender: message.sender, recipients: message.recipients },
+      size_bytes: message.sizeBytes,
+      message_id: message.messageId,
+      queue,
+      action: 'queued',
+      attempts: [],
+      attempts_dropped: 0,
+      recipients: message.recipients.map(newRecipientRecord),
+      bounce_of: message.bounceOf,
+    };
   }
 }
 

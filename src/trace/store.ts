@@ -27,6 +27,7 @@ export interface TraceStore {
   /** Writes what is not yet written. */
   close(): Promise<void>;
   put(record: HopRecord): void;
+  has(queueId: string): Promise<boolean>;
   /** Changes a record; a promise when it has to be read first. An unknown id changes nothing. */
   change(queueId: string, change: (record: HopRecord) => void): Promise<void> | undefined;
   /** By trace id, queue id or Message-ID (with or without angle brackets), oldest first. */

@@ -162,6 +162,7 @@ const forgetfulStore: ConstructorParameters<typeof TraceRecorder>[1] = {
   open: async () => undefined,
   close: async () => undefined,
   put: () => undefined,
+  has: async () => false,
   change: () => undefined,
   find: async () => [],
   list: async () => ({ records: [], nextCursor: null }),

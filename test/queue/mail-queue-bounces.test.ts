@@ -196,14 +196,13 @@ test('a message that expires behind a faulty hop is reported with the words of t
 
 test('bodies of messages that expire untried do not fill the memory for good', async () => {
   const bench = await QueueBench.started();
-  const client = { address: '192.0.2.1', helo: 'client.example', user: null };
   // The queue keeps 64 MiB of bodies for their first attempts: there is room for one of these.
   const bytes = Buffer.alloc(60 * 1024 * 1024);
   const acceptBig = async (number: number): Promise<void> => {
     const body = { kind: 'inline', sizeBytes: bytes.length, ownHeaderBytes: 0 } as const;
     const expiresAtMs = bench.clock.nowMs() + 20_000;
     const item = anItem(idOf(number), { sender: '', expiresAtMs, body });
-    await bench.queue.accept(item, { kind: 'inline', bytes }, { protocol: 'ESMTP', client });
+    await bench.queue.accept(item, { kind: 'inline', bytes });
   };
   bench.answer = () => HOP_FAULT;
   await bench.accept(idOf(1), { sender: '', expiresAtMs: NOW_MS + 20_000 });

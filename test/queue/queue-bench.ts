@@ -82,8 +82,7 @@ export class QueueBench {
       body: bodyPlace(body, 0),
       ...changes,
     });
-    const client = { address: '192.0.2.1', helo: 'client.example', user: null };
-    await this.queue.accept(item, body, { protocol: 'ESMTP', client });
+    await this.queue.accept(item, body);
     return item;
   }
 

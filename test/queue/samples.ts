@@ -35,6 +35,10 @@ export function anItem(id: string, changes: Partial<Item> = {}): Item {
       parentSpanId: null,
       path: [],
     },
+    arrival: {
+      protocol: 'ESMTP',
+      client: { address: '192.0.2.1', helo: 'client.example', user: null },
+    },
     body: { kind: 'inline', sizeBytes: 0, ownHeaderBytes: 0 },
     bounceOf: null,
     doubt: false,

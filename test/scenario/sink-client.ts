@@ -53,16 +53,18 @@ export class SinkClient {
     recipients: readonly string[],
     deadlineMs?: number,
   ): Promise<Map<string, SinkMessage[]>> {
-    let lacking: string[] = [];
+    let accepted = 0;
+    let lacking: readonly string[] = recipients;
     const look = async (): Promise<Map<string, SinkMessage[]> | null> => {
       // Counting is cheap; listing thousands at each poll would take the time of the nodes.
-      if ((await this.stats()).accepted < recipients.length) return null;
+      ({ accepted } = await this.stats());
+      if (accepted < recipients.length) return null;
       const arrivals = await this.arrivals();
       lacking = recipients.filter((recipient) => !arrivals.has(recipient));
       return lacking.length === 0 ? arrivals : null;
     };
     return until(`${recipients.length} messages at the sink`, look, {
-      seen: () => ({ lacking: lacking.length, first: lacking[0] }),
+      seen: () => ({ accepted, lacking: lacking.length, first: lacking[0] }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
     });
   }

@@ -13,6 +13,10 @@ export class MemoryTraceStore implements TraceStore {
     this.records.set(record.queue_id, record);
   }
 
+  async has(queueId: string): Promise<boolean> {
+    return this.records.has(queueId);
+  }
+
   change(queueId: string, change: (record: HopRecord) => void): undefined {
     const record = this.records.get(queueId);
     if (record !== undefined) change(record);

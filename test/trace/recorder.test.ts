@@ -7,6 +7,11 @@ import { VirtualClock } from '../base/virtual-clock.js';
 import { anAttempt, aRecipientRecord, START_MS } from './hop-records.js';
 import { MemoryTraceStore } from './memory-trace-store.js';
 
+const ARRIVAL = {
+  protocol: 'ESMTPSA',
+  client: { address: '192.0.2.1', helo: 'client.example', user: 'app' },
+};
+
 const MESSAGE: ArrivedMessage = {
   queueId: 'Q1',
   sender: 'a@a.example',
@@ -19,21 +24,27 @@ const MESSAGE: ArrivedMessage = {
   spanId: 'a'.repeat(16),
   parentSpanId: 'd'.repeat(16),
   path: ['first'],
+  arrival: ARRIVAL,
 };
-const ARRIVAL = {
-  protocol: 'ESMTPSA',
-  client: { address: '192.0.2.1', helo: 'client.example', user: 'app' },
-};
-
 function bench(): { clock: VirtualClock; store: MemoryTraceStore; recorder: TraceRecorder } {
   const clock = new VirtualClock(START_MS);
   const store = new MemoryTraceStore();
   return { clock, store, recorder: new TraceRecorder('edge', store, clock, capturedLog().log) };
 }
 
+test('a recovered message gets its record again only where that was lost', async () => {
+  const { store, recorder } = bench();
+  await recorder.recovered(MESSAGE, '(smarthost)');
+  assert.equal(store.records.get('Q1')?.protocol, 'ESMTPSA');
+  const known = { ...store.records.get('Q1')!, queue: 'elsewhere' };
+  store.put(known);
+  await recorder.recovered(MESSAGE, '(smarthost)');
+  assert.equal(store.records.get('Q1'), known);
+});
+
 test('an arrival is a record of what came and from whom, and nothing has happened yet', () => {
   const { store, recorder } = bench();
-  recorder.arrived(MESSAGE, ARRIVAL, '(smarthost)');
+  recorder.arrived(MESSAGE, '(smarthost)');
   const untried = {
     action: 'queued',
     code: null,
@@ -70,7 +81,7 @@ test('an arrival is a record of what came and from whom, and nothing has happene
 
 test('waits and durations are measured by the monotonic clock, whatever the wall clock does', () => {
   const { clock, store, recorder } = bench();
-  recorder.arrived(MESSAGE, ARRIVAL, 'q');
+  recorder.arrived(MESSAGE, 'q');
   clock.advance(100);
   clock.setWall(0);
   recorder.attempted(
@@ -96,7 +107,7 @@ test('waits and durations are measured by the monotonic clock, whatever the wall
 
 test('after a restart the total is taken from the wall clock and the wait stays unknown', () => {
   const { clock, store, recorder } = bench();
-  recorder.arrived(MESSAGE, ARRIVAL, 'q');
+  recorder.arrived(MESSAGE, 'q');
   clock.advance(5000);
   const later = new TraceRecorder('edge', store, clock, capturedLog().log);
   later.attempted('Q1', anAttempt(), [aRecipientRecord()], true);
@@ -106,7 +117,7 @@ test('after a restart the total is taken from the wall clock and the wait stays 
 
 test('the first five and the latest twenty attempts are kept, the others counted', () => {
   const { store, recorder } = bench();
-  recorder.arrived(MESSAGE, ARRIVAL, 'q');
+  recorder.arrived(MESSAGE, 'q');
   for (let number = 1; number <= 100; number++) {
     recorder.attempted(
       'Q1',
@@ -128,7 +139,7 @@ test('the first five and the latest twenty attempts are kept, the others counted
 
 test('the action of a message is that of its least settled recipient', () => {
   const { store, recorder } = bench();
-  recorder.arrived(MESSAGE, ARRIVAL, 'q');
+  recorder.arrived(MESSAGE, 'q');
   const order = [
     'queued',
     'delayed',

@@ -34,7 +34,12 @@ async function find(context: Context, trace: TraceView): Promise<Response> {
   }
   const chain = await trace.find(id.data, query.data.chain === 'true');
   if (chain === null) {
-    return problem(context, 404, 'NO_SUCH_TRACE', 'No message has this trace id, queue id or Message-ID.');
+    return problem(
+      context,
+      404,
+      'NO_SUCH_TRACE',
+      'No message has this trace id, queue id or Message-ID.',
+    );
   }
   const accept = context.req.header('accept') ?? '';
   return accept.includes('text/plain')
@@ -45,5 +50,7 @@ async function find(context: Context, trace: TraceView): Promise<Response> {
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 function definedOnly<T extends object>(record: T): Defined<T> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Defined<T>;
+  return Object.fromEntries(
+    Object.entries(record).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
 }
