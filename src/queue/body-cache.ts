@@ -1,5 +1,5 @@
 /** Bytes of bodies that are kept for their first attempt. */
-const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 32 * 1024 * 1024;
 
 /**
  * Bodies of messages that were just accepted, so that a first attempt that succeeds never reads the

@@ -1,9 +1,11 @@
+import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import { isAscii } from '../format/address.js';
+import type { NextHop } from '../send/next-hop.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt, OutgoingMessage } from '../send/request.js';
 import type { Arrival, TraceRecorder } from '../trace/recorder.js';
@@ -65,7 +67,7 @@ export class Delivery {
       if (report.outcomes.some(isAnswer)) {
         destination.healed();
       }
-      await this.#conclude(entry, destination, report, destination.nextHop.name);
+      await this.#conclude(entry, destination, report, mtaName(destination.nextHop));
     } catch (error) {
       log.error({ code: codeOf(error), queue_id: entry.item.id, err: error }, messageOf(error));
       this.#putBack(entry, destination, messageOf(error));
@@ -295,4 +297,10 @@ function outgoing(item: Item): OutgoingMessage {
     trace: { traceId: item.trace.traceId, path: item.trace.path },
     doubt: item.doubt,
   };
+}
+
+/** RFC 3464 §2.3.5 and RFC 5321 §4.1.3: a domain or an address literal, never a port. */
+function mtaName({ kind, name, host }: NextHop): string {
+  const mta = kind === 'host' ? host : name;
+  return isIP(mta) === 0 ? mta : isIP(mta) === 6 ? `[IPv6:${mta}]` : `[${mta}]`;
 }

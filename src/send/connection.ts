@@ -295,7 +295,9 @@ export class Connection extends LibraryConnection {
   }
 
   override _processResponse(): void {
-    if (this._responseQueue.length > this._responseActions.length && !this.#isFarewell()) {
+    // A 421 may come at any time, also right behind another reply (RFC 5321 §3.8).
+    const farewell = /^421[ -]/.test(this._responseQueue.at(-1) ?? '') ? 1 : 0;
+    if (this._responseQueue.length - farewell > this._responseActions.length) {
       // RFC 5321 §2.1: a server answers commands. Answers in advance could mean anything.
       this._onError(new Error('the hop answered before it was asked'), 'EPROTOCOL', false, 'CONN');
       return;
@@ -362,11 +364,6 @@ export class Connection extends LibraryConnection {
     }
     this.#keep('dot', reply);
     super._actionSMTPStream(reply, callback);
-  }
-
-  /** A 421 out of the blue, which a server may say at any time (RFC 5321 §3.8). */
-  #isFarewell(): boolean {
-    return this._responseActions.length === 0 && /^421[ -]/.test(this._responseQueue[0] ?? '');
   }
 
   #keep(step: 'mail' | 'data' | 'dot', reply: string): void {

@@ -196,8 +196,8 @@ test('a message that expires behind a faulty hop is reported with the words of t
 
 test('bodies of messages that expire untried do not fill the memory for good', async () => {
   const bench = await QueueBench.started();
-  // The queue keeps 64 MiB of bodies for their first attempts: there is room for one of these.
-  const bytes = Buffer.alloc(60 * 1024 * 1024);
+  // The queue keeps 32 MiB of bodies for their first attempts: there is room for one of these.
+  const bytes = Buffer.alloc(30 * 1024 * 1024);
   const acceptBig = async (number: number): Promise<void> => {
     const body = { kind: 'inline', sizeBytes: bytes.length, ownHeaderBytes: 0 } as const;
     const expiresAtMs = bench.clock.nowMs() + 20_000;

@@ -131,6 +131,14 @@ test('a hop that writes all its replies before it reads is broken: nothing count
   assert.deepEqual([early.outcome?.kind, early.report.record.result], ['hop-fault', 'invalid']);
 });
 
+test('a reply with a farewell behind it counts: the hop is shutting down, not broken', async (t) => {
+  const { report, server } = await attempt(t, {
+    on: { '.': '250 2.0.0 Ok: queued as HOP1\n421 4.3.2 Shutting down' },
+  });
+  assert.deepEqual(kinds(report), ['delivered']);
+  assert.equal(server.sessions.length, 1);
+});
+
 test('DATA answered 250 is broken: no content leaves and nothing is delivered', async (t) => {
   for (const offers of [[], ['PIPELINING']]) {
     const { outcome, report, server } = await attempt(t, {
