@@ -14,6 +14,7 @@ const RECORD = 'r!';
 const BY_TRACE = 't!';
 const BY_MESSAGE_ID = 'm!';
 const WRITE_BEHIND_MS = 500;
+const RETRY_WRITE_MS = 5000;
 /** Records that may wait to be written; one more writes at once. */
 const MAX_UNWRITTEN = 2000;
 /** A store that fails for good keeps so many in memory and drops the oldest. */
@@ -51,6 +52,8 @@ export class LevelTraceStore implements TraceStore {
   #timer: Timer | null = null;
   #pruneTimer: Timer | null = null;
   #closed = false;
+  /** The last write failed. */
+  #failing = false;
   /** Records in the store, once they were counted. */
   #count = 0;
   #counted = false;
@@ -88,7 +91,7 @@ export class LevelTraceStore implements TraceStore {
 
   #keep(record: HopRecord): void {
     this.#unwritten.set(record.queue_id, record);
-    if (this.#unwritten.size >= MAX_UNWRITTEN) {
+    if (this.#unwritten.size >= MAX_UNWRITTEN && !this.#failing) {
       void this.#flush();
     } else {
       this.#timer ??= this.#clock.after(WRITE_BEHIND_MS, () => void this.#flush());
@@ -193,11 +196,14 @@ export class LevelTraceStore implements TraceStore {
     return record;
   }
 
-  /** node-cache refuses what goes beyond `maxKeys`: the record that came first makes room. */
+  /**
+   * node-cache throws on every `set` while it is full, also for a key that it holds: the record's
+   * earlier version makes room, else the record that came first.
+   */
   #remember(record: HopRecord): void {
-    if (this.#cached.size >= CACHE_RECORDS && !this.#cached.has(record.queue_id)) {
+    if (this.#cached.size >= CACHE_RECORDS) {
       const [oldest] = this.#cached;
-      this.#cache.del(oldest as string);
+      this.#cache.del(this.#cached.has(record.queue_id) ? record.queue_id : (oldest as string));
     }
     this.#cached.add(record.queue_id);
     this.#cache.set(record.queue_id, record);
@@ -226,6 +232,7 @@ export class LevelTraceStore implements TraceStore {
     }
     try {
       await this.#store.batch(operations);
+      this.#failing = false;
       for (const record of records.values()) {
         this.#remember(record);
       }
@@ -245,6 +252,11 @@ export class LevelTraceStore implements TraceStore {
       merged.delete(queueId);
     }
     this.#unwritten = merged;
+    // From here on by the timer alone: trying again with each record would cost more with each.
+    this.#failing = true;
+    if (!this.#closed) {
+      this.#timer ??= this.#clock.after(RETRY_WRITE_MS, () => void this.#flush());
+    }
   }
 
   #armPrune(): void {

@@ -236,6 +236,7 @@ test('more records than the cache holds are kept and can all be changed', async 
   const newest = store.change(queueId(count - 1), (record) => void (record.action = 'failed'));
   assert.equal(newest, undefined, 'the newest one is in it');
   assert.deepEqual(await all(store, { state: 'failed' }), [queueId(count - 1), queueId(0)]);
+  assert.deepEqual(captured.codes, [], 'nor is a further version of what it holds');
 });
 
 test('finished records are forgotten by age, with every way to find them; unfinished ones never', async (t) => {
