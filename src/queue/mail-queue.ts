@@ -150,7 +150,9 @@ export class MailQueue {
   #enter(item: Item): void {
     this.#items.set(item.id, item);
     const entry: QueueEntry = { item, recipients: item.recipients };
-    this.#options.recorder.arrived(arrivedMessage(item), this.#options.chooseRoute(entry).queue);
+    // Durable from now on; what came before shows in the phases of the sender's attempt.
+    const arrived = { ...arrivedMessage(item), receivedAtMs: this.#options.clock.nowMs() };
+    this.#options.recorder.arrived(arrived, this.#options.chooseRoute(entry).queue);
     this.#scheduler.ready(entry);
   }
 

@@ -92,6 +92,7 @@ export interface HopRecord {
   queue_id: string;
   /** Mesh nodes before this one, in order. */
   path: string[];
+  /** When the message was durable and its 250 due. */
   received_at: string;
   /** When the last recipient was settled, or null. */
   finished_at: string | null;
