@@ -92,6 +92,12 @@ function splitNames(text: string): string[] {
   return text.split(',').filter((name) => name !== '');
 }
 
+/** A path below the current folder as the reader would write it. */
+function shown(file: string): string {
+  const relative = path.relative('', file);
+  return relative.startsWith('..') ? file : relative;
+}
+
 function notice(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -129,7 +135,7 @@ async function upHere(job: Job, runUntilStopped: RunUntilStopped): Promise<numbe
   // Signal handlers alone do not keep a process alive whose children have all died.
   const alive = setInterval(() => undefined, 3_600_000);
   try {
-    if (!supervised) notice(`Starting ${topology.name} in ${workdir}`);
+    if (!supervised) notice(`Starting ${topology.name} in ${shown(workdir)}`);
     const state = await runner.start();
     const arrived = supervised || (await present(job, state, stopping.signal));
     if (options.once === true && !stopping.signal.aborted) {
@@ -163,7 +169,7 @@ async function present(job: Job, state: RunState, signal: AbortSignal): Promise<
   }
   if (json) return arrived;
   writeTable(process.stdout, addressRows(state));
-  notice(`\nLogins and the API token are in ${workdirLayout.state(workdir)}`);
+  notice(`\nLogins and the API token are in ${shown(workdirLayout.state(workdir))}`);
   return arrived;
 }
 
@@ -180,7 +186,7 @@ async function upInBackground(job: Job, runUntilStopped: RunUntilStopped): Promi
     stopping.abort();
     supervisor.kill('SIGTERM');
   });
-  notice(`Starting ${topology.name} in ${workdir}`);
+  notice(`Starting ${topology.name} in ${shown(workdir)}`);
   const ready = await supervisorReady(supervisor, workdir);
   if (stopping.signal.aborted) return await untilStopped;
   if (ready === null) {
