@@ -3,8 +3,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf, RelayError } from '../base/errors.js';
 import { createLogger } from '../base/log.js';
 import { Secret } from '../base/secret.js';
+import { isLoopbackHost } from '../format/loopback.js';
 import { loadFaults } from '../sink/faults-file.js';
-import { isLoopback, type SinkSettings, type SinkTls } from '../sink/settings.js';
+import type { SinkSettings, SinkTls } from '../sink/settings.js';
 import { startSink, type RunningSink } from '../sink/sink.js';
 import { loadUsers } from '../sink/users.js';
 
@@ -131,7 +132,7 @@ async function settingsOf(options: SinkOptions): Promise<SinkSettings> {
     name: options.name,
     host: options.host,
     port: options.port,
-    apiHost: token !== '' || isLoopback(options.host) ? options.host : '127.0.0.1',
+    apiHost: token !== '' || isLoopbackHost(options.host) ? options.host : '127.0.0.1',
     apiPort: options.apiPort,
     tls: options.tls,
     users: usersFile === undefined ? [] : await loadUsers(usersFile),

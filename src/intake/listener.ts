@@ -4,6 +4,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { isLoopbackAddress } from '../format/loopback.js';
 import type { Policy } from '../policy/policy.js';
 import type { MailQueue } from '../queue/mail-queue.js';
 import { ReceivedMessage } from './receive-data.js';
@@ -27,8 +28,6 @@ export interface ListenerOptions {
 
 /** Certificates for `updateSecureContext` and for the constructor. */
 type Certificate = NonNullable<IntakeSettings['certificate']>;
-
-const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
 /** One listening socket and its sessions. */
 export class Listener extends SMTPServer {
@@ -149,7 +148,8 @@ export class Listener extends SMTPServer {
       log,
       refusesSession: () => this.#refusesSession(),
       offersLogin: (secure, client) =>
-        policy.offersLogin && (secure || (listener.tls !== 'required' && LOOPBACK.test(client))),
+        policy.offersLogin &&
+        (secure || (listener.tls !== 'required' && isLoopbackAddress(client))),
       offersMesh: () => policy.offersMesh,
       mayRelay: (identity, client) => policy.mayRelay(identity, client),
       accepting: () => queue.accepting,

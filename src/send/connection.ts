@@ -1,13 +1,14 @@
 import { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
+import { isLoopbackAddress } from '../format/loopback.js';
 import type { NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
 import { LibraryConnection, type LibraryError } from './library-connection.js';
 import { SessionFault, toSessionFault } from './session-fault.js';
 import { SessionProgress } from './session-progress.js';
 import type { SendSettings } from './settings.js';
-import { isLoopback, tlsSwitches } from './tls-mode.js';
+import { tlsSwitches } from './tls-mode.js';
 import { toReply, type TransactionReplies, type TransactionRequest } from './transaction.js';
 
 /**
@@ -230,7 +231,11 @@ export class Connection extends LibraryConnection {
 
   /** Why no login is tried, or null. Not one byte of a credential leaves before this. */
   #loginRefusal(): string | null {
-    if (!this.secure && !isLoopback(this.remoteAddress) && !this.nextHop.allowInsecureAuth) {
+    if (
+      !this.secure &&
+      !isLoopbackAddress(this.remoteAddress ?? '') &&
+      !this.nextHop.allowInsecureAuth
+    ) {
       return 'the hop offers no TLS, and a login is never sent in clear text';
     }
     const offered = this._supportedAuth;

@@ -29,9 +29,3 @@ export function tlsSwitches(hop: NextHop): TlsSwitches {
     },
   };
 }
-
-/** True for 127.0.0.0/8 and ::1, also as an IPv4-mapped address. */
-export function isLoopback(address: string | undefined): boolean {
-  const plain = (address ?? '').replace(/^::ffff:/i, '');
-  return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain);
-}

@@ -1,5 +1,5 @@
+import { isLoopbackAddress } from '../format/loopback.js';
 import type { SinkContext } from './context.js';
-import { isLoopback } from './settings.js';
 
 /** What decides about a session besides its envelopes. */
 export interface Visitor {
@@ -17,5 +17,5 @@ export function barrierTo(visitor: Visitor, { tls, users }: SinkContext): string
 /** A login in clear is taken on loopback only, and never where TLS is required. */
 export function mayLogIn(visitor: Visitor, { tls, users }: SinkContext): boolean {
   if (users.isEmpty) return false;
-  return visitor.secure || (tls !== 'required' && isLoopback(visitor.remoteAddress));
+  return visitor.secure || (tls !== 'required' && isLoopbackAddress(visitor.remoteAddress));
 }

@@ -6,9 +6,9 @@ import { z } from 'zod';
 import type { Logger } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
 import { sameMailbox } from '../format/address.js';
+import { isLoopbackHost } from '../format/loopback.js';
 import type { Capture } from './capture.js';
 import { listen, type BoundAddress } from './listen.js';
-import { isLoopback } from './settings.js';
 import type { MessageStore } from './store.js';
 import { sameSecret } from './users.js';
 
@@ -142,7 +142,7 @@ function createApp(settings: SinkApiSettings, parts: SinkApiParts): Hono {
 function guard(c: Context, token: Secret | undefined): Response | null {
   if (token === undefined) {
     // A page from elsewhere that had its name resolved to 127.0.0.1 is not on this machine.
-    return isLoopback(new URL(c.req.url).hostname.replace(/^\[|\]$/g, ''))
+    return isLoopbackHost(new URL(c.req.url).hostname.replace(/^\[|\]$/g, ''))
       ? null
       : problem(c, 'SINK_HOST_REFUSED');
   }

@@ -64,9 +64,3 @@ export interface SinkSettings {
   captureDirectory?: string;
   limits?: Partial<SinkLimits>;
 }
-
-/** True for addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  const address = host.toLowerCase().replace(/^::ffff:/, '');
-  return address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
-}

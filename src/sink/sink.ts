@@ -1,13 +1,14 @@
 import { systemClock, type Clock } from '../base/clock.js';
 import { RelayError } from '../base/errors.js';
 import { silentLogger, type Logger } from '../base/log.js';
+import { isLoopbackHost } from '../format/loopback.js';
 import { Capture } from './capture.js';
 import { InFlight, type SinkContext } from './context.js';
 import { FaultPlan } from './faults.js';
 import { startSinkApi } from './http.js';
 import type { BoundAddress } from './listen.js';
 import { startSmtp } from './server.js';
-import { DEFAULT_SINK_LIMITS, isLoopback, type SinkSettings } from './settings.js';
+import { DEFAULT_SINK_LIMITS, type SinkSettings } from './settings.js';
 import { MessageStore } from './store.js';
 import { UserRegister } from './users.js';
 
@@ -90,7 +91,7 @@ function checkSettings(settings: SinkSettings): void {
   if (settings.tls !== 'none' && settings.certificate === undefined) {
     throw invalid(`tls ${settings.tls} needs a certificate and its key`);
   }
-  if (settings.apiToken === undefined && !isLoopback(settings.apiHost)) {
+  if (settings.apiToken === undefined && !isLoopbackHost(settings.apiHost)) {
     throw invalid('an API without a token must listen on loopback');
   }
   if (!/^[A-Za-z0-9._-]{1,255}$/.test(settings.name)) {

@@ -9,7 +9,8 @@ import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
 import { compileNextHop } from './compile-next-hop.js';
 import { entryOf } from './hop-plan.js';
-import { isHost, isLoopback, joinHostPort, reachableHost } from './host-address.js';
+import { isLoopbackHost } from '../format/loopback.js';
+import { isHost, joinHostPort, reachableHost } from './host-address.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 
@@ -93,7 +94,8 @@ export function hostnameOf(topology: Topology, nodeName: string): string {
   const node = entryOf(topology.nodes, nodeName);
   if (node?.hostname !== undefined) return node.hostname;
   const host = node?.host ?? '';
-  const isName = isHost(host) && !isLoopback(host) && /[a-z]/i.test(host) && !host.includes(':');
+  const isName =
+    isHost(host) && !isLoopbackHost(host) && /[a-z]/i.test(host) && !host.includes(':');
   return isName ? host : `${nodeName}.${topology.name}`;
 }
 

@@ -1,6 +1,7 @@
 import type { TlsMode, TraceCarrier } from '../send/next-hop.js';
 import type { Path, RuleId } from './fault.js';
-import { isHost, isLoopback, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
+import { isLoopbackHost } from '../format/loopback.js';
+import { isHost, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
 import type { LinkEntry, ListenerEntry, NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 
@@ -124,7 +125,7 @@ export function chooseListener(node: NodeEntry, tls: TlsMode): ListenerEntry | u
 
 /** A listener on loopback, of a node whose peers are on other machines. */
 export function isCutOff(node: NodeEntry, listener: { host: string }): boolean {
-  return !isLoopback(node.host) && isLoopback(listener.host);
+  return !isLoopbackHost(node.host) && isLoopbackHost(listener.host);
 }
 
 function parseSmarthost(smarthost: NonNullable<NodeEntry['smarthost']>): Wanted | undefined {

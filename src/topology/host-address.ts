@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { isLoopbackHost } from '../format/loopback.js';
 
 const HOSTNAME =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
@@ -7,13 +8,6 @@ const HOSTNAME =
 export function isHost(text: string): boolean {
   // four numbers that are not an address are a slip, never a name
   return isIP(text) !== 0 || (HOSTNAME.test(text) && !/^[\d.]+$/.test(text));
-}
-
-/** True for a host that only this machine reaches: 127.0.0.0/8, ::1, localhost. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase();
-  if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  return inNetworks(name, ['127.0.0.0/8', '::1']);
 }
 
 /** True for the addresses that mean "every address of this machine". */
@@ -26,7 +20,7 @@ export function isWildcard(host: string): boolean {
  * machine's host, unless both are on this machine, where a server may have an address of its own.
  */
 export function reachableHost(machineHost: string, bindHost: string): string {
-  return isWildcard(bindHost) || !isLoopback(machineHost) ? machineHost : bindHost;
+  return isWildcard(bindHost) || !isLoopbackHost(machineHost) ? machineHost : bindHost;
 }
 
 /** True when `address` (an IP address; a name never is) lies in one of the networks or addresses. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isLoopback } from './host-address.js';
+import { isLoopbackHost } from '../format/loopback.js';
 
 /**
  * The topology file: the one declaration of its types, defaults, docs and JSON Schema. Unknown keys
@@ -254,7 +254,7 @@ export type SecretEntry = Topology['secrets'][string];
 /** Fills in the defaults that depend on another key. */
 export function completeTopology(written: Written): Topology {
   const nodes = Object.entries(written.nodes).map(([name, node]): [string, NodeEntry] => {
-    const host = isLoopback(node.host) ? '127.0.0.1' : '0.0.0.0';
+    const host = isLoopbackHost(node.host) ? '127.0.0.1' : '0.0.0.0';
     return [
       name,
       { ...node, listen: node.listen.map((entry) => ({ ...entry, host: entry.host ?? host })) },

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { NextHop } from '../../src/send/next-hop.js';
-import { isLoopback, tlsSwitches } from '../../src/send/tls-mode.js';
+import { isLoopbackAddress } from '../../src/format/loopback.js';
+import { tlsSwitches } from '../../src/send/tls-mode.js';
 import { hopTo, kinds, LOGIN, makeSender, showsNoCredential } from './attempting.js';
 import { makeCertificate } from './certificates.js';
 import {
@@ -191,7 +192,7 @@ test('a TLS handshake that is never answered is given up', async (t) => {
 
 test('only loopback counts as safe without TLS', () => {
   for (const safe of ['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1', '::FFFF:127.1.2.3']) {
-    assert.equal(isLoopback(safe), true, safe);
+    assert.equal(isLoopbackAddress(safe), true, safe);
   }
   for (const unsafe of [
     undefined,
@@ -206,7 +207,7 @@ test('only loopback counts as safe without TLS', () => {
     '1127.0.0.1',
     'localhost',
   ]) {
-    assert.equal(isLoopback(unsafe), false, String(unsafe));
+    assert.equal(isLoopbackAddress(unsafe ?? ''), false, String(unsafe));
   }
 });
 

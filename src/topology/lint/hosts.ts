@@ -1,6 +1,7 @@
 import type { Path } from '../fault.js';
 import { isCutOff } from '../hop-plan.js';
-import { isHost, isLoopback, isWildcard } from '../host-address.js';
+import { isLoopbackHost } from '../../format/loopback.js';
+import { isHost, isWildcard } from '../host-address.js';
 import type { LintContext } from './context.js';
 
 /** Addresses, and what only works when all of the mesh is on one machine. */
@@ -32,7 +33,7 @@ export function checkHosts(context: LintContext): void {
 
 function checkOneMachine({ topology, report }: LintContext): void {
   const remote = Object.entries(topology.nodes).find(
-    ([, { host }]) => isHost(host) && !isWildcard(host) && !isLoopback(host),
+    ([, { host }]) => isHost(host) && !isWildcard(host) && !isLoopbackHost(host),
   );
   if (remote === undefined) return;
   const [remoteName, { host }] = remote;

@@ -1,6 +1,7 @@
 import type { Path } from '../fault.js';
 import { entryOf, tlsModeOf, tlsSuits, type HopPlan } from '../hop-plan.js';
-import { inNetworks, isLoopback } from '../host-address.js';
+import { isLoopbackHost } from '../../format/loopback.js';
+import { inNetworks } from '../host-address.js';
 import type { NodeEntry, Topology } from '../schema.js';
 import { didYouMean } from '../suggest.js';
 import type { LintContext } from './context.js';
@@ -56,7 +57,7 @@ function checkHalfLogins({ topology, positions, report }: LintContext): void {
 function checkClientLogins({ topology, plans, report }: LintContext): void {
   const check = (login: { host: string; tls: string; allowed: boolean }, path: Path): void => {
     const inClear = login.tls === 'none' || login.tls === 'opportunistic';
-    if (!inClear || login.allowed || isLoopback(login.host)) return;
+    if (!inClear || login.allowed || isLoopbackHost(login.host)) return;
     report(
       'plaintext-login',
       [...path, 'tls'],
@@ -87,7 +88,7 @@ function checkServerLogins({ topology, report }: LintContext): void {
   for (const [name, node] of Object.entries(topology.nodes)) {
     if (node.users.length === 0 && !linked.has(name)) continue;
     const exposed = node.listen.every(
-      (listener) => listener.tls === 'none' && !isLoopback(listener.host),
+      (listener) => listener.tls === 'none' && !isLoopbackHost(listener.host),
     );
     if (!exposed) continue;
     report(
@@ -148,7 +149,8 @@ function loginsOf(topology: Topology, name: string, node: NodeEntry): Map<string
 /** True as well when only DNS could tell: a sender's name against a list of networks. */
 function mayRelay(target: NodeEntry, senderHost: string): boolean {
   const networks = target['relay-from'];
-  if (isLoopback(senderHost)) return ['127.0.0.1', '::1'].some((ip) => inNetworks(ip, networks));
+  if (isLoopbackHost(senderHost))
+    return ['127.0.0.1', '::1'].some((ip) => inNetworks(ip, networks));
   const isName = /[a-z]/i.test(senderHost) && !senderHost.includes(':');
   return isName ? networks.length > 0 : inNetworks(senderHost, networks);
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Path } from '../fault.js';
-import { isLoopback, isWildcard } from '../host-address.js';
+import { isLoopbackHost } from '../../format/loopback.js';
+import { isWildcard } from '../host-address.js';
 import type { LintContext } from './context.js';
 
 interface Socket {
@@ -17,7 +18,7 @@ export function checkPorts(context: LintContext): void {
   const add = (machine: string, socket: Omit<Socket, 'port'>, port: number | 'auto'): void => {
     if (port === 'auto') return;
     // all loopback addresses belong to the one machine that the file is for
-    const key = `${isLoopback(machine) ? 'loopback' : machine.toLowerCase()} ${port}`;
+    const key = `${isLoopbackHost(machine) ? 'loopback' : machine.toLowerCase()} ${port}`;
     const others = byMachineAndPort.get(key) ?? [];
     byMachineAndPort.set(key, others);
     const taken = others.find((other) => overlap(other.bind, socket.bind));

@@ -1,4 +1,4 @@
-import { isLoopback } from '../host-address.js';
+import { isLoopbackHost } from '../../format/loopback.js';
 import { tunablesOf } from '../compile.js';
 import type { LintContext } from './context.js';
 
@@ -10,7 +10,7 @@ export function checkRelaying(context: LintContext): void {
   const { topology, report } = context;
   for (const [name, node] of Object.entries(topology.nodes)) {
     const path = ['nodes', name];
-    const exposed = node.listen.some((listener) => !isLoopback(listener.host));
+    const exposed = node.listen.some((listener) => !isLoopbackHost(listener.host));
     node['relay-from'].forEach((network, index) => {
       const prefix = network.split('/')[1];
       if (prefix === undefined) return;
@@ -39,8 +39,8 @@ export function checkRelaying(context: LintContext): void {
       );
     }
     const { api } = node;
-    const elsewhere = Object.keys(topology.nodes).length > 1 && !isLoopback(node.host);
-    if (api !== undefined && api.token === undefined && elsewhere && !isLoopback(api.host)) {
+    const elsewhere = Object.keys(topology.nodes).length > 1 && !isLoopbackHost(node.host);
+    if (api !== undefined && api.token === undefined && elsewhere && !isLoopbackHost(api.host)) {
       report(
         'token-missing',
         [...path, 'api'],

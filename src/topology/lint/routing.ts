@@ -1,5 +1,5 @@
 import type { HopPlan } from '../hop-plan.js';
-import { isLoopback } from '../host-address.js';
+import { isLoopbackHost } from '../../format/loopback.js';
 import type { LintContext } from './context.js';
 
 /** Where mail comes in, where it goes, and whether it arrives. */
@@ -34,7 +34,7 @@ function targetOf(plan: HopPlan, byAddress: Map<string, string>): string | undef
 }
 
 function addressKey(host: string, port: number): string {
-  return `${isLoopback(host) ? 'loopback' : host.toLowerCase()} ${port}`;
+  return `${isLoopbackHost(host) ? 'loopback' : host.toLowerCase()} ${port}`;
 }
 
 function checkCycles(context: LintContext, next: Map<string, string>): void {
