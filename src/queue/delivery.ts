@@ -248,7 +248,7 @@ export class Delivery {
       return;
     }
     report.outcomes.forEach((outcome, index) => {
-      log.info(
+      log[outcome.kind === 'delivered' || outcome.kind === 'deferred' ? 'info' : 'warn'](
         {
           event: 'outcome',
           trace_id: entry.item.trace.traceId,

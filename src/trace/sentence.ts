@@ -183,6 +183,9 @@ function waiting(
     const dueMs = instantOf(recipient.next_attempt_at) - nowMs;
     const when = dueMs > 0 ? `in ${formatWaiting(dueMs)}` : 'is due';
     parts.push(`next attempt ${when} (attempt ${recipient.attempts + 1})`);
+  } else if (recipient.action === 'delayed') {
+    // No time of its own: the hop is at fault, and the whole queue waits for it.
+    parts.push('the queue waits for the hop and goes on by itself');
   } else if (recipient.attempts === 0) {
     parts.push('not tried yet');
   }

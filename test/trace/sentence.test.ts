@@ -60,6 +60,25 @@ test('a message that was not tried yet says so', () => {
   );
 });
 
+test('mail that waits for a faulty hop is said to go on by itself', () => {
+  const hop = sampleHop('edge', 0, {
+    queue: 'core',
+    attempts: [],
+    recipients: [
+      sampleRecipient('delayed', {
+        attempts: 0,
+        code: null,
+        enhanced_code: null,
+        description: 'connect ECONNREFUSED 10.0.0.9:2525',
+      }),
+    ],
+  });
+  assert.equal(
+    describePosition(sampleChain([hop]), NOON_MS + 2000),
+    'Waiting at edge for core since 2 s: connect ECONNREFUSED 10.0.0.9:2525; the queue waits for the hop and goes on by itself.',
+  );
+});
+
 test('a bounce is told with the words of the host that refused', () => {
   assert.equal(describePosition(bounced(), NOW_MS), 'Bounced at exit: 550 5.1.1 no such user.');
 });
