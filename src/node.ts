@@ -141,11 +141,8 @@ export class RelayNode {
       intake: { ...settings.intake, listeners: this.#settings.intake.listeners },
     };
     this.#policy.reload(settings.policy);
-    const certificate = settings.intake.certificate;
-    if (certificate !== undefined) {
-      for (const listener of this.#listeners.filter(({ settings: { tls } }) => tls !== 'none')) {
-        listener.useCertificate(certificate);
-      }
+    for (const listener of this.#listeners) {
+      listener.reload(settings.intake);
     }
     this.#pool.retire();
     this.#peers = peerClients(settings);

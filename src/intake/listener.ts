@@ -26,13 +26,10 @@ export interface ListenerOptions {
   sessions: () => number;
 }
 
-/** Certificates for `updateSecureContext` and for the constructor. */
-type Certificate = NonNullable<IntakeSettings['certificate']>;
-
 /** One listening socket and its sessions. */
 export class Listener extends SMTPServer {
   readonly settings: ListenerSettings;
-  readonly #options: ListenerOptions;
+  #options: ListenerOptions;
   readonly #services: SessionServices;
   readonly #bySession = new WeakMap<object, Session>();
   #draining = false;
@@ -88,9 +85,18 @@ export class Listener extends SMTPServer {
     });
   }
 
-  /** Shows a new certificate to new sessions; those that are open go on. */
-  useCertificate({ cert, key }: Certificate): void {
-    this.updateSecureContext({ cert, key });
+  /**
+   * Takes new limits, also for open sessions, and shows a new certificate to new ones. The name
+   * stays: the library greets with the one that it was made with.
+   */
+  reload(settings: IntakeSettings): void {
+    const { hostname } = this.#options.settings;
+    this.#options = { ...this.#options, settings: { ...settings, hostname } };
+    Object.assign(this.#services, this.#makeServices());
+    if (settings.certificate !== undefined && this.settings.tls !== 'none') {
+      const { cert, key } = settings.certificate;
+      this.updateSecureContext({ cert, key });
+    }
   }
 
   override connect(socket: Socket | TLSSocket, socketOptions?: object): void {

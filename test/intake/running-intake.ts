@@ -86,7 +86,7 @@ const LISTENER: ListenerSettings = {
   acceptTraceHeader: false,
 };
 
-const SETTINGS: IntakeSettings = {
+export const SETTINGS: IntakeSettings = {
   hostname: HOSTNAME,
   listeners: [],
   maxMessageBytes: 10_000_000,
