@@ -12,7 +12,14 @@ import type { Arrival, TraceRecorder } from '../trace/recorder.js';
 import type { BodyCache } from './body-cache.js';
 import { buildBounce, wantsFailureReport } from './bounce.js';
 import type { Destination, QueueEntry } from './destination.js';
-import { isSettled, moveRecipient, NEW_RECIPIENT, type Item, type ItemRecipient } from './item.js';
+import {
+  isFinal,
+  isSettled,
+  moveRecipient,
+  NEW_RECIPIENT,
+  type Item,
+  type ItemRecipient,
+} from './item.js';
 import { readOriginal } from './original.js';
 import type { Scheduler } from './scheduler.js';
 import { recipientRecord, settle, type Settlement } from './settle.js';
@@ -102,16 +109,22 @@ export class Delivery {
       nowMs: this.#options.clock.nowMs(),
       chance: this.#options.chance(),
     });
+    const reported = settlement.failed.filter((recipient) => wantsFailureReport(item, recipient));
+    for (const recipient of reported) {
+      recipient.unreported = true;
+    }
     const spent = settlement.unspent.length < recipients.length;
     const toNode = destination.nextHop.kind === 'node';
     this.#options.recorder.attempted(
       item.id,
       report.record,
       item.recipients.map((recipient) => recipientRecord(recipient, toNode)),
-      isSettled(item),
+      item.recipients.every(({ state }) => isFinal(state)),
     );
     this.#logOutcomes(entry, destination, report);
-    await this.#bounce(item, settlement.failed, remote);
+    if (reported.length > 0) {
+      await this.#bounce(item, reported, remote);
+    }
     this.#persist(item, spent);
     this.#requeue(item, settlement, destination, report.record.state);
   }
@@ -194,11 +207,7 @@ export class Delivery {
   }
 
   /** Makes the bounce durable together with the failure that it reports. */
-  async #bounce(item: Item, failed: ItemRecipient[], remote: string | null): Promise<void> {
-    const reported = failed.filter((recipient) => wantsFailureReport(item, recipient));
-    if (reported.length === 0) {
-      return;
-    }
+  async #bounce(item: Item, reported: ItemRecipient[], remote: string | null): Promise<void> {
     const { spool, clock, hostname, newId, enter } = this.#options;
     const original = await readOriginal(
       await this.#openBody(item).catch(() => null),
@@ -237,6 +246,10 @@ export class Delivery {
       doubt: false,
       lostSessions: 0,
     };
+    for (const recipient of reported) {
+      delete recipient.unreported;
+    }
+    // The spool takes the item's state as it is now, in the same write as the bounce.
     await spool.accept(bounce, { kind: 'inline', bytes }, item);
     enter(bounce);
   }

@@ -44,6 +44,8 @@ export interface ItemRecipient extends EnvelopeRecipient {
   /** Wall time of the next attempt while deferred. */
   nextAttemptAtMs: number | null;
   lastReply: LastReply | null;
+  /** Failed, and the report to the sender is not durable yet: to the disk, nothing has happened. */
+  unreported?: true;
 }
 
 /** Where the body is: in the record itself, or in a file beside the store. */
@@ -103,9 +105,11 @@ export function isFinal(state: RecipientState): boolean {
   return state === 'delivered' || state === 'failed';
 }
 
-/** True when every recipient is settled and the message can leave the spool. */
+/** True when nothing is left to do, reports included, and the message can leave the spool. */
 export function isSettled(item: Item): boolean {
-  return item.recipients.every((recipient) => isFinal(recipient.state));
+  return item.recipients.every(
+    (recipient) => isFinal(recipient.state) && recipient.unreported !== true,
+  );
 }
 
 /** A recipient that nobody has tried yet. */

@@ -57,12 +57,13 @@ interface ItemProgress {
 export function encodeProgress(item: Item): Buffer {
   const progress: ItemProgress = {
     doubt: item.doubt,
-    recipients: item.recipients.map(({ state, attempts, nextAttemptAtMs, lastReply }) => ({
-      // An attempt that a stop cuts short starts again.
-      state: state === 'sending' ? 'ready' : state,
-      attempts,
-      nextAttemptAtMs,
-      lastReply,
+    recipients: item.recipients.map((recipient) => ({
+      // An attempt that a stop cuts short starts again, as does one whose report is not safe yet.
+      state:
+        recipient.state === 'sending' || recipient.unreported === true ? 'ready' : recipient.state,
+      attempts: recipient.attempts,
+      nextAttemptAtMs: recipient.nextAttemptAtMs,
+      lastReply: recipient.lastReply,
     })),
   };
   const json = Buffer.from(JSON.stringify(progress), 'utf8');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FinishedBody } from '../../src/queue/spool.js';
 import type { Item } from '../../src/queue/item.js';
+import { eventually } from '../base/eventually.js';
 import { QueueBench } from './queue-bench.js';
 import {
   anItem,
@@ -222,4 +223,35 @@ test('bodies of messages that expire untried do not fill the memory for good', a
   await acceptBig(3);
   await bench.empty();
   assert.equal(reads, 0);
+});
+
+test('a failure is not settled before its report is safe, whatever becomes of the other recipients', async () => {
+  const bench = await QueueBench.started();
+  const recipients = [aRecipient('slow@b.example'), aRecipient('held@b.example')];
+  bench.answer = () => [DEFERRED, HOP_FAULT];
+  await bench.accept(idOf(1), { recipients });
+  await bench.attempted(1);
+  bench.answer = () => DEFERRED;
+  await bench.pass(10);
+  // From here on they travel apart. One fails, and while its report is made the other one arrives.
+  let go: () => void = () => undefined;
+  const both = new Promise<void>((resolve) => (go = resolve));
+  bench.answer = async ({ recipients: [recipient] }) => {
+    await both;
+    return recipient?.address === 'slow@b.example' ? FAILED : DELIVERED;
+  };
+  bench.clock.advance(50_000);
+  await eventually('the first is under way', () => bench.attempts.length === 3);
+  bench.clock.advance(10_000);
+  await eventually('both are under way', () => bench.attempts.length === 4);
+  bench.spool.openBody = () => new Promise(() => undefined);
+  go();
+  await bench.settledTurns();
+  await bench.crash();
+  await bench.attempted(1);
+  assert.deepEqual(
+    bench.attempts.map((attempt) => attempt.recipients),
+    [['slow@b.example']],
+    'the one that failed is tried again, the one that arrived is not',
+  );
 });

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { RelayError } from '../../src/base/errors.js';
 import type { Item } from '../../src/queue/item.js';
+import { applyProgress, encodeProgress } from '../../src/queue/record-format.js';
 import type { BodyWriter, FinishedBody, ScanEntry, Spool } from '../../src/queue/spool.js';
 
 interface StoredMessage {
@@ -101,14 +102,9 @@ export class MemorySpool implements Spool {
   #progress(item: Item): void {
     const stored = this.#medium.messages.get(item.id);
     if (stored === undefined) return;
-    const recipients = item.recipients.map((recipient) =>
-      recipient.state === 'sending' ? { ...recipient, state: 'ready' } : recipient,
-    );
-    stored.item = JSON.stringify({
-      ...(JSON.parse(stored.item) as Item),
-      recipients,
-      doubt: item.doubt,
-    });
+    const kept = JSON.parse(stored.item) as Item;
+    applyProgress(kept, encodeProgress(item));
+    stored.item = JSON.stringify(kept);
   }
 
   #check(): void {

@@ -118,6 +118,11 @@ export class QueueBench {
     await eventually('attempts end', () =>
       this.queue.queues().every(({ sending }) => sending === 0),
     );
+    await this.settledTurns();
+  }
+
+  /** Whatever needs no time of the clock has happened. */
+  async settledTurns(): Promise<void> {
     for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
   }
 
