@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { lintTopology } from '../src/topology/lint.js';
+import { parseTopology } from '../src/topology/load.js';
 
 /* What people meet and look up stands in the README. */
 
@@ -30,6 +32,14 @@ test('every error code is documented, and no other', () => {
   const missing = [...used].filter((code) => !documented.has(code));
   const unused = [...documented].filter((code) => !used.has(code ?? ''));
   assert.deepEqual({ missing, unused }, { missing: [], unused: [] });
+});
+
+test('the topology that the README shows has no fault but what this machine lacks', () => {
+  const text = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  const result = parseTopology('README.md', text);
+  assert.ok(result.ok, JSON.stringify(result));
+  const rules = lintTopology(result, { env: {} }).map((fault) => fault.ruleId);
+  assert.deepEqual(new Set(rules), new Set(['secret-unavailable', 'missing-certificate']));
 });
 
 test('every topology of the project is named, and every command', () => {
