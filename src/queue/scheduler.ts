@@ -179,6 +179,14 @@ export class Scheduler {
       if (entry === undefined) {
         return;
       }
+      // The route is asked at every attempt: an entry that a fault brought back during a reload
+      // still stands where it was.
+      const { queue, nextHop } = this.#options.chooseRoute(entry);
+      if (queue !== destination.name) {
+        this.ready(entry);
+        continue;
+      }
+      destination.nextHop = nextHop;
       destination.sending++;
       this.#inFlight++;
       void this.#options.run(entry, destination).finally(() => this.#ended(destination));

@@ -282,6 +282,28 @@ test('rerouting to the same queue uses the new hop at once', async () => {
   assert.equal(bench.only('q').destination.nextHop.port, 2);
 });
 
+test('an attempt that is under way at a reload and meets a fault goes on over the new hop', async () => {
+  const bench = new Bench();
+  const hops = [aHop('core', { port: 1 }), aHop('core', { port: 2 })];
+  bench.routeOf = () => ({ queue: 'q', nextHop: hops[0] as (typeof hops)[0] });
+  bench.ready('q', 1);
+  hops.shift();
+  bench.scheduler.reroute();
+  await bench.running[0]?.fault();
+  bench.clock.advance(PAUSE_MIN_MS);
+  assert.equal(bench.only('q').destination.nextHop.port, 2);
+});
+
+test('and to another queue where the new route says so', async () => {
+  const bench = new Bench();
+  bench.ready('core', 1);
+  bench.routeOf = () => ({ queue: 'new', nextHop: aHop('new') });
+  bench.scheduler.reroute();
+  await bench.running[0]?.fault();
+  bench.clock.advance(PAUSE_MIN_MS);
+  assert.deepEqual(bench.at('new'), [idOf(1)]);
+});
+
 test('queues that nothing waits in are forgotten', async () => {
   const bench = new Bench();
   for (let number = 0; number < 20; number++) {
