@@ -19,7 +19,7 @@ const RETRY_WRITE_MS = 5000;
 const MAX_UNWRITTEN = 2000;
 /** A store that fails for good keeps so many in memory and drops the oldest. */
 const MAX_KEPT_ON_FAILURE = 10_000;
-const CACHE_RECORDS = 10_000;
+const CACHE_RECORDS = 3000;
 const CACHE_SECONDS = 300;
 /** Records that one page of a list looks at. */
 const MAX_SCANNED = 50_000;
