@@ -1,22 +1,11 @@
-import type { ChainTrace, HopRecord } from '../trace/record.js';
+import type { ChainTrace } from '../trace/record.js';
+import type { TracePage, TraceQuery } from '../trace/store.js';
 
 /** The narrow views of a node that the API works on. */
 
-export interface TraceListing {
-  records: HopRecord[];
-  nextCursor: string | null;
-}
-
 export interface TraceView {
-  list(query: {
-    sender?: string;
-    recipient?: string;
-    state?: string;
-    sinceMs?: number;
-    untilMs?: number;
-    limit: number;
-    cursor?: string;
-  }): Promise<TraceListing>;
+  /** Newest first. */
+  list(query: TraceQuery): Promise<TracePage>;
   /** The path of a message; null when nobody knows the id. */
   find(id: string, chain: boolean): Promise<ChainTrace | null>;
   /** The path as text for people. */

@@ -89,16 +89,6 @@ export class Destination {
     return entries;
   }
 
-  /** Takes out the entries that `picks` names; the rest keep their order. */
-  extract(picks: (entry: QueueEntry) => boolean): QueueEntry[] {
-    const all = this.drain();
-    const picked: QueueEntry[] = [];
-    for (const entry of all) {
-      (picks(entry) ? picked : this.#ready).push(entry);
-    }
-    return picked;
-  }
-
   /** Receive time of the oldest waiting message, or null. */
   get oldestReceivedAtMs(): number | null {
     return this.#ready[this.#head]?.item.receivedAtMs ?? null;

@@ -67,7 +67,6 @@ const stateSchema = z.object({
 
 export type RunState = z.output<typeof stateSchema>;
 export type NodeState = RunState['nodes'][string];
-export type SinkState = RunState['sinks'][string];
 
 /** Where the parts of a run lie below its workdir. */
 export const workdirLayout = {

@@ -164,14 +164,6 @@ test('a long queue keeps its order while the part that has left is cut off', () 
   assert.equal(destination.ready, 0);
 });
 
-test('extracting takes what is picked and leaves the others in order', () => {
-  const destination = destinationWith(5);
-  start(destination);
-  const picked = destination.extract(({ item }) => item.id === idOf(3));
-  assert.deepEqual(ids(picked), [idOf(3)]);
-  assert.deepEqual(ids(destination.drain()), [idOf(2), idOf(4)]);
-});
-
 test('the oldest waiting message is shown, and none when nothing waits', () => {
   const destination = new Destination('q', aHop('core'));
   assert.equal(destination.oldestReceivedAtMs, null);
