@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { test } from 'node:test';
 import { Dialogue, turns, until } from './dialogue.js';
 import { APP_PASSWORD, authPlain, runIntake } from './running-intake.js';
@@ -116,4 +117,13 @@ test('a client that speaks clear text to a TLS port is cut, others go on', async
   await clear.closed();
   const client = await Dialogue.open(port, 'tls');
   assert.match(await client.ask('NOOP'), /^250 /);
+});
+
+test('a socket that closed before its TLS began is let go, not wrapped', async (t) => {
+  const { listener } = await runIntake(t, { listener: { tls: 'implicit' } });
+  const socket = new net.Socket().destroy();
+  const refused = await new Promise<Error | null>((resolve) => {
+    listener._upgrade(socket, (error) => resolve(error));
+  });
+  assert.match(refused?.message ?? '', /closed before TLS/);
 });
