@@ -11,7 +11,7 @@ import type { Attempt, OutgoingMessage } from '../send/request.js';
 import type { Arrival, TraceRecorder } from '../trace/recorder.js';
 import type { BodyCache } from './body-cache.js';
 import { buildBounce, wantsFailureReport } from './bounce.js';
-import type { Destination, QueueEntry } from './destination.js';
+import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
 import {
   isFinal,
   isSettled,
@@ -59,7 +59,7 @@ export class Delivery {
   }
 
   /** Never rejects: what goes wrong in here is logged and the entry waits for its destination. */
-  async run(entry: QueueEntry, destination: Destination): Promise<void> {
+  async run(entry: RoutedEntry, destination: Destination): Promise<void> {
     const { clock, log } = this.#options;
     try {
       for (const recipient of entry.recipients) {
@@ -70,25 +70,39 @@ export class Delivery {
         return;
       }
       const report = await this.#options.attempt(this.#request(entry, destination));
-      this.#options.bodies.forget(entry.item.id);
-      if (report.outcomes.some(isAnswer)) {
-        destination.healed();
-      }
-      await this.#conclude(entry, destination, report, mtaName(destination.nextHop));
+      this.#learn(destination, report);
+      await this.#conclude(entry, destination, report, mtaName(entry.nextHop));
     } catch (error) {
       log.error({ code: codeOf(error), queue_id: entry.item.id, err: error }, messageOf(error));
       this.#putBack(entry, destination, messageOf(error));
     }
   }
 
-  #request(entry: QueueEntry, destination: Destination): Parameters<Attempt>[0] {
-    const { item, recipients } = entry;
+  #request(entry: RoutedEntry, destination: Destination): Parameters<Attempt>[0] {
+    const { item, recipients, nextHop } = entry;
+    const doubt = recipients[0]?.doubtAt ?? null;
     return {
       message: outgoing(item),
       recipients,
-      nextHop: destination.nextHop,
+      nextHop,
+      capacity: destination.capacity,
+      onlyHost: doubt?.queue === destination.name ? doubt.host : null,
+      onConnect: () => destination.connected(this.#options.clock.monotonicMs()),
       openBody: () => this.#openBody(item),
     };
+  }
+
+  /** What the outcomes say about the hop: that it is well, and how fast it wants to be asked. */
+  #learn(destination: Destination, { outcomes }: AttemptReport): void {
+    if (outcomes.some(isAnswer)) {
+      this.#options.scheduler().healed(destination);
+    }
+    const slow = outcomes.find((outcome) => outcome.slowDown === true);
+    if (slow !== undefined) {
+      destination.slowDown(this.#options.clock.monotonicMs(), slow.retryAfterMs);
+    } else if (outcomes.some(({ kind }) => kind === 'delivered')) {
+      destination.speedUp();
+    }
   }
 
   #openBody(item: Item): Promise<Buffer | Readable | null> {
@@ -98,14 +112,17 @@ export class Delivery {
 
   /** `remote`: the hop that was asked, or null when none was. */
   async #conclude(
-    entry: QueueEntry,
+    entry: RoutedEntry,
     destination: Destination,
     report: AttemptReport,
     remote: string | null,
   ): Promise<void> {
     const { item, recipients } = entry;
     const settlement = settle(item, recipients, report.outcomes, {
-      retryIntervalsSeconds: this.#options.settings().retryIntervalsSeconds,
+      retryIntervalsSeconds:
+        item.settings?.retryIntervalsSeconds ?? this.#options.settings().retryIntervalsSeconds,
+      maxAttempts: item.settings?.maxAttempts ?? null,
+      asked: { queue: destination.name, host: report.host ?? entry.nextHop.host },
       nowMs: this.#options.clock.nowMs(),
       chance: this.#options.chance(),
     });
@@ -114,10 +131,10 @@ export class Delivery {
       recipient.unreported = true;
     }
     const spent = settlement.unspent.length < recipients.length;
-    const toNode = destination.nextHop.kind === 'node';
+    const toNode = entry.nextHop.kind === 'node';
     this.#options.recorder.attempted(
       item.id,
-      report.record,
+      [...(report.earlier ?? []), report.record],
       item.recipients.map((recipient) => recipientRecord(recipient, toNode)),
       item.recipients.every(({ state }) => isFinal(state)),
     );
@@ -126,15 +143,17 @@ export class Delivery {
       await this.#bounce(item, reported, remote);
     }
     this.#persist(item, spent);
-    this.#requeue(item, settlement, destination, report.record.state);
+    this.#requeue(entry, settlement, destination, report);
   }
 
   /** Does not wait for the disk: losing this costs a repeated attempt, never a message. */
   #persist(item: Item, changed: boolean): void {
     const { spool, log, bodies, leave } = this.#options;
     const settled = isSettled(item);
-    if (settled) {
+    if (settled || !item.recipients.some(isUntried)) {
       bodies.forget(item.id);
+    }
+    if (settled) {
       leave(item);
     }
     if (settled || changed || item.doubt) {
@@ -144,19 +163,27 @@ export class Delivery {
     }
   }
 
-  #requeue(item: Item, settlement: Settlement, destination: Destination, stage: string): void {
+  #requeue(
+    entry: RoutedEntry,
+    settlement: Settlement,
+    destination: Destination,
+    { outcomes, record }: AttemptReport,
+  ): void {
     const scheduler = this.#options.scheduler();
+    const { item } = entry;
     const dueMs = settlement.deferred[0]?.nextAttemptAtMs ?? null;
     if (dueMs !== null) {
       scheduler.defer({ item, recipients: settlement.deferred }, dueMs, destination);
     }
     if (settlement.unspent.length > 0) {
-      scheduler.hopFault({ item, recipients: settlement.unspent }, destination, stage);
+      const unspent = { ...entry, recipients: settlement.unspent };
+      const asked = outcomes.find(({ retryAfterMs }) => retryAfterMs !== undefined)?.retryAfterMs;
+      scheduler.hopFault(unspent, destination, record.state, asked);
     }
   }
 
   /** What is settled or quarantined stays so; everything else is tried again. */
-  #putBack(entry: QueueEntry, destination: Destination, text: string): void {
+  #putBack(entry: RoutedEntry, destination: Destination, text: string): void {
     const waiting = entry.recipients.filter(
       ({ state }) => state === 'ready' || state === 'sending' || state === 'deferred',
     );
@@ -169,12 +196,12 @@ export class Delivery {
     }
     if (waiting.length > 0) {
       const scheduler = this.#options.scheduler();
-      scheduler.hopFault({ item: entry.item, recipients: waiting }, destination, 'process');
+      scheduler.hopFault({ ...entry, recipients: waiting }, destination, 'process');
     }
   }
 
   /** RFC 5321 §4.5.4.1: after the give-up time the sender hears of it, with the last words. */
-  async #expire(entry: QueueEntry, destination: Destination): Promise<void> {
+  async #expire(entry: RoutedEntry, destination: Destination): Promise<void> {
     const outcomes = entry.recipients.map((recipient): Outcome => {
       const last = recipient.lastReply ?? destination.lastFault;
       const words =
@@ -189,7 +216,7 @@ export class Delivery {
       span_id: newSpanId(),
       started_at: new Date(nowMs).toISOString(),
       duration_ms: 0,
-      next_hop: destination.nextHop.name,
+      next_hop: entry.nextHop.name,
       remote: null,
       reused: false,
       tls: null,
@@ -250,12 +277,12 @@ export class Delivery {
       delete recipient.unreported;
     }
     // The spool takes the item's state as it is now, in the same write as the bounce.
-    await spool.accept(bounce, { kind: 'inline', bytes }, item);
+    await spool.accept(bounce, { kind: 'inline', bytes }, { settles: item });
     enter(bounce);
   }
 
   /** One line a recipient and attempt, with stable keys: what people grep. */
-  #logOutcomes(entry: QueueEntry, destination: Destination, report: AttemptReport): void {
+  #logOutcomes(entry: RoutedEntry, destination: Destination, report: AttemptReport): void {
     const { log } = this.#options;
     if (!log.isLevelEnabled('info')) {
       return;
@@ -268,7 +295,8 @@ export class Delivery {
           queue_id: entry.item.id,
           recipient: entry.recipients[index]?.address,
           outcome: outcome.kind,
-          next_hop: destination.nextHop.name,
+          queue: destination.name,
+          next_hop: entry.nextHop.name,
           remote: report.record.remote,
           state: report.record.state,
           code: outcome.code,
@@ -286,6 +314,11 @@ function hadItsChance(entry: QueueEntry, destination: Destination): boolean {
   return (
     destination.faultsInARow > 0 || entry.recipients.some(({ lastReply }) => lastReply !== null)
   );
+}
+
+/** Its first attempt is still to come: the body is not read back for it. */
+function isUntried({ state, lastReply }: ItemRecipient): boolean {
+  return lastReply === null && (state === 'ready' || state === 'sending');
 }
 
 /** The hop was reached and said something about the message. */

@@ -1,10 +1,21 @@
+import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import type { Item, ItemRecipient, LastReply } from './item.js';
+import { Pace } from './pace.js';
+import { RateWindow } from './rate-window.js';
 
 /** Recipients of one message that travel together: one transaction of one attempt. */
 export interface QueueEntry {
   item: Item;
   recipients: ItemRecipient[];
+}
+
+/** An entry in the queue of its route. */
+export interface RoutedEntry extends QueueEntry {
+  /** Of entries with a hop of their own in one queue, each goes to its own. */
+  nextHop: NextHop;
+  /** There are other hops for it when this one is at fault. */
+  movable: boolean;
 }
 
 /** Why a destination does not move, in the remote's words. */
@@ -25,13 +36,18 @@ export type DestinationState =
 
 /**
  * One queue: mail that waits for one next hop, in order of arrival, and what is known of that hop.
- * Strategy: up to `maxConnections` attempts at once; after a fault of the hop none for a pause that
- * doubles, then a single probe; its success opens the destination in full.
+ * Strategy: as many attempts at once as the capacity and the hop's own words allow; after a fault of
+ * the hop none for a pause that doubles, then a single probe; its success opens the destination in
+ * full.
  */
 export class Destination {
   readonly name: string;
+  /** The hop of the entry that was routed last, for those who look. */
   nextHop: NextHop;
-  #ready: QueueEntry[] = [];
+  /** Limits that an operator set while the node runs. */
+  #ownLimits: Partial<Capacity> = {};
+  #capacity: Capacity;
+  #ready: RoutedEntry[] = [];
   /** Entries before this index were taken; spares a shift of the whole array for each. */
   #head = 0;
   sending = 0;
@@ -41,10 +57,37 @@ export class Destination {
   faultsInARow = 0;
   /** Monotonic time at which the backoff ends. */
   resumeAtMs = 0;
+  /** Monotonic time before which the hop does not want to be asked. */
+  #notBeforeMs = -Infinity;
+  readonly #pace = new Pace();
+  readonly #messages = new RateWindow();
+  readonly #connects = new RateWindow();
 
-  constructor(name: string, nextHop: NextHop) {
+  constructor(name: string, nextHop: NextHop, capacity: Capacity) {
     this.name = name;
     this.nextHop = nextHop;
+    this.#capacity = capacity;
+  }
+
+  /** What the topology allows, with what an operator set over it. */
+  get capacity(): Capacity {
+    return this.#capacity;
+  }
+
+  /** The limits of the topology; what an operator set stays. */
+  set capacity(capacity: Capacity) {
+    this.#capacity = this.#limited ? { ...capacity, ...this.#ownLimits } : capacity;
+  }
+
+  /** Sets limits until the node ends; those that are not named stay. */
+  limit(limits: Partial<Capacity>): void {
+    this.#ownLimits = { ...this.#ownLimits, ...limits };
+    this.#capacity = { ...this.#capacity, ...limits };
+  }
+
+  /** Connections that the hop's own words leave of the capacity. */
+  get allowedConnections(): number {
+    return this.#pace.connections(this.capacity.maxConnections);
   }
 
   get ready(): number {
@@ -52,15 +95,21 @@ export class Destination {
   }
 
   get isUnused(): boolean {
-    return this.ready === 0 && this.sending === 0 && this.deferred === 0 && this.state !== 'paused';
+    const idle = this.ready === 0 && this.sending === 0 && this.deferred === 0;
+    return idle && this.state !== 'paused' && !this.#limited;
   }
 
-  add(entry: QueueEntry): void {
+  /** The hop asked for less, and has not taken enough since. */
+  get slowed(): boolean {
+    return this.#pace.slowed;
+  }
+
+  add(entry: RoutedEntry): void {
     this.#ready.push(entry);
   }
 
   /** Back to the front: an entry that met a fault of the hop does not lose its place. */
-  putBack(entry: QueueEntry): void {
+  putBack(entry: RoutedEntry): void {
     if (this.#head > 0) {
       this.#ready[--this.#head] = entry;
     } else {
@@ -68,12 +117,31 @@ export class Destination {
     }
   }
 
+  /** The first entry that could also go elsewhere, where it is. */
+  get firstMovable(): RoutedEntry | undefined {
+    for (let i = this.#head; i < this.#ready.length; i++) {
+      if (this.#ready[i]?.movable === true) {
+        return this.#ready[i];
+      }
+    }
+    return undefined;
+  }
+
+  /** Takes an entry out from where it is. */
+  withdraw(entry: RoutedEntry): void {
+    const index = this.#ready.indexOf(entry, this.#head);
+    if (index !== -1) {
+      this.#ready.splice(index, 1);
+    }
+  }
+
   /** The next entry when one may start now, else undefined. */
-  take(): QueueEntry | undefined {
-    if (this.ready === 0 || !this.#mayStart()) {
+  take(nowMs: number, hasFreeSession: (nextHop: NextHop) => boolean): RoutedEntry | undefined {
+    const entry = this.#ready[this.#head];
+    if (entry === undefined || !this.#mayStart() || this.waitMs(nowMs, hasFreeSession) > 0) {
       return undefined;
     }
-    const entry = this.#ready[this.#head++];
+    this.#head++;
     if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
       this.#ready = this.#ready.slice(this.#head);
       this.#head = 0;
@@ -81,8 +149,59 @@ export class Destination {
     return entry;
   }
 
+  /**
+   * How long the next entry has to wait for its rates, for the pace, and for the time that the hop
+   * named; 0 when nothing of that holds it up.
+   */
+  waitMs(nowMs: number, hasFreeSession: (nextHop: NextHop) => boolean): number {
+    const first = this.#ready[this.#head];
+    if (first === undefined) {
+      return 0;
+    }
+    const { maxMessagesPerMinute, maxConnectsPerMinute } = this.capacity;
+    return Math.max(
+      this.#notBeforeMs - nowMs,
+      this.#pace.waitMs(nowMs),
+      this.#messages.waitMs(maxMessagesPerMinute, nowMs),
+      maxConnectsPerMinute === null || hasFreeSession(first.nextHop)
+        ? 0
+        : this.#connects.waitMs(maxConnectsPerMinute, nowMs),
+      0,
+    );
+  }
+
+  /** An attempt begins. */
+  started(nowMs: number): void {
+    this.sending++;
+    this.#pace.started(nowMs);
+    if (this.capacity.maxMessagesPerMinute !== null) {
+      this.#messages.add(nowMs);
+    }
+  }
+
+  connected(nowMs: number): void {
+    if (this.capacity.maxConnectsPerMinute !== null) {
+      this.#connects.add(nowMs);
+    }
+  }
+
+  /** The hop asks for less, and perhaps not to be asked for a while. */
+  slowDown(nowMs: number, retryAfterMs: number | undefined): void {
+    this.#pace.slowDown(this.sending, nowMs);
+    if (retryAfterMs !== undefined) {
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + retryAfterMs);
+    }
+  }
+
+  /** The hop took a message. */
+  speedUp(): void {
+    if (this.#pace.slowed) {
+      this.#pace.speedUp(this.capacity.maxConnections);
+    }
+  }
+
   /** Takes out all that waits, to be routed anew. */
-  drain(): QueueEntry[] {
+  drain(): RoutedEntry[] {
     const entries = this.#ready.slice(this.#head);
     this.#ready = [];
     this.#head = 0;
@@ -98,39 +217,66 @@ export class Destination {
    * Notes a fault of the hop and starts the pause. Attempts that were under way when the first one
    * met the fault do not lengthen it.
    *
+   * @param retryAfterMs the pause that the hop itself asked for
    * @returns the pause in milliseconds, or null when one was already running
    */
-  fault(fault: HopFault, nowMonotonicMs: number, minMs: number, maxMs: number): number | null {
+  fault(
+    fault: HopFault,
+    nowMonotonicMs: number,
+    minMs: number,
+    maxMs: number,
+    retryAfterMs?: number,
+  ): number | null {
     this.lastFault = fault;
     if (this.state === 'paused' || this.state === 'backoff') {
       return null;
     }
     this.state = 'backoff';
-    const pauseMs = Math.min(maxMs, minMs * 2 ** Math.min(this.faultsInARow, 30));
+    const doubled = Math.min(maxMs, minMs * 2 ** Math.min(this.faultsInARow, 30));
+    const pauseMs = retryAfterMs ?? doubled;
     this.faultsInARow++;
     this.resumeAtMs = nowMonotonicMs + pauseMs;
     return pauseMs;
   }
 
-  /** The hop took a message, or answered about one: it is well. */
-  healed(): void {
+  /**
+   * The hop took a message, or answered about one: it is well.
+   *
+   * @returns true when it was at fault until now
+   */
+  healed(): boolean {
     this.faultsInARow = 0;
     if (this.state === 'probing' || this.state === 'backoff') {
       this.state = 'active';
+      return true;
     }
+    return false;
   }
 
   /** Ends a backoff: the next attempt is a probe. */
   probe(): void {
+    this.#notBeforeMs = -Infinity;
     if (this.state === 'backoff') {
       this.state = 'probing';
     }
   }
 
+  /** True when mail may be sent here that could also go elsewhere; a probe takes one at a time. */
+  get isWell(): boolean {
+    return (
+      this.state === 'active' ||
+      (this.state === 'probing' && this.sending === 0 && this.ready === 0)
+    );
+  }
+
+  get #limited(): boolean {
+    return Object.keys(this.#ownLimits).length > 0;
+  }
+
   #mayStart(): boolean {
     switch (this.state) {
       case 'active':
-        return this.sending < this.nextHop.maxConnections;
+        return this.sending < this.allowedConnections;
       case 'probing':
         return this.sending === 0;
       case 'backoff':

@@ -1,5 +1,6 @@
 import { RelayError } from '../base/errors.js';
 import type { EnvelopeRecipient } from '../format/envelope.js';
+import type { MessageSettings } from '../format/message-settings.js';
 import type { Arrival } from '../trace/recorder.js';
 
 /**
@@ -46,6 +47,8 @@ export interface ItemRecipient extends EnvelopeRecipient {
   lastReply: LastReply | null;
   /** Failed, and the report to the sender is not durable yet: to the disk, nothing has happened. */
   unreported?: true;
+  /** The hop, and the host of it, that may have taken the message: nobody else is asked. */
+  doubtAt?: { queue: string; host: string } | null;
 }
 
 /** Where the body is: in the record itself, or in a file beside the store. */
@@ -87,6 +90,10 @@ export interface Item {
   doubt: boolean;
   /** Sessions in a row that broke off in the middle of this message. */
   lostSessions: number;
+  /** What the message says about its own delivery. */
+  settings?: MessageSettings;
+  /** Keys of the JSON that it came in with and that mean nothing here; they come back in its results. */
+  unknownKeys?: Record<string, unknown>;
 }
 
 /** Moves a recipient to a state; throws with both names where the table has no such move. */

@@ -5,7 +5,7 @@ import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { SpillingBodyWriter } from './body-writer.js';
 import type { Item } from './item.js';
 import { applyProgress, decodeItem, encodeItem, encodeProgress } from './record-format.js';
-import type { BodyWriter, FinishedBody, ScanEntry, Spool } from './spool.js';
+import type { AlsoDurable, BodyWriter, FinishedBody, Note, ScanEntry, Spool } from './spool.js';
 
 type Store = ClassicLevel<string, Buffer>;
 type Operation = BatchOperation<Store, string, Buffer>;
@@ -13,6 +13,7 @@ type Operation = BatchOperation<Store, string, Buffer>;
 /** Records read ahead by a scan. */
 const SCAN_BATCH = 64;
 const MESSAGE_PREFIX = 'q!';
+const NOTE_PREFIX = 'n!';
 /** Sorts right behind the message's own key, so that one pass reads both. */
 const PROGRESS_SUFFIX = '!p';
 
@@ -84,7 +85,7 @@ export class LevelSpool implements Spool {
     return new SpillingBodyWriter(this.#disk, this.#bodies, id, this.#inlineBytes);
   }
 
-  accept(item: Item, body: FinishedBody, settles?: Item): Promise<void> {
+  accept(item: Item, body: FinishedBody, { settles, note }: AlsoDurable = {}): Promise<void> {
     const record = encodeItem(item, body.kind === 'inline' ? body.bytes : null);
     const operations: Operation[] = [{ type: 'put', key: messageKey(item.id), value: record }];
     if (settles !== undefined) {
@@ -94,7 +95,37 @@ export class LevelSpool implements Spool {
         value: encodeProgress(settles),
       });
     }
+    if (note !== undefined) {
+      const value = Buffer.from(JSON.stringify({ untilMs: note.untilMs, value: note.value }));
+      operations.push({ type: 'put', key: NOTE_PREFIX + note.key, value });
+    }
     return this.#write(operations, true);
+  }
+
+  async recall(key: string, nowMs: number): Promise<string | null> {
+    const note = readNote(await this.#store.get(NOTE_PREFIX + key));
+    return note === null || note.untilMs <= nowMs ? null : note.value;
+  }
+
+  async forgetNotes(nowMs: number): Promise<void> {
+    const iterator = this.#store.iterator({ gt: NOTE_PREFIX, lt: `${NOTE_PREFIX}~` });
+    try {
+      for (;;) {
+        const notes = await iterator.nextv(SCAN_BATCH);
+        if (notes.length === 0) {
+          return;
+        }
+        const over = notes.filter(([, value]) => (readNote(value)?.untilMs ?? 0) <= nowMs);
+        if (over.length > 0) {
+          await this.#write(
+            over.map(([key]) => ({ type: 'del', key })),
+            false,
+          );
+        }
+      }
+    } finally {
+      await iterator.close();
+    }
   }
 
   update(item: Item): Promise<void> {
@@ -251,6 +282,15 @@ export class LevelSpool implements Spool {
       hint: 'Check the folder, its permissions and the disk.',
       cause: error,
     });
+  }
+}
+
+/** Null for what is missing or damaged: then the answer is not known any more. */
+function readNote(bytes: Buffer | undefined): Omit<Note, 'key'> | null {
+  try {
+    return bytes === undefined ? null : (JSON.parse(bytes.toString('utf8')) as Omit<Note, 'key'>);
+  } catch {
+    return null;
   }
 }
 

@@ -1,28 +1,33 @@
-import type { Clock } from '../base/clock.js';
+import type { Clock, Timer } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { newQueueId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
+import type { Capacity } from '../send/capacity.js';
+import type { NextHop } from '../send/next-hop.js';
 import type { Attempt } from '../send/request.js';
 import type { ArrivedMessage, TraceRecorder } from '../trace/recorder.js';
 import { BodyCache } from './body-cache.js';
 import { Delivery } from './delivery.js';
-import type { QueueEntry } from './destination.js';
 import { isFinal, isSettled, type Item, type ItemRecipient } from './item.js';
 import { describeQueue, type QueueView } from './queue-view.js';
-import { Scheduler, type Route } from './scheduler.js';
+import type { ChooseRoute } from './route-groups.js';
+import { Scheduler } from './scheduler.js';
 import type { QueueSettings } from './settings.js';
-import type { BodyWriter, Corrupt, FinishedBody, ScanEntry, Spool } from './spool.js';
+import type { BodyWriter, Corrupt, FinishedBody, Note, ScanEntry, Spool } from './spool.js';
 
 /** Damaged records that are listed; further ones are only counted in the log. */
 const MAX_CORRUPT_SHOWN = 1000;
+const NOTES_SWEEP_MS = 3_600_000;
 
 export interface MailQueueOptions {
   settings: QueueSettings;
   /** Name for bounces. */
   hostname: string;
   spool: Spool;
-  chooseRoute: (entry: QueueEntry) => Route;
+  chooseRoute: ChooseRoute;
   attempt: Attempt;
+  /** True when a message to the hop needs no new connection. */
+  hasFreeSession: (nextHop: NextHop) => boolean;
   recorder: TraceRecorder;
   clock: Clock;
   log: Logger;
@@ -43,6 +48,8 @@ export class MailQueue {
   #settings: QueueSettings;
   #recovery: Promise<void> = Promise.resolve();
   #stopping = false;
+  #sweep: Timer | null = null;
+  #sweeping: Promise<void> = Promise.resolve();
 
   constructor(options: MailQueueOptions) {
     this.#options = options;
@@ -60,6 +67,7 @@ export class MailQueue {
       clock: options.clock,
       chooseRoute: options.chooseRoute,
       run: (entry, destination) => delivery.run(entry, destination),
+      hasFreeSession: options.hasFreeSession,
       hopPauseMinMs: options.settings.hopPauseMinSeconds * 1000,
       hopPauseMaxMs: options.settings.hopPauseMaxSeconds * 1000,
     });
@@ -75,6 +83,7 @@ export class MailQueue {
     await this.#options.spool.open();
     const stored = this.#options.spool.scan();
     this.#scheduler.start();
+    this.#sweepNotes();
     this.#recovery = this.#recover(stored).catch((error: unknown) => {
       this.#options.log.error({ code: codeOf(error), err: error }, messageOf(error));
     });
@@ -88,8 +97,10 @@ export class MailQueue {
   /** Starts no further attempt, waits for those under way, closes the spool. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#sweep?.cancel();
     await this.#scheduler.stop();
     await this.#recovery;
+    await this.#sweeping;
     await this.#options.spool.close();
   }
 
@@ -107,13 +118,39 @@ export class MailQueue {
     return this.#options.spool.writeBody(id);
   }
 
-  /** Resolves when the message is durable; its delivery starts at once. */
-  async accept(item: Item, body: FinishedBody): Promise<void> {
-    await this.#options.spool.accept(item, body);
+  /**
+   * Resolves when the message is durable, and the note with it. Its delivery starts at once, or at
+   * the time at which its recipients say that they are due.
+   */
+  async accept(item: Item, body: FinishedBody, also: { note?: Note } = {}): Promise<void> {
+    await this.#options.spool.accept(item, body, also);
     if (body.kind === 'inline') {
       this.#bodies.keep(item.id, body.bytes);
     }
     this.#enter(item);
+  }
+
+  /** The value of a note that was stored with a message, while its time is not over. */
+  recall(key: string): Promise<string | null> {
+    return this.#options.spool.recall(key, this.#options.clock.nowMs());
+  }
+
+  /** What is in the queue under an id, or undefined. */
+  find(id: string): Readonly<Item> | undefined {
+    return this.#items.get(id);
+  }
+
+  /**
+   * Sets limits of a queue until the node ends.
+   *
+   * @returns false when there is no such queue
+   */
+  limit(name: string, limits: Partial<Capacity>): boolean {
+    const destination = this.#scheduler.destination(name);
+    if (destination !== undefined) {
+      this.#scheduler.limit(destination, limits);
+    }
+    return destination !== undefined;
   }
 
   /** What the API shows of the queues. */
@@ -149,11 +186,39 @@ export class MailQueue {
 
   #enter(item: Item): void {
     this.#items.set(item.id, item);
-    const entry: QueueEntry = { item, recipients: item.recipients };
     // Durable from now on; what came before shows in the phases of the sender's attempt.
     const arrived = { ...arrivedMessage(item), receivedAtMs: this.#options.clock.nowMs() };
-    this.#options.recorder.arrived(arrived, this.#options.chooseRoute(entry).queue);
-    this.#scheduler.ready(entry);
+    this.#options.recorder.arrived(arrived, this.#queueOf(item));
+    this.#schedule(item, item.recipients);
+  }
+
+  /** The name of the queue that the first recipient waits in, for the trace. */
+  #queueOf(item: Item): string {
+    const first = item.recipients[0] as ItemRecipient;
+    return this.#options.chooseRoute(item, first, () => true).queue;
+  }
+
+  #schedule(item: Item, waiting: ItemRecipient[]): void {
+    const ready = waiting.filter(({ state }) => state === 'ready');
+    if (ready.length > 0) {
+      this.#scheduler.ready({ item, recipients: ready });
+    }
+    const byDue = new Map<number, ItemRecipient[]>();
+    for (const recipient of waiting.filter(({ state }) => state === 'deferred')) {
+      const dueMs = recipient.nextAttemptAtMs ?? 0;
+      byDue.set(dueMs, [...(byDue.get(dueMs) ?? []), recipient]);
+    }
+    for (const [dueMs, recipients] of byDue) {
+      this.#scheduler.defer({ item, recipients }, dueMs);
+    }
+  }
+
+  #sweepNotes(): void {
+    const { spool, clock, log } = this.#options;
+    this.#sweeping = spool.forgetNotes(clock.nowMs()).catch((error: unknown) => {
+      log.error({ code: codeOf(error) }, messageOf(error));
+    });
+    this.#sweep = clock.after(NOTES_SWEEP_MS, () => this.#sweepNotes());
   }
 
   async #recover(stored: AsyncGenerator<ScanEntry>): Promise<void> {
@@ -184,8 +249,7 @@ export class MailQueue {
 
   /** A kill may have taken the record of a message that was accepted in its last moment. */
   async #remember(item: Item): Promise<void> {
-    const { queue } = this.#options.chooseRoute({ item, recipients: item.recipients });
-    await this.#options.recorder.recovered(arrivedMessage(item), queue);
+    await this.#options.recorder.recovered(arrivedMessage(item), this.#queueOf(item));
   }
 
   /** An item that an earlier run left: whatever was under way may have been taken. */
@@ -196,19 +260,10 @@ export class MailQueue {
     }
     item.doubt = true;
     this.#items.set(item.id, item);
-    const waiting = item.recipients.filter((recipient) => !isFinal(recipient.state));
-    const ready = waiting.filter((recipient) => recipient.state === 'ready');
-    if (ready.length > 0) {
-      this.#scheduler.ready({ item, recipients: ready });
-    }
-    const byDue = new Map<number, ItemRecipient[]>();
-    for (const recipient of waiting.filter(({ state }) => state === 'deferred')) {
-      const dueMs = recipient.nextAttemptAtMs ?? 0;
-      byDue.set(dueMs, [...(byDue.get(dueMs) ?? []), recipient]);
-    }
-    for (const [dueMs, recipients] of byDue) {
-      this.#scheduler.defer({ item, recipients }, dueMs);
-    }
+    this.#schedule(
+      item,
+      item.recipients.filter((recipient) => !isFinal(recipient.state)),
+    );
   }
 }
 
@@ -223,5 +278,16 @@ function arrivedMessage(item: Item): ArrivedMessage {
     bounceOf: item.bounceOf,
     arrival: item.arrival,
     ...item.trace,
+    ...optionalParts(item),
+  };
+}
+
+function optionalParts({ settings, unknownKeys, recipients }: Item): Partial<ArrivedMessage> {
+  const own = settings?.smarthost;
+  const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
+  return {
+    ...(own === undefined ? {} : { ownSmarthost: `${own.hostname}:${own.port ?? 25}` }),
+    ...(unknownKeys === undefined ? {} : { unknownKeys }),
+    ...(firstAttemptAtMs === null ? {} : { firstAttemptAtMs }),
   };
 }

@@ -1,3 +1,4 @@
+import type { NextHop } from '../send/next-hop.js';
 import type { Destination } from './destination.js';
 
 /** What the API and its readers see of one queue. */
@@ -18,7 +19,15 @@ export interface QueueView {
     at: string;
   } | null;
   next_attempt_at: string | null;
-  capacity: { max_connections: number };
+  capacity: {
+    max_connections: number;
+    max_messages_per_connection: number;
+    max_messages_per_minute: number | null;
+    max_connects_per_minute: number | null;
+    idle_timeout_seconds: number;
+    /** Connections that the hop's own words leave at the moment. */
+    allowed_connections: number;
+  };
 }
 
 export function describeQueue(
@@ -26,12 +35,12 @@ export function describeQueue(
   nowMs: number,
   nowMonotonicMs: number,
 ): QueueView {
-  const fault = destination.lastFault;
+  const { lastFault: fault, capacity } = destination;
   const oldestMs = destination.oldestReceivedAtMs;
   const resumesAtMs = nowMs + Math.max(0, destination.resumeAtMs - nowMonotonicMs);
   return {
     name: destination.name,
-    next_hop: `${destination.nextHop.name} (${destination.nextHop.host}:${destination.nextHop.port})`,
+    next_hop: describeHop(destination.nextHop),
     ready: destination.ready,
     sending: destination.sending,
     deferred: destination.deferred,
@@ -50,6 +59,17 @@ export function describeQueue(
             at: new Date(fault.atMs).toISOString(),
           },
     next_attempt_at: destination.state === 'backoff' ? new Date(resumesAtMs).toISOString() : null,
-    capacity: { max_connections: destination.nextHop.maxConnections },
+    capacity: {
+      max_connections: capacity.maxConnections,
+      max_messages_per_connection: capacity.maxMessagesPerConnection,
+      max_messages_per_minute: capacity.maxMessagesPerMinute,
+      max_connects_per_minute: capacity.maxConnectsPerMinute,
+      idle_timeout_seconds: capacity.idleTimeoutMs / 1000,
+      allowed_connections: destination.allowedConnections,
+    },
   };
+}
+
+function describeHop({ kind, name, host, port }: NextHop): string {
+  return kind === 'mx' ? `mail servers of ${name}` : `${name} (${host}:${port})`;
 }

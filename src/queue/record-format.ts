@@ -51,7 +51,9 @@ const PROGRESS_PREFIX_BYTES = 5;
 /** The part of an item that changes while it waits. */
 interface ItemProgress {
   doubt: boolean;
-  recipients: Array<Pick<ItemRecipient, 'state' | 'attempts' | 'nextAttemptAtMs' | 'lastReply'>>;
+  recipients: Array<
+    Pick<ItemRecipient, 'state' | 'attempts' | 'nextAttemptAtMs' | 'lastReply' | 'doubtAt'>
+  >;
 }
 
 export function encodeProgress(item: Item): Buffer {
@@ -64,6 +66,7 @@ export function encodeProgress(item: Item): Buffer {
       attempts: recipient.attempts,
       nextAttemptAtMs: recipient.nextAttemptAtMs,
       lastReply: recipient.lastReply,
+      ...(recipient.doubtAt == null ? {} : { doubtAt: recipient.doubtAt }),
     })),
   };
   const json = Buffer.from(JSON.stringify(progress), 'utf8');

@@ -1,32 +1,34 @@
 import type { Clock, Timer } from '../base/clock.js';
+import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
-import { Destination, type QueueEntry } from './destination.js';
+import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
 import { DueHeap } from './due-heap.js';
 import { moveRecipient } from './item.js';
+import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
 
 /** Due times are wall times; a clock that was set is noticed after this at the latest. */
 const MAX_SLEEP_MS = 60_000;
-
-/** Where an entry goes: the name of its queue, and the hop that the queue leads to. */
-export interface Route {
-  queue: string;
-  nextHop: NextHop;
-}
+/** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
+const MX_PAUSE_FACTOR = 15;
+/** A pause that the hop itself asks for is believed up to this. */
+const MAX_ASKED_PAUSE_MS = 3_600_000;
 
 export interface SchedulerOptions {
   clock: Clock;
-  /** Pure; asked anew whenever an entry becomes ready and after a reload. */
-  chooseRoute: (entry: QueueEntry) => Route;
+  chooseRoute: ChooseRoute;
   /** Makes one attempt for the entry and settles it. Never rejects. */
-  run: (entry: QueueEntry, destination: Destination) => Promise<void>;
+  run: (entry: RoutedEntry, destination: Destination) => Promise<void>;
+  /** True when a message to the hop needs no new connection. */
+  hasFreeSession: (nextHop: NextHop) => boolean;
   hopPauseMinMs: number;
   hopPauseMaxMs: number;
 }
 
 /**
  * Decides when what is attempted. Fairness: each destination has its own order of arrival and its
- * own connections, so a slow hop holds up nobody else. One timer for all deferred entries, one for
- * the earliest end of a pause.
+ * own connections, so a slow hop holds up nobody else. Mail that could go to several hops leaves the
+ * queue of one that is at fault, and one of it goes back as the probe. One timer for all deferred
+ * entries, one for each destination that waits for its rate or for the end of a pause.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
@@ -34,6 +36,7 @@ export class Scheduler {
   readonly #deferred = new DueHeap<{ entry: QueueEntry; destination: Destination }>();
   #dueTimer: Timer | null = null;
   readonly #pauses = new Map<Destination, Timer>();
+  readonly #waits = new Map<Destination, Timer>();
   #running = false;
   #inFlight = 0;
   #onIdle: (() => void) | null = null;
@@ -66,10 +69,11 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.#running = false;
     this.#dueTimer?.cancel();
-    for (const timer of this.#pauses.values()) {
+    for (const timer of [...this.#pauses.values(), ...this.#waits.values()]) {
       timer.cancel();
     }
     this.#pauses.clear();
+    this.#waits.clear();
     if (this.#inFlight > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
@@ -77,32 +81,52 @@ export class Scheduler {
     }
   }
 
-  /** The entry may be attempted as soon as its destination has room. */
-  ready(entry: QueueEntry): Destination {
-    const destination = this.#place(entry);
-    destination.add(entry);
-    this.#pump(destination);
-    return destination;
+  /** The recipients may be attempted as soon as their destinations have room. */
+  ready(entry: QueueEntry): void {
+    const places = new Set<Destination>();
+    for (const group of this.#group(entry)) {
+      const place = this.#place(group.route);
+      place.add(routed(entry, group));
+      places.add(place);
+    }
+    for (const place of places) {
+      this.#pump(place);
+    }
   }
 
-  /** The entry waits until `dueMs` (wall time), counted at `destination` meanwhile. */
+  /** The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile. */
   defer(entry: QueueEntry, dueMs: number, destination?: Destination): void {
-    const place = destination ?? this.#place(entry);
-    place.deferred++;
-    this.#deferred.push(dueMs, { entry, destination: place });
+    const waiting =
+      destination === undefined
+        ? this.#group(entry).map((group) => ({
+            entry: { item: entry.item, recipients: group.recipients },
+            destination: this.#place(group.route),
+          }))
+        : [{ entry, destination }];
+    for (const one of waiting) {
+      one.destination.deferred++;
+      this.#deferred.push(dueMs, one);
+    }
     this.#armDueTimer();
   }
 
   /** The hop is at fault: the entry keeps its place and the destination pauses. */
-  hopFault(entry: QueueEntry, destination: Destination, stage: string): void {
+  hopFault(
+    entry: RoutedEntry,
+    destination: Destination,
+    stage: string,
+    retryAfterMs?: number,
+  ): void {
     const reply = entry.recipients[0]?.lastReply ?? { code: null, enhanced: null, text: '' };
     const { clock, hopPauseMinMs, hopPauseMaxMs } = this.#options;
+    const isMx = destination.nextHop.kind === 'mx';
     destination.putBack(entry);
     const pauseMs = destination.fault(
       { ...reply, stage, atMs: clock.nowMs() },
       clock.monotonicMs(),
       hopPauseMinMs,
-      hopPauseMaxMs,
+      hopPauseMaxMs * (isMx ? MX_PAUSE_FACTOR : 1),
+      retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_ASKED_PAUSE_MS),
     );
     if (pauseMs !== null && this.#running) {
       this.#pauses.get(destination)?.cancel();
@@ -111,6 +135,18 @@ export class Scheduler {
         clock.after(pauseMs, () => this.retry(destination)),
       );
     }
+    this.#sendElsewhere(destination);
+  }
+
+  /** The hop answered about a message: what waits elsewhere for want of it comes back. */
+  healed(destination: Destination): void {
+    if (destination.healed()) {
+      for (const other of this.#destinations.values()) {
+        if (other !== destination && !other.isWell) {
+          this.#sendElsewhere(other);
+        }
+      }
+    }
   }
 
   /** Ends the pause of a destination at once; its next attempt is a probe. */
@@ -118,6 +154,9 @@ export class Scheduler {
     this.#pauses.get(destination)?.cancel();
     this.#pauses.delete(destination);
     destination.probe();
+    if (destination.state === 'probing' && destination.ready === 0) {
+      this.#fetchProbe(destination);
+    }
     this.#pump(destination);
     this.#forgetUnused(destination);
   }
@@ -126,13 +165,21 @@ export class Scheduler {
     this.#pauses.get(destination)?.cancel();
     this.#pauses.delete(destination);
     destination.state = 'paused';
+    this.#sendElsewhere(destination);
   }
 
   resume(destination: Destination): void {
     if (destination.state === 'paused') {
       destination.state = 'active';
       this.#pump(destination);
+      this.#forgetUnused(destination);
     }
+  }
+
+  /** Sets limits of a destination while it runs. */
+  limit(destination: Destination, limits: Partial<Capacity>): void {
+    destination.limit(limits);
+    this.#pump(destination);
   }
 
   /** Makes every deferred entry of a destination due now. */
@@ -154,43 +201,76 @@ export class Scheduler {
       entries.push(...destination.drain());
     }
     for (const entry of entries) {
-      this.#place(entry).add(entry);
+      for (const group of this.#group(entry)) {
+        this.#place(group.route).add(routed(entry, group));
+      }
     }
     for (const destination of this.#destinations.values()) {
       destination.faultsInARow = 0;
       this.retry(destination);
+      if (destination.isUnused) {
+        this.#forget(destination);
+      }
     }
   }
 
-  #place(entry: QueueEntry): Destination {
-    const { queue, nextHop } = this.#options.chooseRoute(entry);
+  readonly #isWell = (queue: string): boolean => this.#destinations.get(queue)?.isWell ?? true;
+
+  #group(entry: QueueEntry): RouteGroup[] {
+    const { chooseRoute } = this.#options;
+    return groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, this.#isWell));
+  }
+
+  #place({ queue, nextHop, capacity }: Route): Destination {
     let destination = this.#destinations.get(queue);
     if (destination === undefined) {
-      destination = new Destination(queue, nextHop);
+      destination = new Destination(queue, nextHop, capacity);
       this.#destinations.set(queue, destination);
     }
     destination.nextHop = nextHop;
+    destination.capacity = capacity;
     return destination;
   }
 
   #pump(destination: Destination): void {
+    const { clock, hasFreeSession } = this.#options;
     while (this.#running) {
-      const entry = destination.take();
+      const entry = destination.take(clock.monotonicMs(), hasFreeSession);
       if (entry === undefined) {
+        this.#armWait(destination);
         return;
       }
-      // The route is asked at every attempt: an entry that a fault brought back during a reload
-      // still stands where it was.
-      const { queue, nextHop } = this.#options.chooseRoute(entry);
-      if (queue !== destination.name) {
-        this.ready(entry);
-        continue;
+      const next = this.#confirm(entry, destination);
+      if (next !== null) {
+        destination.started(clock.monotonicMs());
+        this.#inFlight++;
+        void this.#options.run(next, destination).finally(() => this.#ended(destination));
       }
-      destination.nextHop = nextHop;
-      destination.sending++;
-      this.#inFlight++;
-      void this.#options.run(entry, destination).finally(() => this.#ended(destination));
     }
+  }
+
+  /**
+   * The route is asked at every attempt: what now goes elsewhere is moved there. The part of the
+   * entry that stays, or null. An entry of a faulty hop was chosen for the probe and stays.
+   */
+  #confirm(entry: RoutedEntry, destination: Destination): RoutedEntry | null {
+    const { chooseRoute } = this.#options;
+    const isWell = (queue: string): boolean => queue === destination.name || this.#isWell(queue);
+    const groups = groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, isWell));
+    const index = groups.findIndex(({ route }) => route.queue === destination.name);
+    const stays = groups[index];
+    for (const group of groups) {
+      if (group !== stays) {
+        const { item } = entry;
+        this.ready({ item, recipients: group.recipients });
+      }
+    }
+    if (stays === undefined) {
+      return null;
+    }
+    destination.nextHop = stays.route.nextHop;
+    destination.capacity = stays.route.capacity;
+    return routed(entry, stays);
   }
 
   #ended(destination: Destination): void {
@@ -204,11 +284,68 @@ export class Scheduler {
     this.#forgetUnused(destination);
   }
 
+  /** Moves what may also go to another hop out of a queue whose hop is at fault. */
+  #sendElsewhere(destination: Destination): void {
+    const first = destination.firstMovable;
+    // Where the first one has nowhere to go, the others have not either.
+    if (first === undefined || this.#staysAt(first, destination)) {
+      return;
+    }
+    for (const entry of destination.drain()) {
+      if (this.#staysAt(entry, destination)) {
+        destination.add(entry);
+      } else {
+        this.ready(entry);
+      }
+    }
+  }
+
+  #staysAt(entry: QueueEntry, destination: Destination): boolean {
+    return this.#group(entry).every(({ route }) => route.queue === destination.name);
+  }
+
+  /** A message that waits for a faulty hop, and that may go here too, finds out how it is here. */
+  #fetchProbe(destination: Destination): void {
+    for (const other of this.#destinations.values()) {
+      const entry = other === destination || other.isWell ? undefined : other.firstMovable;
+      if (entry !== undefined && this.#staysAt(entry, destination)) {
+        other.withdraw(entry);
+        this.ready(entry);
+        return;
+      }
+    }
+  }
+
   /** The list of queues is bounded by the mail that waits, not by all that ever passed. */
   #forgetUnused(destination: Destination): void {
     // A backoff is remembered to its end, so that mail which comes meanwhile waits for it.
-    if (destination.isUnused && destination.state !== 'backoff' && this.#destinations.size > 1) {
-      this.#destinations.delete(destination.name);
+    // What it has learnt about a hop of the topology is kept, too: there are not many of those.
+    const { kind, ofMessage } = destination.nextHop;
+    const ofTopology = kind !== 'mx' && ofMessage !== true;
+    const learnt = destination.state === 'probing' || destination.slowed;
+    const remembered = destination.state === 'backoff' || (ofTopology && learnt);
+    if (destination.isUnused && !remembered && this.#destinations.size > 1) {
+      this.#forget(destination);
+    }
+  }
+
+  #forget(destination: Destination): void {
+    this.#destinations.delete(destination.name);
+    this.#waits.get(destination)?.cancel();
+    this.#waits.delete(destination);
+  }
+
+  /** Comes back when the rates of the destination allow its next message. */
+  #armWait(destination: Destination): void {
+    this.#waits.get(destination)?.cancel();
+    this.#waits.delete(destination);
+    const { clock, hasFreeSession } = this.#options;
+    const waitMs = destination.waitMs(clock.monotonicMs(), hasFreeSession);
+    if (waitMs > 0 && this.#running) {
+      this.#waits.set(
+        destination,
+        clock.after(Math.min(waitMs, MAX_SLEEP_MS), () => this.#pump(destination)),
+      );
     }
   }
 
@@ -244,4 +381,8 @@ export class Scheduler {
     this.ready(entry);
     this.#forgetUnused(destination);
   }
+}
+
+function routed({ item }: QueueEntry, { route, recipients }: RouteGroup): RoutedEntry {
+  return { item, recipients, nextHop: route.nextHop, movable: route.movable };
 }

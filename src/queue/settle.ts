@@ -15,9 +15,13 @@ export interface Settlement {
 
 export interface SettleContext {
   retryIntervalsSeconds: readonly number[];
+  /** Attempts after which a deferral is a failure; null: only time ends them. */
+  maxAttempts: number | null;
   nowMs: number;
   /** A number from 0 to 1. */
   chance: number;
+  /** The queue and the host that were asked: a lost reply goes back to them only. */
+  asked: { queue: string; host: string };
 }
 
 const MAX_FREE_LOSSES = 3;
@@ -33,7 +37,12 @@ export function settle(
   item.doubt ||= outcomes.some((outcome) => outcome.kind === 'in-doubt');
   item.lostSessions = outcomes.some(isLostInTransaction) ? item.lostSessions + 1 : 0;
   recipients.forEach((recipient, index) => {
-    const outcome = spentIfStumbling(item, outcomes[index] as Outcome);
+    const outcome = givenUp(
+      spentIfStumbling(item, outcomes[index] as Outcome),
+      recipient.attempts + 1,
+      context.maxAttempts,
+    );
+    noteDoubt(recipient, outcome, context.asked);
     recipient.lastReply = { code: outcome.code, enhanced: outcome.enhanced, text: outcome.text };
     switch (outcome.kind) {
       case 'delivered':
@@ -67,6 +76,7 @@ export function settle(
     context.nowMs,
     item.expiresAtMs,
     context.chance,
+    askedRetryMs(outcomes),
   );
   for (const recipient of settlement.deferred) {
     recipient.nextAttemptAtMs = dueMs;
@@ -74,8 +84,38 @@ export function settle(
   return settlement;
 }
 
-function isLostInTransaction(outcome: Outcome): boolean {
-  return outcome.inTransaction && (outcome.kind === 'hop-fault' || outcome.kind === 'in-doubt');
+/** The longest time after which the hop said to come back. */
+function askedRetryMs(outcomes: readonly Outcome[]): number | undefined {
+  const asked = outcomes.flatMap(({ kind, retryAfterMs }) =>
+    kind === 'deferred' && retryAfterMs !== undefined ? [retryAfterMs] : [],
+  );
+  return asked.length === 0 ? undefined : Math.max(...asked);
+}
+
+/** A message that has had all the attempts it wants is not tried again; the last words stand. */
+function givenUp(outcome: Outcome, attempts: number, maxAttempts: number | null): Outcome {
+  return outcome.kind === 'deferred' && maxAttempts !== null && attempts >= maxAttempts
+    ? { ...outcome, kind: 'failed' }
+    : outcome;
+}
+
+/** A hop that may have the message stays the only one that is asked, until it says something. */
+function noteDoubt(
+  recipient: ItemRecipient,
+  { kind }: Outcome,
+  asked: SettleContext['asked'],
+): void {
+  if (kind === 'in-doubt') {
+    recipient.doubtAt = asked;
+  } else if (kind !== 'hop-fault' && kind !== 'unreadable') {
+    recipient.doubtAt = null;
+  }
+}
+
+/** The session broke: without a reply, or with the farewell 421 (RFC 5321 §3.8). */
+function isLostInTransaction({ kind, inTransaction, code }: Outcome): boolean {
+  const broke = kind === 'in-doubt' || (kind === 'hop-fault' && (code === null || code === 421));
+  return inTransaction && broke;
 }
 
 /**

@@ -18,8 +18,11 @@ export interface Spool {
   /** False after a failed write. */
   readonly healthy: boolean;
   writeBody(id: string): BodyWriter;
-  /** `settles` is an item whose changed state becomes durable in the same write (a bounce's cause). */
-  accept(item: Item, body: FinishedBody, settles?: Item): Promise<void>;
+  accept(item: Item, body: FinishedBody, also?: AlsoDurable): Promise<void>;
+  /** The value noted under a key, or null when there is none or its time is over. */
+  recall(key: string, nowMs: number): Promise<string | null>;
+  /** Forgets the notes whose time is over. */
+  forgetNotes(nowMs: number): Promise<void>;
   /** Stores the recipients' states and the doubt mark. */
   update(item: Item): Promise<void>;
   /** Forgets the message and its body. */
@@ -28,6 +31,21 @@ export interface Spool {
   scan(): AsyncGenerator<ScanEntry>;
   /** The body as stored, or null when it is missing, short or damaged. */
   openBody(item: Item): Promise<Buffer | Readable | null>;
+}
+
+/** What becomes durable in the same write as an accepted message. */
+export interface AlsoDurable {
+  /** An item whose state has changed (the cause of a bounce). */
+  settles?: Item;
+  note?: Note;
+}
+
+/** A few words that are found again by their key, for as long as somebody may ask. */
+export interface Note {
+  key: string;
+  value: string;
+  /** Wall time. */
+  untilMs: number;
 }
 
 export type ScanEntry = { kind: 'item'; item: Item } | { kind: 'corrupt'; corrupt: Corrupt };

@@ -24,6 +24,8 @@ export type AttemptState =
   | 'starttls'
   | 'authplain'
   | 'authlogin'
+  | 'authcrammd5'
+  | 'authxoauth2'
   | 'mailfrom'
   | 'rcptto'
   | 'data'
@@ -116,6 +118,12 @@ export interface HopRecord {
   recipients: RecipientRecord[];
   /** Queue id of the message that this one is a bounce for, or null. */
   bounce_of: string | null;
+  /** Header fields that were meant for a relay and were taken out unobeyed, at most 20 names. */
+  removed_headers?: string[];
+  /** The smarthost that the message named itself, as `host:port`. */
+  own_smarthost?: string;
+  /** Keys of the JSON that it came in with and that mean nothing here. */
+  unknown_keys?: Record<string, unknown>;
 }
 
 /** A node that has, or should have, a hop of the path and could not be asked. */

@@ -9,6 +9,8 @@ export interface Arrival {
   /** RFC 3848 name, or `local`. */
   protocol: string;
   client: { address: string; helo: string; user: string | null };
+  /** Header fields that were meant for a relay and were taken out unobeyed. */
+  removedHeaders?: string[];
 }
 
 /** What the recorder has to know of a message. */
@@ -25,11 +27,18 @@ export interface ArrivedMessage {
   parentSpanId: string | null;
   path: string[];
   arrival: Arrival;
+  /** The smarthost that the message names itself, as `host:port`. */
+  ownSmarthost?: string;
+  /** Keys of the JSON that it came in with and that mean nothing here. */
+  unknownKeys?: Record<string, unknown>;
+  /** Wall time before which it is not attempted. */
+  firstAttemptAtMs?: number;
 }
 
 /** The first attempts and the latest are kept; what lies between is counted. */
 const KEPT_FIRST_ATTEMPTS = 5;
 const KEPT_LATEST_ATTEMPTS = 20;
+const MAX_REMOVED_HEADERS = 20;
 
 /**
  * Builds the hop records. Its methods return at once and never throw: tracing cannot hold up mail.
@@ -65,10 +74,10 @@ export class TraceRecorder {
     }
   }
 
-  /** `finished`: the message has left the queue. */
+  /** `attempts`: one for each host that was asked. `finished`: the message has left the queue. */
   attempted(
     queueId: string,
-    attempt: AttemptRecord,
+    attempts: readonly AttemptRecord[],
     recipients: RecipientRecord[],
     finished: boolean,
   ): void {
@@ -77,13 +86,13 @@ export class TraceRecorder {
     if (finished) {
       this.#acceptedAtMs.delete(queueId);
     }
+    const spentMs = attempts.reduce((sum, { duration_ms: ms }) => sum + ms, 0);
     const finishedAt = finished ? new Date(this.#clock.nowMs()).toISOString() : null;
     const written = this.#store.change(queueId, (record) => {
-      addAttempt(record, attempt);
+      attempts.forEach((attempt) => addAttempt(record, attempt));
       record.recipients = recipients;
       record.action = leastSettled(recipients);
-      record.queue_wait_ms ??=
-        sinceMs === null ? null : rounded(Math.max(0, sinceMs - attempt.duration_ms));
+      record.queue_wait_ms ??= sinceMs === null ? null : rounded(Math.max(0, sinceMs - spentMs));
       record.finished_at = finishedAt;
       record.total_ms = finished ? totalMs(record, sinceMs, this.#clock.nowMs()) : null;
     });
@@ -114,13 +123,27 @@ export class TraceRecorder {
       action: 'queued',
       attempts: [],
       attempts_dropped: 0,
-      recipients: message.recipients.map(newRecipientRecord),
+      recipients: message.recipients.map((address) =>
+        newRecipientRecord(address, message.firstAttemptAtMs),
+      ),
       bounce_of: message.bounceOf,
+      ...optionalParts(message),
     };
   }
 }
 
-function newRecipientRecord(address: string): RecipientRecord {
+function optionalParts({ arrival, ownSmarthost, unknownKeys }: ArrivedMessage): Partial<HopRecord> {
+  const { removedHeaders } = arrival;
+  return {
+    ...(removedHeaders === undefined
+      ? {}
+      : { removed_headers: removedHeaders.slice(0, MAX_REMOVED_HEADERS) }),
+    ...(ownSmarthost === undefined ? {} : { own_smarthost: ownSmarthost }),
+    ...(unknownKeys === undefined ? {} : { unknown_keys: unknownKeys }),
+  };
+}
+
+function newRecipientRecord(address: string, firstAttemptAtMs?: number): RecipientRecord {
   return {
     address,
     action: 'queued',
@@ -128,7 +151,8 @@ function newRecipientRecord(address: string): RecipientRecord {
     enhanced_code: null,
     description: null,
     attempts: 0,
-    next_attempt_at: null,
+    next_attempt_at:
+      firstAttemptAtMs === undefined ? null : new Date(firstAttemptAtMs).toISOString(),
   };
 }
 

@@ -58,6 +58,7 @@ export function hopLines(spot: PlacedHop, lead: string, rail: string, canvas: Ho
     const words = `clock of ${printableReply(hop.node, 60)} differs by about ${differs}`;
     section.words(`${words}; drawn where the hop before sent it`, (line) => paint('wait', line));
   }
+  for (const line of describeSteering(hop)) section.words(line, (text) => paint('dim', text));
   drawAttempts(section, spot);
   drawPending(section, spot);
   for (const line of describeFates(hop, canvas.nowMs)) section.words(line);
@@ -128,6 +129,15 @@ class Section {
       this.lines.push(`${this.#rail}${' '.repeat(indent)}${style(line)}`);
     }
   }
+}
+
+/** What the message said about its own way, and whether it was listened to. */
+function describeSteering({ own_smarthost: own, removed_headers: removed }: HopRecord): string[] {
+  const lines = own === undefined ? [] : [`names its own smarthost: ${printableReply(own, 120)}`];
+  if (removed !== undefined && removed.length > 0) {
+    lines.push(`taken out unread: ${printableReply(removed.join(', '), 400)}`);
+  }
+  return lines;
 }
 
 function hopTitle(hop: HopRecord): string {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { array, assert as forAll, constantFrom, property } from 'fast-check';
-import { Destination, type HopFault, type QueueEntry } from '../../src/queue/destination.js';
-import { aHop, anEntry, idOf, NOW_MS } from './samples.js';
+import { Destination, type HopFault, type RoutedEntry } from '../../src/queue/destination.js';
+import { aCapacity, aHop, anEntry, aRoutedEntry, idOf, NOW_MS } from './samples.js';
 
 const FAULT: HopFault = {
   code: 535,
@@ -13,22 +13,26 @@ const FAULT: HopFault = {
 };
 
 function destinationWith(count: number, maxConnections = 2): Destination {
-  const destination = new Destination('(smarthost)', aHop('core', { maxConnections }));
-  for (let number = 0; number < count; number++) destination.add(anEntry(idOf(number)));
+  const destination = new Destination('(smarthost)', aHop('core'), aCapacity({ maxConnections }));
+  for (let number = 0; number < count; number++) destination.add(aRoutedEntry(idOf(number)));
   return destination;
 }
 
 /** Takes what may start now, and counts it as started. */
-function start(destination: Destination): QueueEntry[] {
-  const taken: QueueEntry[] = [];
-  for (let entry = destination.take(); entry !== undefined; entry = destination.take()) {
+function start(destination: Destination): RoutedEntry[] {
+  const taken: RoutedEntry[] = [];
+  for (let entry = take(destination); entry !== undefined; entry = take(destination)) {
     destination.sending++;
     taken.push(entry);
   }
   return taken;
 }
 
-function ids(entries: readonly QueueEntry[]): string[] {
+function take(destination: Destination): RoutedEntry | undefined {
+  return destination.take(0, () => true);
+}
+
+function ids(entries: readonly RoutedEntry[]): string[] {
   return entries.map(({ item }) => item.id);
 }
 
@@ -108,14 +112,14 @@ test("an operator's pause outlasts faults and successes", () => {
 
 test('an entry that is put back is the next one, before and after entries have left', () => {
   const untouched = destinationWith(1);
-  untouched.putBack(anEntry('first'));
+  untouched.putBack(aRoutedEntry('first'));
   assert.deepEqual(ids(start(untouched)), ['first', idOf(0)]);
   const destination = destinationWith(4);
   const [first, second] = start(destination);
   destination.sending = 0;
-  destination.putBack(second as QueueEntry);
-  destination.putBack(first as QueueEntry);
-  destination.putBack(anEntry('stranger'));
+  destination.putBack(second as RoutedEntry);
+  destination.putBack(first as RoutedEntry);
+  destination.putBack(aRoutedEntry('stranger'));
   assert.deepEqual(ids(destination.drain()), ['stranger', ...[0, 1, 2, 3].map(idOf)]);
 });
 
@@ -123,7 +127,7 @@ test('entries keep their order through any mixture of add, take and put back', (
   const steps = array(constantFrom('add', 'take', 'put back', 'take many'), { maxLength: 300 });
   forAll(
     property(steps, (actions) => {
-      const destination = new Destination('q', aHop('core', { maxConnections: 1e9 }));
+      const destination = new Destination('q', aHop('core'), aCapacity({ maxConnections: 1e9 }));
       const model: string[] = [];
       let added = 0;
       for (const action of actions) {
@@ -132,10 +136,10 @@ test('entries keep their order through any mixture of add, take and put back', (
             // A crowd at a time, so that the array is cut off in front now and then.
             for (let crowd = 0; crowd < 50; crowd++) {
               model.push(idOf(added));
-              destination.add(anEntry(idOf(added++)));
+              destination.add(aRoutedEntry(idOf(added++)));
             }
           } else {
-            const entry = destination.take();
+            const entry = take(destination);
             assert.equal(entry?.item.id, model.shift());
             if (entry !== undefined && action === 'put back') {
               destination.putBack(entry);
@@ -154,20 +158,20 @@ test('entries keep their order through any mixture of add, take and put back', (
 test('a long queue keeps its order while the part that has left is cut off', () => {
   const destination = destinationWith(5000, Infinity);
   for (let number = 0; number < 5000; number++) {
-    const entry = destination.take();
+    const entry = take(destination);
     assert.equal(entry?.item.id, idOf(number));
     if (number % 100 === 0) {
       destination.putBack(entry);
-      assert.equal(destination.take(), entry);
+      assert.equal(take(destination), entry);
     }
   }
   assert.equal(destination.ready, 0);
 });
 
 test('the oldest waiting message is shown, and none when nothing waits', () => {
-  const destination = new Destination('q', aHop('core'));
+  const destination = new Destination('q', aHop('core'), aCapacity());
   assert.equal(destination.oldestReceivedAtMs, null);
-  destination.add(anEntry('1', { receivedAtMs: 5 }));
-  destination.add(anEntry('2', { receivedAtMs: 3 }));
+  destination.add(aRoutedEntry('1', anEntry('1', { receivedAtMs: 5 })));
+  destination.add(aRoutedEntry('2', anEntry('2', { receivedAtMs: 3 })));
   assert.equal(destination.oldestReceivedAtMs, 5);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FinishedBody } from '../../src/queue/spool.js';
+import type { AlsoDurable, FinishedBody } from '../../src/queue/spool.js';
 import type { Item } from '../../src/queue/item.js';
 import { eventually } from '../base/eventually.js';
 import { QueueBench } from './queue-bench.js';
@@ -56,8 +56,9 @@ test('the bounce becomes durable together with the failure, and before the messa
   const calls: string[] = [];
   const accept = bench.spool.accept.bind(bench.spool);
   const remove = bench.spool.remove.bind(bench.spool);
-  bench.spool.accept = async (item: Item, body: FinishedBody, settles?: Item) => {
-    await accept(item, body, settles);
+  bench.spool.accept = async (item: Item, body: FinishedBody, also: AlsoDurable) => {
+    await accept(item, body, also);
+    const { settles } = also;
     calls.push(
       `accept ${item.bounceOf ?? ''} settles ${settles?.id} ${settles?.recipients[0]?.state}`,
     );

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QueueBench, SETTINGS } from './queue-bench.js';
 import {
+  aCapacity,
   aHop,
   anItem,
   aRecipient,
@@ -140,7 +141,7 @@ test('a message that expires does not heal a hop that is still faulty', async ()
 
 test('sessions that break over every message do not open the hop in full', async () => {
   const bench = await QueueBench.started();
-  bench.hop = aHop('core', { maxConnections: 5 });
+  bench.capacity = aCapacity({ maxConnections: 5 });
   bench.answer = () => ({ ...LOST_REPLY, kind: 'hop-fault' });
   await bench.accept(idOf(1));
   await bench.attempted(1);
@@ -330,7 +331,7 @@ test('a reload sends mail that already waits to its new hop', async () => {
 
 test('a stop waits for the attempt that is under way and leaves the rest in the spool', async () => {
   const bench = await QueueBench.started();
-  bench.hop = aHop('core', { maxConnections: 1 });
+  bench.capacity = aCapacity({ maxConnections: 1 });
   let deliver: () => void = () => undefined;
   bench.answer = () => new Promise((resolve) => (deliver = () => resolve(DELIVERED)));
   for (const number of [1, 2]) await bench.accept(idOf(number));

@@ -2,7 +2,14 @@ import { Readable } from 'node:stream';
 import { RelayError } from '../../src/base/errors.js';
 import type { Item } from '../../src/queue/item.js';
 import { applyProgress, encodeProgress } from '../../src/queue/record-format.js';
-import type { BodyWriter, FinishedBody, ScanEntry, Spool } from '../../src/queue/spool.js';
+import type {
+  AlsoDurable,
+  BodyWriter,
+  FinishedBody,
+  Note,
+  ScanEntry,
+  Spool,
+} from '../../src/queue/spool.js';
 
 interface StoredMessage {
   /** JSON, so that nobody changes what is stored by changing what was given. */
@@ -15,6 +22,7 @@ interface StoredMessage {
 export class MemoryMedium {
   readonly messages = new Map<string, StoredMessage>();
   readonly files = new Map<string, Buffer>();
+  readonly notes = new Map<string, Note>();
   /** Every write is refused while this is true. */
   refusing = false;
   owner: MemorySpool | null = null;
@@ -55,11 +63,23 @@ export class MemorySpool implements Spool {
     return new MemoryBodyWriter(this.#medium, id, this.#inlineBytes);
   }
 
-  async accept(item: Item, body: FinishedBody, settles?: Item): Promise<void> {
+  async accept(item: Item, body: FinishedBody, { settles, note }: AlsoDurable = {}): Promise<void> {
     this.#check();
     const bytes = body.kind === 'inline' ? Buffer.from(body.bytes) : null;
     this.#medium.messages.set(item.id, { item: JSON.stringify(item), body: bytes, damaged: false });
     if (settles !== undefined) this.#progress(settles);
+    if (note !== undefined) this.#medium.notes.set(note.key, note);
+  }
+
+  async recall(key: string, nowMs: number): Promise<string | null> {
+    const note = this.#medium.notes.get(key);
+    return note === undefined || note.untilMs <= nowMs ? null : note.value;
+  }
+
+  async forgetNotes(nowMs: number): Promise<void> {
+    for (const { key, untilMs } of this.#medium.notes.values()) {
+      if (untilMs <= nowMs) this.#medium.notes.delete(key);
+    }
   }
 
   async update(item: Item): Promise<void> {

@@ -3,8 +3,10 @@ import type { Readable } from 'node:stream';
 import type { Item } from '../../src/queue/item.js';
 import { MailQueue } from '../../src/queue/mail-queue.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
+import type { ChooseRoute, Route } from '../../src/queue/route-groups.js';
 import type { QueueSettings } from '../../src/queue/settings.js';
 import { bodyPlace } from '../../src/queue/spool.js';
+import type { Capacity } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { Outcome } from '../../src/send/outcome.js';
 import type { AttemptRequest } from '../../src/send/request.js';
@@ -14,7 +16,7 @@ import { eventually } from '../base/eventually.js';
 import { VirtualClock } from '../base/virtual-clock.js';
 import { MemoryTraceStore } from '../trace/memory-trace-store.js';
 import { MemoryMedium, MemorySpool } from './memory-spool.js';
-import { aHop, anItem, DELIVERED, reportOn, UNREADABLE } from './samples.js';
+import { aCapacity, aHop, anItem, aRoute, DELIVERED, reportOn, UNREADABLE } from './samples.js';
 
 export const SETTINGS: QueueSettings = {
   directory: '',
@@ -45,7 +47,10 @@ export class QueueBench {
   readonly trace = new MemoryTraceStore();
   readonly captured = capturedLog();
   readonly attempts: SeenAttempt[] = [];
-  hop: NextHop = aHop('core', { maxConnections: 2 });
+  hop: NextHop = aHop('core');
+  capacity: Capacity = aCapacity();
+  /** Null: to the one hop, in the queue `(smarthost)`. */
+  routeOf: (...asked: Parameters<ChooseRoute>) => Route | null = () => null;
   /** What the next hop answers: one outcome for all recipients, or one for each. */
   answer: (
     request: AttemptRequest,
@@ -161,7 +166,10 @@ export class QueueBench {
       settings: SETTINGS,
       hostname: 'edge.mail.internal',
       spool: this.spool,
-      chooseRoute: () => ({ queue: '(smarthost)', nextHop: this.hop }),
+      chooseRoute: (item, recipient, isWell) =>
+        this.routeOf(item, recipient, isWell) ??
+        aRoute(this.hop, { queue: '(smarthost)', capacity: this.capacity }),
+      hasFreeSession: () => true,
       attempt: async (request) => {
         const body = await request.openBody();
         const { queueId, sender, doubt, eightBit, smtpUtf8 } = request.message;

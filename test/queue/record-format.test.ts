@@ -81,3 +81,15 @@ test('progress with another number of recipients does not fit', () => {
   const two = anItem('1', { recipients: [aRecipient('a@b.example'), aRecipient('b@b.example')] });
   assert.equal(applyProgress(structuredClone(ITEM), encodeProgress(two)), false);
 });
+
+test('the hop that may already have a recipient is part of the progress', () => {
+  const doubtAt = { queue: '(smarthost) a', host: 'a.example' };
+  const recipients = [aRecipient('one@b.example', { doubtAt }), aRecipient('two@b.example')];
+  const stored = encodeProgress(anItem('1', { recipients }));
+  const fresh = anItem('1', {
+    recipients: [aRecipient('one@b.example'), aRecipient('two@b.example')],
+  });
+  assert.equal(applyProgress(fresh, stored), true);
+  assert.deepEqual(fresh.recipients[0]?.doubtAt, doubtAt);
+  assert.equal(fresh.recipients[1]?.doubtAt, undefined);
+});

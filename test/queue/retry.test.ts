@@ -43,3 +43,12 @@ test('whatever the schedule, the next attempt lies between now and the expiry', 
     ),
   );
 });
+
+test('the wait that the hop names takes the place of ours', () => {
+  const wait = (attempts: number, askedMs: number): number =>
+    nextAttemptAt(INTERVALS, attempts, NOW_MS, NEVER_MS, 0, askedMs) - NOW_MS;
+  assert.equal(wait(1, 5000), 5000);
+  assert.equal(wait(1, 500_000), 500_000);
+  assert.equal(wait(4, 5000), 900_000, 'a short one is not believed for ever');
+  assert.equal(wait(4, 1_000_000), 1_000_000);
+});

@@ -1,6 +1,8 @@
 import type { Item, ItemRecipient } from '../../src/queue/item.js';
 import { NEW_RECIPIENT } from '../../src/queue/item.js';
-import type { QueueEntry } from '../../src/queue/destination.js';
+import type { QueueEntry, RoutedEntry } from '../../src/queue/destination.js';
+import type { Route } from '../../src/queue/route-groups.js';
+import { DEFAULT_CAPACITY, type Capacity } from '../../src/send/capacity.js';
 import type { AttemptReport, Outcome } from '../../src/send/outcome.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { AttemptRequest } from '../../src/send/request.js';
@@ -62,9 +64,22 @@ export function aHop(name: string, changes: Partial<NextHop> = {}): NextHop {
     implicitTls: false,
     allowInsecureAuth: false,
     trace: 'envelope',
-    maxConnections: 2,
     ...changes,
   };
+}
+
+export function aCapacity(changes: Partial<Capacity> = {}): Capacity {
+  return { ...DEFAULT_CAPACITY, maxConnections: 2, ...changes };
+}
+
+/** A queue of the hop's own name. */
+export function aRoute(nextHop: NextHop, changes: Partial<Route> = {}): Route {
+  return { queue: nextHop.name, nextHop, capacity: aCapacity(), movable: false, ...changes };
+}
+
+/** An entry as it stands in a queue. */
+export function aRoutedEntry(id: string, changes: Partial<RoutedEntry> = {}): RoutedEntry {
+  return { ...anEntry(id), nextHop: aHop('core'), movable: false, ...changes };
 }
 
 /** What a hop said, as an outcome: `outcome('deferred', 451, '4.7.1', 'try later')`. */

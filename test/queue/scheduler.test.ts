@@ -1,111 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Destination, QueueEntry } from '../../src/queue/destination.js';
-import { moveRecipient } from '../../src/queue/item.js';
-import { Scheduler, type Route } from '../../src/queue/scheduler.js';
-import { VirtualClock } from '../base/virtual-clock.js';
-import { aHop, anEntry, aRecipient, idOf, NOW_MS } from './samples.js';
-
-const PAUSE_MIN_MS = 1000;
-const PAUSE_MAX_MS = 8000;
-
-interface Running {
-  entry: QueueEntry;
-  destination: Destination;
-  /** Ends the attempt and lets the scheduler notice. */
-  end(): Promise<void>;
-  /** The hop refuses the login; the entry goes back to its queue. */
-  fault(): Promise<void>;
-}
-
-/** A scheduler whose attempts last until the test ends them. */
-class Bench {
-  readonly clock = new VirtualClock();
-  /** Queue name of an entry: what stands before the `@` of its first recipient, unless rerouted. */
-  routeOf: (entry: QueueEntry) => Route = ({ item }) => {
-    const name = item.recipients[0]?.address.split('@')[0] ?? '';
-    return { queue: name, nextHop: aHop(name, { maxConnections: 2 }) };
-  };
-  readonly running: Running[] = [];
-  readonly started: string[] = [];
-  readonly scheduler = new Scheduler({
-    clock: this.clock,
-    chooseRoute: (entry) => this.routeOf(entry),
-    run: (entry, destination) => this.#run(entry, destination),
-    hopPauseMinMs: PAUSE_MIN_MS,
-    hopPauseMaxMs: PAUSE_MAX_MS,
-  });
-
-  constructor(start = true) {
-    if (start) this.scheduler.start();
-  }
-
-  ready(queue: string, ...numbers: number[]): void {
-    for (const number of numbers) this.scheduler.ready(entryFor(queue, number));
-  }
-
-  defer(queue: string, number: number, dueMs: number): void {
-    const entry = entryFor(queue, number);
-    Object.assign(entry.recipients[0] as object, { state: 'deferred', nextAttemptAtMs: dueMs });
-    this.scheduler.defer(entry, dueMs);
-  }
-
-  destination(name: string): Destination {
-    const destination = this.scheduler.destination(name);
-    assert.ok(destination !== undefined, `no queue ${name}`);
-    return destination;
-  }
-
-  /** Ids under way at a queue. */
-  at(queue: string): string[] {
-    return this.running
-      .filter((one) => one.destination.name === queue)
-      .map((one) => one.entry.item.id);
-  }
-
-  only(queue: string): Running {
-    const [one, ...others] = this.running.filter(({ destination }) => destination.name === queue);
-    assert.ok(
-      one !== undefined && others.length === 0,
-      `${others.length + 1} attempts at ${queue}`,
-    );
-    return one;
-  }
-
-  #run(entry: QueueEntry, destination: Destination): Promise<void> {
-    this.started.push(entry.item.id);
-    for (const recipient of entry.recipients) moveRecipient(recipient, 'sending');
-    return new Promise((resolve) => {
-      const end = async (): Promise<void> => {
-        this.running.splice(this.running.indexOf(running), 1);
-        resolve();
-        await turn();
-      };
-      const fault = (): Promise<void> => {
-        for (const recipient of entry.recipients) {
-          moveRecipient(recipient, 'ready');
-          recipient.lastReply = { code: 535, enhanced: '5.7.8', text: 'wrong password' };
-        }
-        this.scheduler.hopFault(entry, destination, 'authplain');
-        return end();
-      };
-      const running: Running = { entry, destination, end, fault };
-      this.running.push(running);
-    });
-  }
-}
-
-function entryFor(queue: string, number: number): QueueEntry {
-  return anEntry(idOf(number), { recipients: [aRecipient(`${queue}@b.example`)] });
-}
-
-/** Lets settled promises be noticed. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+import { aHop, aRoute, idOf, NOW_MS } from './samples.js';
+import { PAUSE_MAX_MS, PAUSE_MIN_MS, ScheduleBench } from './schedule-bench.js';
 
 test('nothing starts before start', () => {
-  const bench = new Bench(false);
+  const bench = new ScheduleBench(false);
   bench.ready('core', 1);
   bench.defer('core', 2, NOW_MS - 1);
   assert.deepEqual(bench.started, []);
@@ -116,7 +15,7 @@ test('nothing starts before start', () => {
 });
 
 test('no destination ever has more attempts than its hop has connections', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   let seed = 7;
   const chance = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
   const queues = ['core', 'exit', 'slow'];
@@ -142,7 +41,7 @@ test('no destination ever has more attempts than its hop has connections', async
 });
 
 test('a slow hop holds up nobody else', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('slow', 1, 2, 3, 4);
   bench.ready('core', 5, 6, 7);
   await bench.running.find(({ entry }) => entry.item.id === idOf(5))?.end();
@@ -151,7 +50,7 @@ test('a slow hop holds up nobody else', async () => {
 });
 
 test('a faulty hop pauses only itself and is probed by one entry after the pause', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1, 2, 3, 4);
   bench.ready('exit', 5, 6, 7);
   for (const running of [...bench.running].filter(
@@ -174,9 +73,9 @@ test('a faulty hop pauses only itself and is probed by one entry after the pause
 });
 
 test('the pause of a hop that stays faulty doubles up to its longest', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1, 2);
-  bench.destination('core').nextHop.maxConnections = 1;
+  bench.scheduler.limit(bench.destination('core'), { maxConnections: 1 });
   await bench.running[0]?.fault();
   await bench.running[0]?.fault();
   for (const pauseMs of [1000, 2000, 4000, 8000, 8000]) {
@@ -187,7 +86,7 @@ test('the pause of a hop that stays faulty doubles up to its longest', async () 
 });
 
 test('deferred entries wake in due order and one timer serves them all', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   const dues = [50, 10, 40, 20, 30];
   dues.forEach((seconds, index) => bench.defer('core', index, NOW_MS + seconds * 1000));
   assert.equal(bench.clock.timers, 1);
@@ -207,7 +106,7 @@ test('deferred entries wake in due order and one timer serves them all', async (
 });
 
 test('a clock that is set forward is noticed within a minute', () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.defer('core', 1, NOW_MS + 3_600_000);
   assert.deepEqual(bench.clock.delaysMs, [60_000]);
   bench.clock.setWall(NOW_MS + 3_600_000);
@@ -218,7 +117,7 @@ test('a clock that is set forward is noticed within a minute', () => {
 });
 
 test('retry makes the deferred entries of one queue due now and ends its backoff', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.defer('core', 1, NOW_MS + 10_000);
   bench.defer('core', 2, NOW_MS + 20_000);
   bench.defer('exit', 3, NOW_MS + 30_000);
@@ -233,7 +132,7 @@ test('retry makes the deferred entries of one queue due now and ends its backoff
 });
 
 test('an operator pauses and resumes a queue; deferred entries that come due wait with the rest', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1, 2, 3);
   bench.scheduler.pause(bench.destination('core'));
   bench.defer('core', 4, NOW_MS + 1000);
@@ -247,7 +146,7 @@ test('an operator pauses and resumes a queue; deferred entries that come due wai
 });
 
 test('resuming a queue that an operator did not pause changes nothing', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1);
   await bench.running[0]?.fault();
   bench.scheduler.resume(bench.destination('core'));
@@ -256,12 +155,12 @@ test('resuming a queue that an operator did not pause changes nothing', async ()
 });
 
 test('rerouting moves waiting entries to their new hop, in order, and ends the pauses', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1, 2, 3, 4);
   await bench.running[0]?.fault();
   await bench.running[0]?.fault();
   bench.defer('core', 5, NOW_MS + 1000);
-  bench.routeOf = () => ({ queue: 'new', nextHop: aHop('new', { maxConnections: 3 }) });
+  bench.routeOf = () => bench.route('new', { maxConnections: 3 });
   bench.scheduler.reroute();
   assert.equal(bench.at('new').length, 3);
   assert.equal(bench.destination('new').ready, 1);
@@ -272,9 +171,9 @@ test('rerouting moves waiting entries to their new hop, in order, and ends the p
 });
 
 test('rerouting to the same queue uses the new hop at once', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   const hops = [aHop('core', { port: 1 }), aHop('core', { port: 2 })];
-  bench.routeOf = () => ({ queue: 'q', nextHop: hops[0] as (typeof hops)[0] });
+  bench.routeOf = () => aRoute(hops[0] as (typeof hops)[0], { queue: 'q' });
   bench.ready('q', 1);
   await bench.running[0]?.fault();
   hops.shift();
@@ -283,9 +182,9 @@ test('rerouting to the same queue uses the new hop at once', async () => {
 });
 
 test('an attempt that is under way at a reload and meets a fault goes on over the new hop', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   const hops = [aHop('core', { port: 1 }), aHop('core', { port: 2 })];
-  bench.routeOf = () => ({ queue: 'q', nextHop: hops[0] as (typeof hops)[0] });
+  bench.routeOf = () => aRoute(hops[0] as (typeof hops)[0], { queue: 'q' });
   bench.ready('q', 1);
   hops.shift();
   bench.scheduler.reroute();
@@ -295,9 +194,9 @@ test('an attempt that is under way at a reload and meets a fault goes on over th
 });
 
 test('and to another queue where the new route says so', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1);
-  bench.routeOf = () => ({ queue: 'new', nextHop: aHop('new') });
+  bench.routeOf = () => bench.route('new');
   bench.scheduler.reroute();
   await bench.running[0]?.fault();
   bench.clock.advance(PAUSE_MIN_MS);
@@ -305,7 +204,7 @@ test('and to another queue where the new route says so', async () => {
 });
 
 test('queues that nothing waits in are forgotten', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   for (let number = 0; number < 20; number++) {
     bench.ready(`host-${number}`, number);
     await bench.running[0]?.end();
@@ -313,7 +212,7 @@ test('queues that nothing waits in are forgotten', async () => {
   bench.ready('core', 100);
   await bench.running[0]?.fault();
   bench.defer('due', 101, NOW_MS + 10);
-  bench.routeOf = () => ({ queue: 'new', nextHop: aHop('new') });
+  bench.routeOf = () => bench.route('new');
   bench.clock.advance(10);
   bench.scheduler.reroute();
   while (bench.running.length > 0) await bench.running[0]?.end();
@@ -324,7 +223,7 @@ test('queues that nothing waits in are forgotten', async () => {
 });
 
 test('stop starts nothing further and waits for what is in flight', async () => {
-  const bench = new Bench();
+  const bench = new ScheduleBench();
   bench.ready('core', 1, 2, 3);
   bench.defer('core', 4, NOW_MS + 1000);
   let stopped = false;
@@ -336,5 +235,5 @@ test('stop starts nothing further and waits for what is in flight', async () => 
   await stop;
   assert.deepEqual(bench.started, [idOf(1), idOf(2)]);
   assert.equal(bench.clock.timers, 0);
-  await new Bench().scheduler.stop();
+  await new ScheduleBench().scheduler.stop();
 });

@@ -28,6 +28,8 @@ function sending(count: number, changes: Partial<Item> = {}): Item {
 function settled(item: Item, ...outcomes: Outcome[]): Settlement {
   return settle(item, item.recipients, outcomes, {
     retryIntervalsSeconds: [60, 300],
+    maxAttempts: item.settings?.maxAttempts ?? null,
+    asked: { queue: '(smarthost)', host: 'core.example' },
     nowMs: NOW_MS,
     chance: 0,
   });
@@ -125,6 +127,16 @@ test('losses count only in a row, and only in the middle of a transaction', () =
   }
 });
 
+test('a hop that says why it takes nothing is asked again without end, at no cost to the message', () => {
+  const item = sending(1);
+  for (let time = 0; time < 10; time++) {
+    const limit = outcome('hop-fault', 550, '5.4.5', 'daily sending limit exceeded');
+    assert.equal(settled(item, limit).unspent.length, 1);
+    again(item);
+  }
+  assert.equal(item.recipients[0]?.attempts, 0);
+});
+
 test('the trace shows a recipient by what became of it', () => {
   const shown = (state: RecipientState, toNode: boolean, tried: boolean): string =>
     recipientRecord(
@@ -148,4 +160,36 @@ test('the trace shows a recipient by what became of it', () => {
   );
   assert.equal(record.next_attempt_at, '2026-01-05T12:00:00.000Z');
   assert.equal(record.attempts, 2);
+});
+
+test('a message that has had all its attempts fails with the last words', () => {
+  const item = sending(1, { settings: { maxAttempts: 2 } });
+  assert.equal(settled(item, DEFERRED).deferred.length, 1);
+  again(item);
+  const { failed } = settled(item, DEFERRED);
+  assert.equal(failed[0]?.state, 'failed');
+  assert.equal(failed[0]?.lastReply?.code, 451);
+});
+
+test('a fault of the hop costs none of the attempts that a message wants', () => {
+  const item = sending(1, { settings: { maxAttempts: 1 } });
+  assert.equal(settled(item, HOP_FAULT).unspent.length, 1);
+});
+
+test('a lost reply is remembered with the hop and the host, until the hop says something', () => {
+  const item = sending(1);
+  settled(item, LOST_REPLY);
+  assert.deepEqual(item.recipients[0]?.doubtAt, { queue: '(smarthost)', host: 'core.example' });
+  again(item);
+  settled(item, HOP_FAULT);
+  assert.ok(item.recipients[0]?.doubtAt, 'a refused connection says nothing about it');
+  again(item);
+  settled(item, DEFERRED);
+  assert.equal(item.recipients[0]?.doubtAt, null);
+});
+
+test('the time that the hop named is the time of the next attempt', () => {
+  const item = sending(1);
+  settled(item, { ...DEFERRED, retryAfterMs: 400_000 });
+  assert.equal(item.recipients[0]?.nextAttemptAtMs, NOW_MS + 400_000);
 });

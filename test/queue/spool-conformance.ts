@@ -45,6 +45,7 @@ export function spoolConformance(
   scans(spoolTest);
   damages(spoolTest);
   failures(spoolTest);
+  notes(spoolTest);
 }
 
 type SpoolTest = (
@@ -138,7 +139,13 @@ function lifeOfMessages(spoolTest: SpoolTest): void {
         bounceOf: cause.id,
         body: { kind: 'inline', sizeBytes: 3, ownHeaderBytes: 0 },
       });
-      await spool.accept(report, { kind: 'inline', bytes: Buffer.from('abc') }, cause);
+      await spool.accept(
+        report,
+        { kind: 'inline', bytes: Buffer.from('abc') },
+        {
+          settles: cause,
+        },
+      );
       spool = await opened();
       assert.deepEqual(await scanned(spool), [
         { kind: 'item', item: cause },
@@ -378,4 +385,36 @@ function failures(spoolTest: SpoolTest): void {
       assert.deepEqual(await scannedIds(spool), [idOf(2)]);
     },
   );
+}
+
+function notes(spoolTest: SpoolTest): void {
+  const accept = (spool: Spool, id: string, key: string, untilMs: number): Promise<void> =>
+    spool.accept(
+      anItem(id, { body: { kind: 'inline', sizeBytes: 3, ownHeaderBytes: 0 } }),
+      { kind: 'inline', bytes: Buffer.from('abc') },
+      { note: { key, value: `value of ${key}`, untilMs } },
+    );
+
+  spoolTest('a note is found by its key, also by the next process', async (_, opened) => {
+    let spool = await opened();
+    await accept(spool, idOf(1), 'inject!1', NOW_MS + 1);
+    assert.equal(await spool.recall('inject!1', NOW_MS), 'value of inject!1');
+    spool = await opened();
+    assert.equal(await spool.recall('inject!1', NOW_MS), 'value of inject!1');
+    assert.equal(await spool.recall('inject!2', NOW_MS), null);
+    assert.deepEqual(await scannedIds(spool), [idOf(1)], 'a note is no message');
+  });
+
+  spoolTest('a note outlives its message, and is forgotten after its time', async (_, opened) => {
+    const spool = await opened();
+    for (let number = 0; number < 200; number++) {
+      await accept(spool, idOf(number), `n${number}`, NOW_MS + number);
+    }
+    await spool.remove(anItem(idOf(150)));
+    assert.equal(await spool.recall('n150', NOW_MS), 'value of n150');
+    assert.equal(await spool.recall('n150', NOW_MS + 150), null, 'its time is over');
+    await spool.forgetNotes(NOW_MS + 100);
+    assert.equal(await spool.recall('n100', 0), null);
+    assert.equal(await spool.recall('n101', 0), 'value of n101');
+  });
 }

@@ -86,7 +86,7 @@ test('waits and durations are measured by the monotonic clock, whatever the wall
   clock.setWall(0);
   recorder.attempted(
     'Q1',
-    anAttempt({ duration_ms: 30 }),
+    [anAttempt({ duration_ms: 30 })],
     [aRecipientRecord({ action: 'delayed' })],
     false,
   );
@@ -96,7 +96,7 @@ test('waits and durations are measured by the monotonic clock, whatever the wall
     [70, null, null],
   );
   clock.advance(900);
-  recorder.attempted('Q1', anAttempt({ duration_ms: 30 }), [aRecipientRecord()], true);
+  recorder.attempted('Q1', [anAttempt({ duration_ms: 30 })], [aRecipientRecord()], true);
   assert.deepEqual(
     [record?.queue_wait_ms, record?.total_ms],
     [70, 1000],
@@ -110,7 +110,7 @@ test('after a restart the total is taken from the wall clock and the wait stays 
   recorder.arrived(MESSAGE, 'q');
   clock.advance(5000);
   const later = new TraceRecorder('edge', store, clock, capturedLog().log);
-  later.attempted('Q1', anAttempt(), [aRecipientRecord()], true);
+  later.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   const record = store.records.get('Q1');
   assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
 });
@@ -121,7 +121,7 @@ test('the first five and the latest twenty attempts are kept, the others counted
   for (let number = 1; number <= 100; number++) {
     recorder.attempted(
       'Q1',
-      anAttempt({ description: String(number) }),
+      [anAttempt({ description: String(number) })],
       [aRecipientRecord()],
       false,
     );
@@ -153,7 +153,7 @@ test('the action of a message is that of its least settled recipient', () => {
   for (const [index, least] of order.entries()) {
     for (const other of order.slice(index)) {
       const recipients = [other, least].map((action) => aRecipientRecord({ action }));
-      recorder.attempted('Q1', anAttempt(), recipients, false);
+      recorder.attempted('Q1', [anAttempt()], recipients, false);
       assert.equal(store.records.get('Q1')?.action, least, `${other}, ${least}`);
     }
   }
@@ -161,7 +161,7 @@ test('the action of a message is that of its least settled recipient', () => {
 
 test('an attempt for an unknown message changes nothing', () => {
   const { store, recorder } = bench();
-  recorder.attempted('Q9', anAttempt(), [aRecipientRecord()], true);
+  recorder.attempted('Q9', [anAttempt()], [aRecipientRecord()], true);
   assert.equal(store.records.size, 0);
 });
 
@@ -170,7 +170,7 @@ test('a store that fails holds up nobody and is said in the log', async () => {
   const store = new MemoryTraceStore() as TraceStore;
   store.change = () => Promise.reject(new Error('disk is gone'));
   const recorder = new TraceRecorder('edge', store, new VirtualClock(), captured.log);
-  recorder.attempted('Q1', anAttempt(), [aRecipientRecord()], true);
+  recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(captured.codes, ['TRACE_WRITE_FAILED']);
 });

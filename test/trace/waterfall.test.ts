@@ -317,3 +317,15 @@ test('whatever a record holds, the picture is bounded and steers no terminal', (
     { numRuns: 300 },
   );
 });
+
+test('a message that steers itself is shown with its smarthost, and what was not obeyed by name', () => {
+  const hop = sampleHop('edge', NOON_MS, {
+    attempts: [],
+    recipients: [sampleRecipient('queued')],
+    own_smarthost: 'esp.example:587',
+    removed_headers: ['x-mq-smarthost-password', 'x-mq-tag'],
+  });
+  const picture = drawn(sampleChain([hop]));
+  assert.match(picture, /names its own smarthost: esp\.example:587/);
+  assert.match(picture, /taken out unread: x-mq-smarthost-password, x-mq-tag/);
+});
