@@ -1,35 +1,60 @@
 import type { Clock, Timer } from '../base/clock.js';
+import { AccessTokens } from './access-token.js';
+import type { Capacity } from './capacity.js';
 import type { NextHop } from './next-hop.js';
 import { Connection } from './connection.js';
 import type { SendSettings } from './settings.js';
 
 /**
  * Open sessions between two messages. How many there are at once is the queue's decision; the pool
- * keeps what is free for a while and closes it with QUIT. A next hop is known by identity: after a
- * reload its new description starts with new sessions, so an old password is never used on.
+ * keeps what is free for a while and closes it with QUIT. Sessions are kept by the identity of the
+ * hop that was asked for (the origin), whichever host of it they lead to: two logins at one host
+ * never share a session, and after a reload a hop's new description starts with new ones, so that
+ * an old password is never used on.
  */
 export class ConnectionPool {
   readonly #settings: SendSettings;
   readonly #clock: Clock;
+  readonly #tokens: AccessTokens;
   readonly #free = new Map<NextHop, Array<{ connection: Connection; timer: Timer }>>();
-  readonly #open = new Set<Connection>();
+  /** Open sessions, each with its origin. */
+  readonly #open = new Map<Connection, NextHop>();
   readonly #busy = new Set<Connection>();
+  /** In use when the sessions were retired: ended as soon as they are given back. */
+  readonly #retired = new WeakSet<Connection>();
   #closed = false;
 
   constructor(settings: SendSettings, clock: Clock) {
     this.#settings = settings;
     this.#clock = clock;
+    this.#tokens = new AccessTokens(clock);
   }
 
   get size(): number {
     return this.#open.size;
   }
 
-  /** The session that was free last, or undefined. */
-  take(nextHop: NextHop): Connection | undefined {
-    const free = this.#free.get(nextHop);
+  /** True after `close`: whoever is under way opens nothing further. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** True when `take` would find a session to any host of the origin. */
+  hasFree(origin: NextHop): boolean {
+    return this.#free.get(origin)?.some(({ connection }) => connection.usable) ?? false;
+  }
+
+  /** The session that was free last, or undefined. @param onlyHost the one host that will do */
+  take(origin: NextHop, onlyHost: string | null = null): Connection | undefined {
+    const free = this.#free.get(origin) ?? [];
+    const fits = ({ connection }: { connection: Connection }): boolean =>
+      onlyHost === null || connection.nextHop.host === onlyHost;
     for (;;) {
-      const slot = free?.pop();
+      const index = free.findLastIndex(fits);
+      const [slot] = index === -1 ? [] : free.splice(index, 1);
+      if (free.length === 0) {
+        this.#free.delete(origin);
+      }
       if (slot === undefined) {
         return undefined;
       }
@@ -42,38 +67,48 @@ export class ConnectionPool {
     }
   }
 
-  /** A session that is not open yet. */
-  create(nextHop: NextHop): Connection {
-    const connection = new Connection(nextHop, this.#settings, this.#clock);
-    this.#open.add(connection);
+  /** A session with a host of the origin that is not open yet. */
+  create(origin: NextHop, host: NextHop): Connection {
+    const connection = new Connection({
+      host,
+      settings: this.#settings,
+      clock: this.#clock,
+      tokens: this.#tokens,
+    });
+    this.#open.set(connection, origin);
     this.#busy.add(connection);
     connection.once('end', () => {
+      this.#drop(connection);
       this.#open.delete(connection);
       this.#busy.delete(connection);
-      this.#drop(connection);
     });
     return connection;
   }
 
   /** Gives a session back after a message. */
-  release(connection: Connection): void {
+  release(connection: Connection, capacity: Capacity): void {
     this.#busy.delete(connection);
-    const worn = connection.messages >= this.#settings.maxMessagesPerConnection;
-    if (this.#closed || worn || !connection.usable) {
+    const origin = this.#open.get(connection);
+    const worn =
+      connection.messages >= capacity.maxMessagesPerConnection || this.#retired.has(connection);
+    if (this.#closed || worn || origin === undefined || !connection.usable) {
       connection.leave();
       return;
     }
-    const free = this.#free.get(connection.nextHop) ?? [];
-    this.#free.set(connection.nextHop, free);
-    const timer = this.#clock.after(this.#settings.idleTimeoutMs, () => {
+    const free = this.#free.get(origin) ?? [];
+    this.#free.set(origin, free);
+    const timer = this.#clock.after(capacity.idleTimeoutMs, () => {
       this.#drop(connection);
       connection.leave();
     });
     free.push({ connection, timer });
   }
 
-  /** Ends every free session; those in use end when they are given back after `close`. */
+  /** Ends every free session now, and those in use when they are given back. */
   retire(): void {
+    for (const connection of this.#busy) {
+      this.#retired.add(connection);
+    }
     for (const free of this.#free.values()) {
       for (const { connection, timer } of free.splice(0)) {
         timer.cancel();
@@ -87,21 +122,23 @@ export class ConnectionPool {
   close(): void {
     this.#closed = true;
     this.retire();
+    this.#tokens.close();
     for (const connection of this.#busy) {
       connection.close();
     }
   }
 
   #drop(connection: Connection): void {
-    const free = this.#free.get(connection.nextHop);
+    const origin = this.#open.get(connection);
+    const free = origin === undefined ? undefined : this.#free.get(origin);
     const index = free?.findIndex((slot) => slot.connection === connection) ?? -1;
-    if (free === undefined || index === -1) {
+    if (origin === undefined || free === undefined || index === -1) {
       return;
     }
     free[index]?.timer.cancel();
     free.splice(index, 1);
     if (free.length === 0) {
-      this.#free.delete(connection.nextHop);
+      this.#free.delete(origin);
     }
   }
 }

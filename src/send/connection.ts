@@ -1,18 +1,34 @@
-import { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
-import type { NextHop } from './next-hop.js';
+import type { AccessTokens } from './access-token.js';
+import { allowLogin, logIn } from './login.js';
+import { mechanismsFor, type Mechanism } from './mechanism.js';
+import type { Login, NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
 import { LibraryConnection, type LibraryError } from './library-connection.js';
 import { SessionFault, toSessionFault } from './session-fault.js';
 import { SessionProgress } from './session-progress.js';
 import type { SendSettings } from './settings.js';
-import { tlsSwitches } from './tls-mode.js';
-import { toReply, type TransactionReplies, type TransactionRequest } from './transaction.js';
+import { tlsInfoOf, tlsSwitches, type TlsInfo } from './tls-mode.js';
+import {
+  toReply,
+  type Reply,
+  type TransactionReplies,
+  type TransactionRequest,
+} from './transaction.js';
+
+export interface ConnectionOptions {
+  /** What is connected to: `address` if there is one, else `host`. */
+  host: NextHop;
+  settings: SendSettings;
+  clock: Clock;
+  tokens: AccessTokens;
+}
 
 /**
- * One SMTP session to one next hop, on the library's connection.
+ * One SMTP session to one host, on the library's connection.
  *
  * What we guarantee beyond it: an absolute deadline on every wait; credentials only over TLS (or to
  * loopback, or where it is allowed in so many words) and only by a mechanism that was offered; a
@@ -20,23 +36,25 @@ import { toReply, type TransactionReplies, type TransactionRequest } from './tra
  * is kept in its order, so that each recipient gets its own.
  */
 export class Connection extends LibraryConnection {
+  /** The host that it leads to. */
   readonly nextHop: NextHop;
   readonly #settings: SendSettings;
+  readonly #tokens: AccessTokens;
   readonly #progress: SessionProgress;
   #transaction: { request: TransactionRequest; replies: TransactionReplies; sent: number } | null =
     null;
   #fault: SessionFault | null = null;
-  #mechanism: 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | null = null;
+  #mechanism: Mechanism;
   #remote: string | null = null;
-  #tls: { protocol: string; cipher: string; verified: boolean } | null = null;
+  #tls: TlsInfo | null = null;
   messages = 0;
 
-  constructor(nextHop: NextHop, settings: SendSettings, clock: Clock) {
+  constructor({ host, settings, clock, tokens }: ConnectionOptions) {
     super({
-      host: nextHop.host,
-      port: nextHop.port,
+      host: host.address ?? host.host,
+      port: host.port,
       name: settings.hostname,
-      ...tlsSwitches(nextHop),
+      ...tlsSwitches(host),
       connectionTimeout: settings.connectTimeoutMs,
       greetingTimeout: settings.commandTimeoutMs,
       socketTimeout: settings.finalReplyTimeoutMs,
@@ -45,8 +63,10 @@ export class Connection extends LibraryConnection {
       allowInternalNetworkInterfaces: true,
       logger: false,
     });
-    this.nextHop = nextHop;
+    this.nextHop = host;
     this.#settings = settings;
+    this.#tokens = tokens;
+    this.#mechanism = mechanismsFor(host.login, true)[0] ?? 'PLAIN';
     this.#progress = new SessionProgress(clock, (text) =>
       this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN'),
     );
@@ -58,8 +78,9 @@ export class Connection extends LibraryConnection {
     return this.authenticated ? (this.nextHop.login?.username ?? null) : null;
   }
 
-  get mechanism(): 'PLAIN' | 'LOGIN' {
-    return this.#mechanism === 'LOGIN' ? 'LOGIN' : 'PLAIN';
+  /** How the login is presented, or would be. */
+  get mechanism(): Mechanism {
+    return this.#mechanism;
   }
 
   /** Address and port, also after the end. */
@@ -68,7 +89,7 @@ export class Connection extends LibraryConnection {
   }
 
   /** What protects the session, also after its end. */
-  get tlsInfo(): { protocol: string; cipher: string; verified: boolean } | null {
+  get tlsInfo(): TlsInfo | null {
     return this.#tls;
   }
 
@@ -109,7 +130,7 @@ export class Connection extends LibraryConnection {
       });
     });
     this.#progress.endDeadline();
-    this.#tls = tlsOf(this._socket as Socket | false);
+    this.#tls = tlsInfoOf(this._socket as Socket | false);
     if (this.nextHop.tls === 'verified' && this.tlsInfo?.verified !== true) {
       this.close();
       throw new SessionFault('starttls', 'error', 'the certificate could not be verified');
@@ -202,48 +223,52 @@ export class Connection extends LibraryConnection {
     super.close();
   }
 
-  async #logIn(login: NonNullable<NextHop['login']>): Promise<void> {
-    const refusal = this.#loginRefusal();
-    if (refusal !== null) {
-      this.close();
-      throw new SessionFault('auth', 'error', refusal);
-    }
-    this.#progress.enter('auth', this.#settings.commandTimeoutMs);
-    const fault = await new Promise<SessionFault | null>((resolve) => {
-      const ended = (): void => resolve(this.#fault ?? this.#lost());
-      this.once('end', ended);
-      this.login(
-        { user: login.username, pass: login.password.reveal(), method: this.#mechanism ?? 'PLAIN' },
-        (failure) => {
-          this.removeListener('end', ended);
-          resolve(failure === null ? null : toSessionFault(failure, 'auth'));
-        },
-      );
-    });
-    this.#progress.endDeadline();
-    this.#progress.endPhase('auth');
-    if (fault !== null) {
-      this.#fault ??= fault;
+  async #logIn(login: Login): Promise<void> {
+    try {
+      // The wait for a token is ours, not the hop's: it has a deadline of its own.
+      this.#progress.stage = 'auth';
+      this.#mechanism = allowLogin(login, {
+        inTls: this.secure,
+        mayGoInClear: isLoopbackAddress(this.remoteAddress ?? '') || this.nextHop.allowInsecureAuth,
+        offered: this._supportedAuth,
+      });
+      const reply = await logIn(login, this.#mechanism, (line) => this.#ask(line), this.#tokens);
+      if (reply === null) {
+        throw this.#fault ?? this.#lost();
+      }
+      const { code, enhanced, text } = reply;
+      if (code < 200 || code > 299) {
+        throw new SessionFault('auth', code < 400 ? 'invalid' : 'error', text, code, enhanced);
+      }
+      this.authenticated = true;
+    } catch (error) {
+      this.#fault =
+        error instanceof SessionFault ? error : new SessionFault('auth', 'error', messageOf(error));
       this.close();
       throw this.#fault;
+    } finally {
+      this.#progress.endDeadline();
+      this.#progress.endPhase('auth');
     }
   }
 
-  /** Why no login is tried, or null. Not one byte of a credential leaves before this. */
-  #loginRefusal(): string | null {
-    if (
-      !this.secure &&
-      !isLoopbackAddress(this.remoteAddress ?? '') &&
-      !this.nextHop.allowInsecureAuth
-    ) {
-      return 'the hop offers no TLS, and a login is never sent in clear text';
-    }
-    const offered = this._supportedAuth;
-    this.#mechanism =
-      (['PLAIN', 'LOGIN', 'CRAM-MD5'] as const).find((name) => offered.includes(name)) ?? null;
-    return this.#mechanism === null
-      ? `the hop offers no login that we know${offered.length > 0 ? ` (only ${offered.join(', ')})` : ''}`
-      : null;
+  /** Sends a line of the login; null when the session ends before its reply. */
+  #ask(line: string): Promise<Reply | null> {
+    this.#progress.enter('auth', this.#settings.commandTimeoutMs);
+    return new Promise((resolve) => {
+      if (this.destroyed) {
+        resolve(null);
+        return;
+      }
+      const ended = (): void => resolve(null);
+      this.once('end', ended);
+      this._responseActions.push((reply: string) => {
+        this.removeListener('end', ended);
+        this.#progress.endDeadline();
+        resolve(toReply(reply));
+      });
+      this._sendCommand(line);
+    });
   }
 
   private get remoteAddress(): string | undefined {
@@ -388,13 +413,3 @@ export class Connection extends LibraryConnection {
 
 /** Content that leaves more slowly than this is given up. */
 const MIN_BYTES_PER_SECOND = 4096;
-
-function tlsOf(socket: Socket | false): Connection['tlsInfo'] {
-  return socket instanceof TLSSocket
-    ? {
-        protocol: socket.getProtocol() ?? 'TLS',
-        cipher: socket.getCipher()?.name ?? '',
-        verified: socket.authorized,
-      }
-    : null;
-}

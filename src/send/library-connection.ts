@@ -21,7 +21,7 @@ interface Internals {
   _maxAllowedSize: number;
   _supportedAuth: string[];
   _responseQueue: string[];
-  _responseActions: unknown[];
+  _responseActions: Array<(reply: string) => void>;
   _onConnect(): void;
   _onError(error: Error, type: string, reply: string | false, command: string): void;
   _processResponse(): void;

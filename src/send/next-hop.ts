@@ -1,4 +1,5 @@
 import type { Secret } from '../base/secret.js';
+import type { ReplyRule } from './outcome.js';
 
 /**
  * How a connection to a next hop is protected.
@@ -11,19 +12,31 @@ export type TlsMode = 'none' | 'opportunistic' | 'required' | 'verified';
 /** How the trace context travels to a next hop (INTERFACES: between nodes). */
 export type TraceCarrier = 'envelope' | 'header' | 'none';
 
-export interface Login {
-  username: string;
-  password: Secret;
-}
+/** Where the access token of an XOAUTH2 login comes from; it is asked for when it is needed. */
+export type TokenSettings =
+  /** The first line of a file that something else keeps fresh. */
+  | { kind: 'file'; path: string }
+  /** The first line that a program prints; no shell is involved. */
+  | { kind: 'command'; argv: readonly string[] };
+
+/** `password` null: it was stored and can no longer be decrypted. */
+export type Login =
+  | { username: string; password: Secret | null }
+  | { username: string; token: TokenSettings };
 
 /** Everything that one attempt needs to know about where it goes. */
 export interface NextHop {
   /** Name for people and records: the node's or sink's name, or `host:port` of a foreign host. */
   name: string;
-  /** `node`: a mesh peer. `sink`: a sink of the topology. `host`: outside of the topology. */
-  kind: 'node' | 'sink' | 'host';
+  /**
+   * `node`: a mesh peer. `sink`: a sink of the topology, or the one that stands in for all hops.
+   * `host`: outside of the topology. `mx`: the mail servers of the domain in `host`.
+   */
+  kind: 'node' | 'sink' | 'host' | 'mx';
   host: string;
   port: number;
+  /** IP address to connect to; `host` is not resolved then and only names the certificate. */
+  address?: string;
   tls: TlsMode;
   /** TLS from the first byte (port 465) instead of STARTTLS. */
   implicitTls: boolean;
@@ -35,6 +48,13 @@ export interface NextHop {
   /** Send the login without TLS also to a host that is not loopback. */
   allowInsecureAuth: boolean;
   trace: TraceCarrier;
-  /** Upper bound of open connections to this hop. */
-  maxConnections: number;
+  /**
+   * The hop was named by the message itself: a refused login is a fault of that message and does
+   * not pause the queue for the others.
+   */
+  ofMessage?: boolean;
+  /** The same for the TLS that a message asks for and that the topology does not. */
+  securedByMessage?: boolean;
+  /** Replies of this hop that do not mean what their codes say; before the common table. */
+  replyRules?: readonly ReplyRule[];
 }

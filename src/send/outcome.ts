@@ -1,4 +1,7 @@
+import type { SmtpReply } from '../format/reply.js';
 import type { AttemptRecord, AttemptState } from '../trace/record.js';
+import type { Mechanism } from './mechanism.js';
+import { asksForLess, MAX_SEARCHED_LENGTH, retryAfterMsIn } from './throttling.js';
 
 /** What one attempt meant for one recipient. */
 export interface Outcome {
@@ -15,12 +18,20 @@ export interface Outcome {
   enhanced: string | null;
   /** The remote's words, or ours when it said nothing. */
   text: string;
+  /** The hop asks for less at a time: the queue slows down. */
+  slowDown?: boolean;
+  /** The hop named the time after which to come back. */
+  retryAfterMs?: number;
 }
 
 /** One attempt: an outcome for each recipient in the order of the request, and its record. */
 export interface AttemptReport {
   outcomes: Outcome[];
   record: AttemptRecord;
+  /** Hosts of the same hop that were tried before and could not be talked to, in order. */
+  earlier?: AttemptRecord[];
+  /** The host that was asked last: of a hop with several, the one that a doubt is about. */
+  host?: string;
 }
 
 /** The part of a session in which a reply came. */
@@ -36,11 +47,16 @@ export type Stage =
   | 'dot'
   | 'rset';
 
-interface Rule {
+/** One row of the table that says what a reply means. */
+export interface ReplyRule {
   stages: readonly Stage[];
   /** Reply codes from and to, both included. */
   codes: readonly [number, number];
+  /** Fits the reply's text, its enhanced code in front. Absent: any text. */
+  pattern?: RegExp;
   kind: Outcome['kind'];
+  /** The hop asks for less at a time. */
+  slowDown?: true;
 }
 
 const SESSION: readonly Stage[] = ['connect', 'greeting', 'ehlo', 'starttls', 'auth', 'rset'];
@@ -51,7 +67,7 @@ const TRANSACTION: readonly Stage[] = ['mail', 'rcpt', 'data', 'dot'];
  * (535, 530, 454, 538), TLS troubles, a refused greeting and 421 are faults of the hop, never of
  * the message: it waits until somebody has healed the hop.
  */
-const RULES: readonly Rule[] = [
+const RULES: readonly ReplyRule[] = [
   { stages: SESSION, codes: [400, 599], kind: 'hop-fault' },
   { stages: TRANSACTION, codes: [421, 421], kind: 'hop-fault' },
   { stages: TRANSACTION, codes: [454, 454], kind: 'hop-fault' },
@@ -63,19 +79,48 @@ const RULES: readonly Rule[] = [
   { stages: ['dot'], codes: [200, 299], kind: 'delivered' },
 ];
 
+/** What a reply means for the message, and for how much is sent to the hop. */
+export type Meaning = Pick<Outcome, 'kind' | 'slowDown' | 'retryAfterMs'>;
+
 /**
- * Meaning of a reply. A code that no row names (a 3xx where none belongs, text that is no reply)
- * comes from a broken peer: a fault of the hop.
+ * Meaning of a reply: the first row that fits, of the hop's own rules and then of the common ones. A
+ * code that no row names (a 3xx where none belongs, text that is no reply) comes from a broken
+ * peer: a fault of the hop. Whatever the row, 421 and words of throttling ask for less at a time,
+ * and a 4yz reply may name the time after which to come back.
  */
-export function classifyReply(stage: Stage, code: number): Outcome['kind'] {
-  const rule = RULES.find(
-    ({ stages, codes }) => stages.includes(stage) && code >= codes[0] && code <= codes[1],
-  );
-  return rule?.kind ?? 'hop-fault';
+export function classifyReply(
+  stage: Stage,
+  reply: Pick<SmtpReply, 'code' | 'enhanced' | 'text'>,
+  rules: readonly ReplyRule[] = [],
+): Meaning {
+  const { code, enhanced, text } = reply;
+  const words = (enhanced === null ? text : `${enhanced} ${text}`).slice(0, MAX_SEARCHED_LENGTH);
+  const fits = ({ stages, codes, pattern }: ReplyRule): boolean =>
+    stages.includes(stage) &&
+    code >= codes[0] &&
+    code <= codes[1] &&
+    (pattern === undefined || pattern.test(words));
+  const rule = rules.find(fits) ?? RULES.find(fits);
+  const meaning: Meaning = { kind: rule?.kind ?? 'hop-fault' };
+  if (rule?.slowDown === true || asksForLess(reply)) {
+    meaning.slowDown = true;
+  }
+  const retryAfterMs = code >= 400 && code <= 499 ? retryAfterMsIn(text) : null;
+  if (retryAfterMs !== null) {
+    meaning.retryAfterMs = retryAfterMs;
+  }
+  return meaning;
 }
 
+const AUTH_STATES: Readonly<Record<Mechanism, AttemptState>> = {
+  PLAIN: 'authplain',
+  LOGIN: 'authlogin',
+  'CRAM-MD5': 'authcrammd5',
+  XOAUTH2: 'authxoauth2',
+};
+
 /** The `state` name of a record for the stage in which an attempt ended. */
-export function attemptState(stage: Stage, mechanism: 'PLAIN' | 'LOGIN' = 'PLAIN'): AttemptState {
+export function attemptState(stage: Stage, mechanism: Mechanism = 'PLAIN'): AttemptState {
   switch (stage) {
     case 'connect':
     case 'greeting':
@@ -85,7 +130,7 @@ export function attemptState(stage: Stage, mechanism: 'PLAIN' | 'LOGIN' = 'PLAIN
     case 'starttls':
       return 'starttls';
     case 'auth':
-      return mechanism === 'LOGIN' ? 'authlogin' : 'authplain';
+      return AUTH_STATES[mechanism];
     case 'mail':
       return 'mailfrom';
     case 'rcpt':

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { Capacity } from './capacity.js';
 import type { NextHop } from './next-hop.js';
-import type { AttemptReport } from './outcome.js';
+import type { AttemptReport, Outcome } from './outcome.js';
 
 /** A message as one attempt needs it. */
 export interface OutgoingMessage {
@@ -25,6 +26,11 @@ export interface AttemptRequest {
   message: OutgoingMessage;
   recipients: readonly OutgoingRecipient[];
   nextHop: NextHop;
+  capacity: Capacity;
+  /** The only host of the hop that may be asked, since it may already have the message. */
+  onlyHost: string | null;
+  /** Hears of every connection that is opened. */
+  onConnect: () => void;
   /** Opens the body anew; null when it cannot be read whole. */
   openBody: () => Promise<Buffer | Readable | null>;
 }
@@ -34,3 +40,11 @@ export interface AttemptRequest {
  * wait in it has a deadline.
  */
 export type Attempt = (request: AttemptRequest) => Promise<AttemptReport>;
+
+/**
+ * The hosts of a hop in the order in which they are tried (RFC 5321 §5.1), each with its address; or
+ * what follows for the message when there is none. Never rejects.
+ */
+export type LocateHosts = (
+  hop: NextHop,
+) => Promise<{ hosts: readonly NextHop[] } | { refusal: Outcome }>;

@@ -8,7 +8,6 @@ export interface SendSettings {
   envelopeTimeoutMs: number;
   /** From the final dot to its reply (RFC 5321 §4.5.3.2.6). */
   finalReplyTimeoutMs: number;
-  /** A connection that is unused for so long is closed with QUIT. */
-  idleTimeoutMs: number;
-  maxMessagesPerConnection: number;
+  /** DNS servers as `address` or `address:port`; empty: those of the system. */
+  dnsServers: readonly string[];
 }

@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.js';
 import { RelayError } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { printableReply, queueIdIn } from '../format/reply.js';
+import { AccessTokens } from './access-token.js';
 import type { NextHop } from './next-hop.js';
 import { Connection } from './connection.js';
 import { SessionFault } from './session-fault.js';
@@ -31,19 +32,20 @@ export async function submit(
   options: SubmitOptions,
 ): Promise<{ reply: string; queueId: string | null }> {
   const { timeoutMs, hostname } = options;
-  const connection = new Connection(
-    nextHopOf(options),
-    {
+  const tokens = new AccessTokens(systemClock);
+  const connection = new Connection({
+    host: nextHopOf(options),
+    settings: {
       hostname,
       connectTimeoutMs: timeoutMs,
       commandTimeoutMs: timeoutMs,
       envelopeTimeoutMs: timeoutMs,
       finalReplyTimeoutMs: timeoutMs,
-      idleTimeoutMs: timeoutMs,
-      maxMessagesPerConnection: 1,
+      dnsServers: [],
     },
-    systemClock,
-  );
+    clock: systemClock,
+    tokens,
+  });
   try {
     await connection.open();
     const replies = await connection.transact({
@@ -73,6 +75,7 @@ export async function submit(
     });
   } finally {
     connection.leave();
+    tokens.close();
   }
 }
 
@@ -87,7 +90,6 @@ function nextHopOf(options: SubmitOptions): NextHop {
     implicitTls: tls === 'implicit',
     allowInsecureAuth: false,
     trace: 'none',
-    maxConnections: 1,
     ...(ca === undefined ? {} : { ca: [ca] }),
     ...(servername === undefined ? {} : { servername }),
     ...(login === undefined ? {} : { login }),

@@ -1,5 +1,18 @@
-import type { ConnectionOptions } from 'node:tls';
-import type { NextHop } from './next-hop.js';
+import { isIP, type Socket } from 'node:net';
+import { TLSSocket, type ConnectionOptions } from 'node:tls';
+import type { NextHop, TlsMode } from './next-hop.js';
+
+const STRENGTH: Readonly<Record<TlsMode, number>> = {
+  none: 0,
+  opportunistic: 1,
+  required: 2,
+  verified: 3,
+};
+
+/** The stricter of two modes. */
+export function stricterTls(one: TlsMode, other: TlsMode): TlsMode {
+  return STRENGTH[other] > STRENGTH[one] ? other : one;
+}
 
 /** The library's switches for a TLS mode. */
 export interface TlsSwitches {
@@ -16,6 +29,8 @@ export interface TlsSwitches {
  */
 export function tlsSwitches(hop: NextHop): TlsSwitches {
   const must = hop.tls === 'required' || hop.tls === 'verified';
+  // The certificate is for the name, also where an address is connected to.
+  const servername = hop.servername ?? (isIP(hop.host) === 0 ? hop.host : undefined);
   return {
     secure: hop.implicitTls,
     requireTLS: must && !hop.implicitTls,
@@ -25,7 +40,24 @@ export function tlsSwitches(hop: NextHop): TlsSwitches {
       rejectUnauthorized: hop.tls === 'verified',
       minVersion: 'TLSv1.2',
       ...(hop.ca === undefined ? {} : { ca: hop.ca }),
-      ...(hop.servername === undefined ? {} : { servername: hop.servername }),
+      ...(servername === undefined ? {} : { servername }),
     },
   };
+}
+
+/** What protects a session. */
+export interface TlsInfo {
+  protocol: string;
+  cipher: string;
+  verified: boolean;
+}
+
+export function tlsInfoOf(socket: Socket | false): TlsInfo | null {
+  return socket instanceof TLSSocket
+    ? {
+        protocol: socket.getProtocol() ?? 'TLS',
+        cipher: socket.getCipher()?.name ?? '',
+        verified: socket.authorized,
+      }
+    : null;
 }

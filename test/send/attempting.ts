@@ -2,10 +2,16 @@ import type { TestContext } from 'node:test';
 import { systemClock, type Clock } from '../../src/base/clock.js';
 import { Secret } from '../../src/base/secret.js';
 import { createAttempt } from '../../src/send/attempt.js';
+import { DEFAULT_CAPACITY, type Capacity } from '../../src/send/capacity.js';
 import { ConnectionPool } from '../../src/send/connection-pool.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { AttemptReport } from '../../src/send/outcome.js';
-import type { Attempt, AttemptRequest, OutgoingMessage } from '../../src/send/request.js';
+import type {
+  Attempt,
+  AttemptRequest,
+  LocateHosts,
+  OutgoingMessage,
+} from '../../src/send/request.js';
 import type { SendSettings } from '../../src/send/settings.js';
 
 export const USERNAME = 'edge-login';
@@ -19,8 +25,7 @@ const SETTINGS: SendSettings = {
   commandTimeoutMs: 5000,
   envelopeTimeoutMs: 5000,
   finalReplyTimeoutMs: 5000,
-  idleTimeoutMs: 5000,
-  maxMessagesPerConnection: 100,
+  dnsServers: [],
 };
 
 export function hopTo(port: number, changes: Partial<NextHop> = {}): NextHop {
@@ -33,7 +38,6 @@ export function hopTo(port: number, changes: Partial<NextHop> = {}): NextHop {
     implicitTls: false,
     allowInsecureAuth: false,
     trace: 'none',
-    maxConnections: 10,
     ...changes,
   };
 }
@@ -43,6 +47,8 @@ export const LOGIN = { username: USERNAME, password: new Secret(PASSWORD) };
 export interface Sender {
   pool: ConnectionPool;
   attempt: Attempt;
+  /** Connections that were announced. */
+  connects: number;
   /** One attempt of a message to `hop`, with whatever a test wants to be different. */
   send(hop: NextHop, changes?: SendChanges): Promise<AttemptReport>;
 }
@@ -52,6 +58,8 @@ export interface SendChanges {
   recipients?: AttemptRequest['recipients'];
   body?: Buffer;
   openBody?: AttemptRequest['openBody'];
+  capacity?: Partial<Capacity>;
+  onlyHost?: string;
 }
 
 /** Attempts over a pool as `node.ts` builds them; the pool is closed after the test. */
@@ -59,21 +67,27 @@ export function makeSender(
   t: TestContext,
   settings: Partial<SendSettings> = {},
   clock: Clock = systemClock,
+  locate: LocateHosts = async (hop) => ({ hosts: [hop] }),
 ): Sender {
   const pool = new ConnectionPool({ ...SETTINGS, ...settings }, clock);
   t.after(() => pool.close());
-  const attempt = createAttempt({ pool, clock, node: 'edge' });
-  return {
+  const attempt = createAttempt({ pool, clock, node: 'edge', locate });
+  const sender: Sender = {
     pool,
     attempt,
-    send: (nextHop, { message, recipients, body = BODY, openBody } = {}) =>
+    connects: 0,
+    send: (nextHop, { message, recipients, body = BODY, openBody, capacity, onlyHost } = {}) =>
       attempt({
         message: { ...MESSAGE, sizeBytes: body.length, ...message },
         recipients: recipients ?? [to('b@y.test')],
         nextHop,
+        capacity: { ...DEFAULT_CAPACITY, ...capacity },
+        onlyHost: onlyHost ?? null,
+        onConnect: () => sender.connects++,
         openBody: openBody ?? (async () => body),
       }),
   };
+  return sender;
 }
 
 export function to(address: string, changes: { notify?: string; orcpt?: string } = {}) {

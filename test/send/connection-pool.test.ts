@@ -52,11 +52,12 @@ test('a session is not shared with another description of the same host', async 
 
 test('a session is left with QUIT after its share of messages', async (t) => {
   const server = await runScriptedServer(t);
-  const sender = makeSender(t, { maxMessagesPerConnection: 2 });
+  const sender = makeSender(t);
   const hop = hopTo(server.port);
+  const capacity = { maxMessagesPerConnection: 2 };
   const reused = [];
   for (let index = 0; index < 5; index++) {
-    reused.push((await sender.send(hop)).record.reused);
+    reused.push((await sender.send(hop, { capacity })).record.reused);
   }
   assert.deepEqual(reused, [false, true, false, true, false]);
   await until(() => server.lines().filter((line) => line === 'QUIT').length === 2, 'two QUITs');
@@ -66,7 +67,7 @@ test('a session is left with QUIT after its share of messages', async (t) => {
 test('a session that is idle for its time is left with QUIT', async (t) => {
   const clock = new ManualClock();
   const server = await runScriptedServer(t);
-  const sender = makeSender(t, { idleTimeoutMs: 30_000 }, clock);
+  const sender = makeSender(t, {}, clock);
   const hop = hopTo(server.port);
   await sender.send(hop);
   clock.advance(29_999);
@@ -106,7 +107,6 @@ test('a reload leaves every free session; one in use ends its message first', as
   sender.pool.retire();
   answer();
   assert.deepEqual(kinds(await underWay), ['delivered']);
-  sender.pool.retire();
   await until(allClosed(server), 'the end of the session');
   assert.equal(server.lines().at(-1), 'QUIT');
 });

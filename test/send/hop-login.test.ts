@@ -11,40 +11,148 @@ import {
   showsNoCredential,
   USERNAME,
 } from './attempting.js';
-import { close, runScriptedServer, type Answer, type ScriptedSession } from './scripted-server.js';
+import { makeCertificate } from './certificates.js';
+import {
+  close,
+  runScriptedServer,
+  type Answer,
+  type Script,
+  type ScriptedSession,
+} from './scripted-server.js';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-test('PLAIN is used where it is offered, and the record names the login', async (t) => {
-  const server = await runScriptedServer(t, { offers: ['AUTH LOGIN PLAIN CRAM-MD5'] });
+const CHALLENGE = '<1.2@hop.example>';
+const CRAM_MD5_ANSWER = base64(
+  `${USERNAME} ${createHmac('md5', PASSWORD).update(CHALLENGE).digest('hex')}`,
+);
+
+/** Goes through with whatever mechanism is begun. */
+const WELCOMING: NonNullable<Script['on']> = {
+  AUTH: (session, line) =>
+    session.say(
+      line.startsWith('AUTH PLAIN ')
+        ? '235 2.7.0 welcome'
+        : `334 ${line === 'AUTH LOGIN' ? 'VXNlcm5hbWU6' : base64(CHALLENGE)}`,
+    ),
+  '*': (session, line) =>
+    session.say(line === base64(USERNAME) ? '334 UGFzc3dvcmQ6' : '235 2.7.0 welcome'),
+};
+
+const EXCHANGES = {
+  PLAIN: [`AUTH PLAIN ${base64(`\0${USERNAME}\0${PASSWORD}`)}`],
+  LOGIN: ['AUTH LOGIN', base64(USERNAME), base64(PASSWORD)],
+  'CRAM-MD5': ['AUTH CRAM-MD5', CRAM_MD5_ANSWER],
+} as const;
+
+test('the mechanism: in TLS PLAIN, LOGIN, CRAM-MD5; in clear CRAM-MD5 first', async (t) => {
+  const certificate = await makeCertificate('hop');
+  const table: ReadonlyArray<
+    [offer: string, inTls: keyof typeof EXCHANGES, inClear: keyof typeof EXCHANGES]
+  > = [
+    ['AUTH CRAM-MD5 LOGIN PLAIN XOAUTH2', 'PLAIN', 'CRAM-MD5'],
+    ['AUTH XOAUTH2 CRAM-MD5 LOGIN', 'LOGIN', 'CRAM-MD5'],
+    ['AUTH LOGIN PLAIN', 'PLAIN', 'PLAIN'],
+    ['AUTH login', 'LOGIN', 'LOGIN'],
+    ['AUTH=LOGIN', 'LOGIN', 'LOGIN'],
+    ['AUTH DIGEST-MD5 CRAM-MD5', 'CRAM-MD5', 'CRAM-MD5'],
+  ];
+  for (const [offer, inTls, inClear] of table) {
+    const clear = await runScriptedServer(t, { offers: [offer], on: WELCOMING });
+    const inTheClear = await makeSender(t).send(hopTo(clear.port, { login: LOGIN }));
+    assert.deepEqual([kinds(inTheClear), inTheClear.record.user], [['delivered'], USERNAME]);
+    assert.ok('auth' in inTheClear.record.phases_ms);
+    const clearLines = clear.lines().slice(1, 1 + EXCHANGES[inClear].length);
+    assert.deepEqual(clearLines, EXCHANGES[inClear], offer);
+    const script = { certificate, offers: ['STARTTLS'], offersInTls: [offer], on: WELCOMING };
+    const secured = await runScriptedServer(t, script);
+    const tls = { tls: 'required', login: LOGIN } as const;
+    assert.deepEqual(kinds(await makeSender(t).send(hopTo(secured.port, tls))), ['delivered']);
+    const tlsLines = secured.lines().slice(3, 3 + EXCHANGES[inTls].length);
+    assert.deepEqual(tlsLines, EXCHANGES[inTls], offer);
+    assert.ok(showsNoCredential(secured.sessions[0]?.clear ?? ''));
+  }
+});
+
+test('LOGIN: the password follows only when it is asked for', async (t) => {
+  for (const answer of [
+    '535 5.7.8 no such user',
+    '235 2.7.0 welcome',
+    '250 what?',
+    '501 5.5.2 no',
+  ]) {
+    const on = { AUTH: '334 VXNlcm5hbWU6', '*': answer };
+    const server = await runScriptedServer(t, { offers: ['AUTH LOGIN'], on });
+    await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+    assert.ok(!server.lines().includes(base64(PASSWORD)), answer);
+  }
+  const server = await runScriptedServer(t, {
+    offers: ['AUTH LOGIN'],
+    on: { AUTH: '504 5.5.4 no' },
+  });
+  await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+  assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+});
+
+test('a login that never ends is a broken hop', async (t) => {
+  for (const [offer, on] of [
+    ['AUTH PLAIN', { AUTH: '334 more' }],
+    ['AUTH LOGIN', { AUTH: '334 VXNlcm5hbWU6', '*': '334 UGFzc3dvcmQ6' }],
+    ['AUTH CRAM-MD5', { AUTH: `334 ${base64(CHALLENGE)}`, '*': `334 ${base64(CHALLENGE)}` }],
+    ['AUTH PLAIN', { AUTH: '354 go on' }],
+  ] as const) {
+    const server = await runScriptedServer(t, { offers: [offer], on });
+    const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+    assert.deepEqual(
+      [outcomes[0]?.kind, record.result, record.user],
+      ['hop-fault', 'invalid', null],
+    );
+    assert.ok(!server.lines().some((line) => line.startsWith('MAIL')));
+  }
+});
+
+test('CRAM-MD5: a broken challenge is not answered', async (t) => {
+  const challenges = [
+    '',
+    ' ',
+    '*',
+    'no base64!',
+    'PDEuMkBob3A',
+    'PDEuMkBob3A=\n334 PDEuMkBob3A=',
+    '=',
+    '====',
+    'PDEu=MkBob3A',
+    '<1.2@hop.example>',
+    `${'A'.repeat(40_000)}!`,
+  ];
+  for (const challenge of challenges) {
+    const text = challenge.includes('\n') ? `334-${challenge}` : `334 ${challenge}`;
+    const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on: { AUTH: text } });
+    const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+    assert.equal(outcomes[0]?.kind, 'hop-fault', challenge);
+    assert.match(outcomes[0]?.text ?? '', /CRAM-MD5 challenge of the hop is (not base64|empty)/);
+    assert.deepEqual([record.state, record.result], ['authcrammd5', 'invalid']);
+    assert.deepEqual(server.lines(), ['EHLO edge.example', 'AUTH CRAM-MD5'], challenge);
+    assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+  }
+});
+
+test('CRAM-MD5: the challenge counts byte by byte, also outside of ASCII', async (t) => {
+  const challenge = Buffer.from([0x3c, 0xff, 0x00, 0x80, 0xc3, 0x3e]);
+  const on = { AUTH: `334 ${challenge.toString('base64')}`, '*': '235 2.7.0 welcome' };
+  const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on });
   const report = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
   assert.deepEqual(kinds(report), ['delivered']);
-  assert.equal(server.lines()[1], `AUTH PLAIN ${base64(`\0${USERNAME}\0${PASSWORD}`)}`);
-  assert.equal(report.record.user, USERNAME);
-  assert.ok('auth' in report.record.phases_ms);
-});
-
-test('LOGIN is used where PLAIN is not offered', async (t) => {
-  const on = {
-    AUTH: '334 VXNlcm5hbWU6',
-    '*': ['334 UGFzc3dvcmQ6', '235 2.7.0 welcome'],
-  };
-  const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5 LOGIN'], on });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), [
-    'delivered',
-  ]);
-  assert.deepEqual(server.lines().slice(1, 4), ['AUTH LOGIN', base64(USERNAME), base64(PASSWORD)]);
-});
-
-test('CRAM-MD5 is used where nothing else is offered', async (t) => {
-  const challenge = '<1.2@hop.example>';
-  const on = { AUTH: `334 ${base64(challenge)}`, '*': '235 2.7.0 welcome' };
-  const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port, { login: LOGIN }))), [
-    'delivered',
-  ]);
   const digest = createHmac('md5', PASSWORD).update(challenge).digest('hex');
-  assert.deepEqual(server.lines().slice(1, 3), ['AUTH CRAM-MD5', base64(`${USERNAME} ${digest}`)]);
+  assert.equal(server.lines()[2], base64(`${USERNAME} ${digest}`));
+  assert.ok(!(server.sessions[0]?.clear ?? '').includes(base64(PASSWORD).slice(0, -2)));
+});
+
+test('a refused CRAM-MD5 names its mechanism in the record', async (t) => {
+  const on = { AUTH: `334 ${base64(CHALLENGE)}`, '*': '535 5.7.8 no' };
+  const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on });
+  const { record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+  assert.deepEqual([record.state, record.code], ['authcrammd5', 535]);
 });
 
 test('a hop that offers no login, or none that we know, gets none: a fault of the hop', async (t) => {
@@ -132,12 +240,18 @@ test(
   'without TLS a login goes to loopback alone, or where it is allowed in so many words',
   { skip: outside === undefined && 'this machine has no address but loopback' },
   async (t) => {
-    const server = await runScriptedServer(t, { host: '0.0.0.0', offers: ['AUTH PLAIN'] });
+    const server = await runScriptedServer(t, { host: '0.0.0.0', offers: ['AUTH PLAIN XOAUTH2'] });
     const hop = { host: outside ?? '', login: LOGIN };
+    // The file is not even looked at.
+    const token = { kind: 'file', path: '/nonexistent/token' } as const;
     for (const tls of ['none', 'opportunistic'] as const) {
-      const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { ...hop, tls }));
-      assert.deepEqual([outcomes[0]?.kind, record.state], ['hop-fault', 'authplain']);
-      assert.match(outcomes[0]?.text ?? '', /never sent in clear text/);
+      for (const login of [LOGIN, { username: USERNAME, token }]) {
+        const changes = { ...hop, login, tls };
+        const { outcomes, record } = await makeSender(t).send(hopTo(server.port, changes));
+        const state = 'token' in login ? 'authxoauth2' : 'authplain';
+        assert.deepEqual([outcomes[0]?.kind, record.state], ['hop-fault', state]);
+        assert.match(outcomes[0]?.text ?? '', /never sent in clear text/);
+      }
     }
     assert.ok(server.sessions.every(({ clear }) => showsNoCredential(clear)));
     const allowed = await makeSender(t).send(

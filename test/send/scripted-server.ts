@@ -11,6 +11,8 @@ export interface Script {
   certificate?: { cert: string; key: string };
   /** Where it listens; loopback unless said otherwise. */
   host?: string;
+  /** A free one unless said otherwise. */
+  port?: number;
   /** TLS from the first byte. */
   implicit?: boolean;
   tls?: tls.SecureContextOptions;
@@ -202,7 +204,7 @@ export async function runScriptedServer(
       ? tls.createServer({ ...script.certificate, ...script.tls }, accept)
       : net.createServer(accept);
   server.on('tlsClientError', () => undefined);
-  server.listen(0, script.host ?? '127.0.0.1');
+  server.listen(script.port ?? 0, script.host ?? '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
     for (const { socket } of sessions) {

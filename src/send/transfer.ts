@@ -1,0 +1,211 @@
+import { printableReply } from '../format/reply.js';
+import type { AttemptRecord } from '../trace/record.js';
+import type { Connection } from './connection.js';
+import type { ConnectionPool } from './connection-pool.js';
+import { contentOf } from './content.js';
+import {
+  dsnOfRecipient,
+  mailParameters,
+  meshContext,
+  traceHeader,
+  unsendable,
+} from './mail-parameters.js';
+import { classifyReply, type Meaning, type Outcome, type Stage } from './outcome.js';
+import type { AttemptRequest } from './request.js';
+import type { SessionFault } from './session-fault.js';
+import type { Reply, TransactionReplies } from './transaction.js';
+
+/** What came of talking to one host, before it is written down. */
+export interface Conclusion {
+  outcomes: Outcome[];
+  /** Where it ended. */
+  stage: Stage;
+  result: AttemptRecord['result'];
+  connection: Connection | null;
+  /** The session was open before. */
+  reused: boolean;
+}
+
+export interface TransferOptions {
+  pool: ConnectionPool;
+  /** Our name in the mesh. */
+  node: string;
+  spanId: string;
+  reused: boolean;
+}
+
+/**
+ * Hands a message over in an open session, and gives the session back or ends it. `stale`: a kept
+ * session that the hop had closed in the meantime, noticed before any reply.
+ */
+export async function transfer(
+  connection: Connection,
+  request: AttemptRequest,
+  options: TransferOptions,
+): Promise<Conclusion | 'stale'> {
+  const { message, recipients, capacity } = request;
+  const { pool, reused } = options;
+  const context = meshContext(request, options.spanId, options.node);
+  const header = traceHeader(connection.nextHop, context);
+  const sizeBytes = header.length + message.sizeBytes;
+  const refusal = unsendable(connection, request, sizeBytes);
+  if (refusal !== null) {
+    pool.release(connection, capacity);
+    const outcomes = recipients.map(() => refusal);
+    return { outcomes, stage: 'mail', result: 'error', connection, reused };
+  }
+  const body = await request.openBody().catch(() => null);
+  if (body === null || (Buffer.isBuffer(body) && body.length !== message.sizeBytes)) {
+    pool.release(connection, capacity);
+    return unreadable(recipients, connection, reused);
+  }
+  const { content, isDamaged } = contentOf(header, body, message.sizeBytes);
+  const replies = await connection.transact({
+    sender: message.sender,
+    mailParameters: mailParameters(connection, request, context),
+    recipients: recipients.map(({ address, notify, orcpt }) => ({
+      address,
+      parameters: connection.supports('DSN') ? dsnOfRecipient(notify, orcpt) : '',
+    })),
+    eightBit: message.eightBit,
+    sizeBytes,
+    content,
+  });
+  if (!Buffer.isBuffer(body)) {
+    // A transaction that ended before its content never touched it: the file would stay open.
+    body.destroy();
+  }
+  if (isDamaged()) {
+    return unreadable(recipients, connection, reused);
+  }
+  if (reused && isStale(replies)) {
+    return 'stale';
+  }
+  return settleReplies(connection, request, replies, options);
+}
+
+/** No session came about, or it ended before MAIL: the same for all recipients. */
+export function faulty(
+  request: AttemptRequest,
+  fault: SessionFault,
+  connection: Connection | null,
+): Conclusion {
+  const { nextHop } = request;
+  const meaning = meaningOf(fault, nextHop.replyRules);
+  // What a message brought itself and what is wrong is its own trouble: it must not stop the queue.
+  const asked =
+    (nextHop.ofMessage === true && fault.stage === 'auth') ||
+    (nextHop.securedByMessage === true && fault.stage === 'starttls');
+  const ofMessage = asked && fault.result === 'error' && fault.code !== 421;
+  const outcome: Outcome = {
+    ...meaning,
+    kind: ofMessage ? 'deferred' : meaning.kind,
+    inTransaction: false,
+    code: fault.code,
+    enhanced: fault.enhanced,
+    text: printableReply(fault.message),
+  };
+  const outcomes = request.recipients.map(() => outcome);
+  return { outcomes, stage: fault.stage, result: fault.result, connection, reused: false };
+}
+
+/** A fault without a reply says nothing but that it is one. */
+function meaningOf(fault: SessionFault, rules: AttemptRequest['nextHop']['replyRules']): Meaning {
+  const { code, enhanced, message: text } = fault;
+  return code === null
+    ? { kind: 'hop-fault' }
+    : classifyReply(fault.stage, { code, enhanced, text }, rules);
+}
+
+/** A truncated message was not sent, or cut off before its end. */
+function unreadable(
+  { length }: AttemptRequest['recipients'],
+  connection: Connection,
+  reused: boolean,
+): Conclusion {
+  const outcome: Outcome = {
+    kind: 'unreadable',
+    inTransaction: false,
+    code: null,
+    enhanced: null,
+    text: 'the stored body is missing or damaged; it was not sent',
+  };
+  const outcomes = Array.from({ length }, () => outcome);
+  return { outcomes, stage: 'data', result: 'error', connection, reused };
+}
+
+async function settleReplies(
+  connection: Connection,
+  request: AttemptRequest,
+  replies: TransactionReplies,
+  { pool, reused }: TransferOptions,
+): Promise<Conclusion> {
+  const outcomes = outcomesOf(request, replies);
+  const stage = lastStage(replies);
+  const result =
+    replies.fault?.result ?? (replies.dot?.code.toString().startsWith('2') ? 'accepted' : 'error');
+  const conclusion: Conclusion = { outcomes, stage, result, connection, reused };
+  if (replies.fault !== null || outcomes.some(({ kind }) => kind === 'hop-fault')) {
+    connection.leave();
+  } else if (replies.dot !== null || (await connection.resetSession())) {
+    pool.release(connection, request.capacity);
+  } else {
+    connection.close();
+  }
+  return conclusion;
+}
+
+/**
+ * Each recipient's own reply decides while it is a refusal; then the refusal of MAIL or DATA, then
+ * the reply to the final dot. Without that reply the message is in doubt if all of it had left.
+ */
+function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outcome[] {
+  const rules = request.nextHop.replyRules;
+  return request.recipients.map((_, index): Outcome => {
+    const steps: Array<[Stage, Reply | null]> = [
+      ['mail', replies.mail],
+      ['rcpt', replies.rcpt[index] ?? null],
+      ['data', replies.data],
+      ['dot', replies.dot],
+    ];
+    for (const [stage, reply] of steps) {
+      const good = stage === 'data' ? 3 : 2;
+      if (reply !== null && (stage === 'dot' || Math.floor(reply.code / 100) !== good)) {
+        return {
+          ...classifyReply(stage, reply, rules),
+          inTransaction: true,
+          code: reply.code,
+          enhanced: reply.enhanced,
+          text: printableReply(reply.text),
+        };
+      }
+    }
+    const { fault } = replies;
+    return {
+      ...(fault === null ? {} : meaningOf(fault, rules)),
+      kind: replies.sentWhole ? 'in-doubt' : 'hop-fault',
+      inTransaction: true,
+      code: fault?.code ?? null,
+      enhanced: fault?.enhanced ?? null,
+      text: printableReply(fault?.message ?? 'the hop did not answer'),
+    };
+  });
+}
+
+function lastStage(replies: TransactionReplies): Stage {
+  if (replies.dot !== null || replies.sentWhole) {
+    return 'dot';
+  }
+  const refused = replies.rcpt.every((reply) => reply !== null && reply.code >= 400);
+  if (replies.data !== null && !refused && replies.mail?.code === 250) {
+    return 'data';
+  }
+  return replies.mail === null || replies.mail.code >= 400 ? 'mail' : 'rcpt';
+}
+
+function isStale(replies: TransactionReplies): boolean {
+  const farewell = replies.mail === null || replies.mail.code === 421;
+  return (
+    farewell && replies.fault !== null && replies.fault.result !== 'timeout' && !replies.sentWhole
+  );
+}
