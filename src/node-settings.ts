@@ -17,6 +17,8 @@ export interface NodeSettings {
   send: SendSettings;
   trace: TraceSettings;
   api: ApiSettings;
+  /** File of the key that the passwords of messages are encrypted with, outside of the spool. */
+  messageKeyFile: string;
   /** How long a stopping node lets what is in flight end. */
   drainTimeoutMs: number;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';

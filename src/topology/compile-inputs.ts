@@ -10,6 +10,8 @@ export interface CompileInputs {
   allotment: Allotment | undefined;
   /** Value of a secret that the topology declares; called only for those that this node needs. */
   resolveSecret: (name: string) => Secret;
+  /** Absolute path of a file, named as in the topology. */
+  resolvePath: (file: string) => string;
   /** Text of a PEM file, named as in the topology. */
   readPem: (file: string) => string;
   /** The token that the node keeps itself; called only when nothing else gives it one. */

@@ -1,113 +1,133 @@
 import { rootCertificates } from 'node:tls';
 import { RelayError } from '../base/errors.js';
-import type { Login, NextHop } from '../send/next-hop.js';
+import type { Login, NextHop, TokenSettings } from '../send/next-hop.js';
+import { PRESETS } from '../send/presets.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
-import { entryOf, planHop, type HopPlan } from './hop-plan.js';
+import type { Path } from './fault.js';
+import { entryOf, type HopPlan, type HopProblem } from './hop-plan.js';
 import { joinHostPort } from './host-address.js';
+import type { NodeHop } from './node-hops.js';
 import type { Topology } from './schema.js';
 
-/**
- * The next hop of a node's mail, with its port, its login and the roots that it is verified with.
- *
- * @throws RelayError NO_SMARTHOST, UNKNOWN_SMARTHOST, PORT_NOT_ALLOTTED, MISSING_CREDENTIAL, and
- *   whatever `inputs` throw.
- */
-export function compileNextHop(
-  topology: Topology,
-  nodeName: string,
-  maxConnections: number,
-  inputs: CompileInputs,
-): NextHop {
-  const planned = planHop(topology, nodeName);
-  if (planned === undefined) {
-    throw new RelayError('NO_SMARTHOST', `node '${nodeName}' has no smarthost`, {
-      fault: 'operator',
-      where: inputs.locate(['nodes', nodeName]),
-      hint: 'delivery by MX is not available in this version, name a smarthost',
-    });
+/** Turns the plans of one node into next hops: with ports, logins, and roots to verify with. */
+export class NextHopCompiler {
+  readonly #inputs: CompileInputs;
+  /** PEM texts of the CAs of the mesh that this node trusts. */
+  readonly #meshRoots: readonly string[];
+  /** Roots for everything that is not a node of the mesh; undefined: those of the system. */
+  readonly outsideRoots: string[] | undefined;
+
+  constructor(topology: Topology, nodeName: string, inputs: CompileInputs) {
+    this.#inputs = inputs;
+    const { ca, ephemeralCa } = certificateSources(topology, nodeName);
+    const files = ca === undefined ? [] : [ca.file];
+    const ephemeral = ephemeralCa ? inputs.allotment?.tls?.ca : undefined;
+    if (ephemeral !== undefined) files.push(ephemeral);
+    this.#meshRoots = files.map((file) => inputs.readPem(file));
+    // a sink or an internal host may have its certificate from the CA of the mesh
+    this.outsideRoots = files.length === 0 ? undefined : [...rootCertificates, ...this.#meshRoots];
   }
-  if ('problem' in planned) {
-    const { path, message, hint } = planned.problem;
-    throw new RelayError('UNKNOWN_SMARTHOST', message, {
+
+  /**
+   * @throws RelayError UNKNOWN_SMARTHOST, PORT_NOT_ALLOTTED, MISSING_CREDENTIAL, and whatever the
+   *   inputs throw.
+   */
+  compile(hop: NodeHop): NextHop {
+    const { planned } = hop;
+    if ('problem' in planned) throw this.refusal(planned.problem);
+    const { plan } = planned;
+    const login = this.#loginOf(plan, hop);
+    const next = this.compilePlan(plan, hop.path);
+    if (login !== undefined) next.login = login;
+    return next;
+  }
+
+  /**
+   * The same without a login.
+   *
+   * @param path what an error points at
+   * @throws RelayError PORT_NOT_ALLOTTED
+   */
+  compilePlan(plan: HopPlan, path: Path): NextHop {
+    const port = this.portOf(plan, path);
+    // inside of the mesh only its own CA vouches
+    const ca =
+      plan.kind === 'node' && this.#meshRoots.length > 0 ? [...this.#meshRoots] : this.outsideRoots;
+    const replyRules = plan.preset === undefined ? [] : PRESETS[plan.preset].replyRules;
+    return {
+      name: plan.kind === 'host' ? joinHostPort(plan.host, port) : plan.name,
+      kind: plan.kind,
+      host: plan.host,
+      port,
+      tls: plan.tls,
+      implicitTls: plan.implicitTls,
+      ...(plan.servername === undefined ? {} : { servername: plan.servername }),
+      ...(ca === undefined ? {} : { ca }),
+      allowInsecureAuth: plan.allowInsecureAuth,
+      trace: plan.trace,
+      ...(replyRules.length === 0 ? {} : { replyRules }),
+    };
+  }
+
+  /** @throws RelayError PORT_NOT_ALLOTTED for `port: auto` outside of a run. */
+  portOf(plan: Pick<HopPlan, 'kind' | 'name' | 'port' | 'listener'>, path: Path): number {
+    if (plan.port !== 'auto') return plan.port;
+    const { allotment, locate } = this.#inputs;
+    const port =
+      plan.kind === 'sink'
+        ? entryOf(allotment?.sinks ?? {}, plan.name)
+        : entryOf(entryOf(allotment?.listeners ?? {}, plan.name) ?? {}, plan.listener?.name ?? '');
+    if (port !== undefined) return port;
+    throw new RelayError(
+      'PORT_NOT_ALLOTTED',
+      `the port of ${plan.kind} '${plan.name}' is not known`,
+      {
+        fault: 'operator',
+        where: locate(path),
+        hint: 'start the node through `relaymesh topology up`, or replace `port: auto` by a port',
+      },
+    );
+  }
+
+  /** The error for a hop or a name that cannot be planned. */
+  refusal({ path, message, hint }: HopProblem): RelayError {
+    return new RelayError('UNKNOWN_SMARTHOST', message, {
       fault: 'operator',
-      where: inputs.locate(path),
+      where: this.#inputs.locate(path),
       ...(hint === undefined ? {} : { hint }),
     });
   }
-  const { plan } = planned;
-  const port = portOf(plan, nodeName, inputs);
-  const ca = rootsFor(topology, nodeName, plan, inputs);
-  const login = loginOf(plan, nodeName, inputs);
-  return {
-    name: plan.kind === 'host' ? joinHostPort(plan.host, port) : plan.name,
-    kind: plan.kind,
-    host: plan.host,
-    port,
-    tls: plan.tls,
-    implicitTls: plan.implicitTls,
-    ...(plan.servername === undefined ? {} : { servername: plan.servername }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(login === undefined ? {} : { login }),
-    allowInsecureAuth: plan.allowInsecureAuth,
-    trace: plan.trace,
-    maxConnections,
-  };
-}
 
-function portOf(plan: HopPlan, nodeName: string, inputs: CompileInputs): number {
-  if (plan.port !== 'auto') return plan.port;
-  const { allotment } = inputs;
-  const port =
-    plan.kind === 'sink'
-      ? entryOf(allotment?.sinks ?? {}, plan.name)
-      : entryOf(entryOf(allotment?.listeners ?? {}, plan.name) ?? {}, plan.listener?.name ?? '');
-  if (port !== undefined) return port;
-  throw new RelayError(
-    'PORT_NOT_ALLOTTED',
-    `the port of ${plan.kind} '${plan.name}' is not known`,
-    {
-      fault: 'operator',
-      where: inputs.locate(['nodes', nodeName, 'smarthost']),
-      hint: 'start the node through `relaymesh topology up`, or replace `port: auto` by a port',
-    },
-  );
-}
-
-function loginOf(plan: HopPlan, nodeName: string, inputs: CompileInputs): Login | undefined {
-  const { username, password } = plan;
-  if (username === undefined && password === undefined) return undefined;
-  if (username !== undefined && password !== undefined) {
-    return { username, password: inputs.resolveSecret(password) };
+  #loginOf(plan: HopPlan, hop: NodeHop): Login | undefined {
+    const { username, password, token } = plan;
+    if (username === undefined && password === undefined && token === undefined) return undefined;
+    if (username !== undefined && password !== undefined && token === undefined) {
+      return { username, password: this.#inputs.resolveSecret(password) };
+    }
+    if (username !== undefined && token !== undefined && password === undefined) {
+      return { username, token: this.#tokenSettings(token) };
+    }
+    const isWhole = username !== undefined && password !== undefined;
+    const missing = username === undefined ? 'username' : 'password';
+    throw new RelayError(
+      'MISSING_CREDENTIAL',
+      isWhole
+        ? `the login at '${plan.name}' has both a password and a token`
+        : `the login at '${plan.name}' has no ${missing}`,
+      {
+        fault: 'operator',
+        where: this.#inputs.locate(
+          plan.link?.used === true ? ['links', plan.link.index] : hop.path,
+        ),
+        hint: isWhole ? 'keep one of them' : 'give both or neither',
+      },
+    );
   }
-  throw new RelayError(
-    'MISSING_CREDENTIAL',
-    `the login of node '${nodeName}' at '${plan.name}' has no ${username === undefined ? 'username' : 'password'}`,
-    {
-      fault: 'operator',
-      where: inputs.locate(
-        plan.link?.used === true ? ['links', plan.link.index] : ['nodes', nodeName, 'smarthost'],
-      ),
-      hint: 'give both or neither',
-    },
-  );
-}
 
-/**
- * Inside the mesh only its own CA vouches; elsewhere the system's roots do, and the CA of the mesh
- * too, since a sink or an internal host may have its certificate from there.
- */
-function rootsFor(
-  topology: Topology,
-  nodeName: string,
-  plan: HopPlan,
-  inputs: CompileInputs,
-): string[] | undefined {
-  const { ca, ephemeralCa } = certificateSources(topology, nodeName);
-  const files: string[] = ca === undefined ? [] : [ca.file];
-  const ephemeral = ephemeralCa ? inputs.allotment?.tls?.ca : undefined;
-  if (ephemeral !== undefined) files.push(ephemeral);
-  if (files.length === 0) return undefined;
-  const mesh = files.map((file) => inputs.readPem(file));
-  return plan.kind === 'node' ? mesh : [...rootCertificates, ...mesh];
+  #tokenSettings(token: NonNullable<HopPlan['token']>): TokenSettings {
+    return 'file' in token
+      ? { kind: 'file', path: this.#inputs.resolvePath(token.file) }
+      : { kind: 'command', argv: token.command };
+  }
 }

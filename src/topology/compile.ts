@@ -4,19 +4,22 @@ import { RelayError } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 import type { IntakeSettings } from '../intake/settings.js';
 import type { NodeSettings } from '../node-settings.js';
-import type { PeerSettings, PolicySettings } from '../policy/settings.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
-import { compileNextHop } from './compile-next-hop.js';
+import { NextHopCompiler } from './compile-next-hop.js';
+import { compilePolicy } from './compile-policy.js';
+import { compileRoutes } from './compile-routes.js';
 import { entryOf } from './hop-plan.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 
-/** What holds when neither the node nor `defaults` of the topology says otherwise. */
+/**
+ * What holds when neither the node nor `defaults` of the topology says otherwise; for the limits of
+ * queues see DEFAULT_CAPACITY.
+ */
 export const NODE_DEFAULTS = {
-  'max-connections': 20,
   'retry-interval': [60, 300, 900, 1800, 3600],
   'expire-after': 432_000,
   'max-message-size': 52_428_800,
@@ -31,8 +34,8 @@ type Tunables = typeof NODE_DEFAULTS;
  * The settings that one node of a checked topology runs by. The same arguments give the same
  * settings; nothing is read but through `inputs`.
  *
- * @throws RelayError UNKNOWN_NODE, NO_SMARTHOST, UNKNOWN_SMARTHOST, PORT_NOT_ALLOTTED,
- *   MISSING_CREDENTIAL, NO_CERTIFICATE, and whatever `inputs` throw.
+ * @throws RelayError UNKNOWN_NODE, UNKNOWN_SMARTHOST, PORT_NOT_ALLOTTED, MISSING_CREDENTIAL,
+ *   NO_CERTIFICATE, and whatever `inputs` throw.
  */
 export function compileNode(
   topology: Topology,
@@ -50,11 +53,12 @@ export function compileNode(
   }
   const tunables = tunablesOf(topology, node);
   const hostname = hostnameOf(topology, nodeName);
+  const compiler = new NextHopCompiler(topology, nodeName, inputs);
   return {
     name: nodeName,
     topology: topology.name,
     intake: compileIntake(topology, nodeName, node, tunables, hostname, inputs),
-    policy: compilePolicy(topology, nodeName, node, inputs),
+    policy: compilePolicy(topology, nodeName, node, compiler, inputs),
     queue: {
       directory: join(inputs.dataDir, 'spool'),
       retryIntervalsSeconds: tunables['retry-interval'],
@@ -63,17 +67,14 @@ export function compileNode(
       hopPauseMaxSeconds: 60,
       inlineBodyBytes: 262_144,
     },
-    route: {
-      smarthost: compileNextHop(topology, nodeName, tunables['max-connections'], inputs),
-    },
+    route: compileRoutes(topology, nodeName, node, compiler, inputs),
     send: {
       hostname,
       connectTimeoutMs: 30_000,
       commandTimeoutMs: 60_000,
       envelopeTimeoutMs: 300_000,
       finalReplyTimeoutMs: 600_000,
-      idleTimeoutMs: 30_000,
-      maxMessagesPerConnection: 100,
+      dnsServers: node['dns-servers'] ?? [],
     },
     trace: {
       directory: join(inputs.dataDir, 'trace'),
@@ -81,6 +82,7 @@ export function compileNode(
       maxRecords: 1_000_000,
     },
     api: compileApi(topology, nodeName, node, inputs),
+    messageKeyFile: join(inputs.dataDir, 'message-key'),
     drainTimeoutMs: tunables['drain-timeout'] * 1000,
     logLevel: 'info',
   };
@@ -161,36 +163,6 @@ function ownCertificate(
         ? 'ephemeral certificates are made by `relaymesh topology up`; start the node through it'
         : 'name `cert` and `key` under `tls`',
   });
-}
-
-function compilePolicy(
-  topology: Topology,
-  nodeName: string,
-  node: NodeEntry,
-  inputs: CompileInputs,
-): PolicySettings {
-  const peers = topology.links.flatMap((link): PeerSettings[] => {
-    if (link.to !== nodeName || link.username === undefined || link.password === undefined) {
-      return [];
-    }
-    const secrets = [link.password, ...link['also-accept']];
-    return [
-      {
-        node: link.from,
-        username: link.username,
-        passwords: secrets.map(({ secret }) => inputs.resolveSecret(secret)),
-      },
-    ];
-  });
-  return {
-    users: node.users.map((user) => ({
-      username: user.username,
-      password: inputs.resolveSecret(user.password.secret),
-      may: user.may,
-    })),
-    peers,
-    relayFrom: node['relay-from'],
-  };
 }
 
 function compileApi(

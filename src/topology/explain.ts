@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Path, RuleId } from './fault.js';
 import { topologySchema } from './schema.js';
-import { didYouMean } from './suggest.js';
+import { didYouMean, nearestName } from './suggest.js';
 
 /** A fault of form, before it has a position. */
 export interface Finding {
@@ -12,6 +12,10 @@ export interface Finding {
   hint?: string;
   /** The key that is missing at `path`. */
   missing?: string;
+  /** The key that an unknown one was probably meant as. */
+  meant?: string;
+  /** It is about which keys the mapping at `path` has. */
+  ofMapping?: true;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -23,18 +27,36 @@ type Mapping = Record<string, unknown>;
  * stand.
  */
 export function explainIssues(issues: readonly Issue[], root: unknown): Finding[] {
-  return issues.flatMap((issue) => explain(issue, [], root));
+  const findings = issues.flatMap((issue) => explain(issue, [], root));
+  const misspelt = new Set(
+    findings.flatMap(({ path, meant }) =>
+      meant === undefined
+        ? []
+        : [placeOf(path.slice(0, -1)), placeOf([...path.slice(0, -1), meant])],
+    ),
+  );
+  // a key is not missing that stands there with a slip in its name
+  return findings.filter(
+    ({ path, missing, ofMapping }) =>
+      !(missing !== undefined && misspelt.has(placeOf([...path, missing]))) &&
+      !(ofMapping === true && misspelt.has(placeOf(path))),
+  );
+}
+
+function placeOf(path: Path): string {
+  return JSON.stringify(path);
 }
 
 function explain(issue: Issue, prefix: Path, root: unknown): Finding[] {
   const path = [...prefix, ...issue.path.map(pathKey)];
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(path, key));
+      return unknownKeys(path, issue.keys, valueAt(root, path));
     case 'invalid_key':
       return [badName(path, issue.issues[0]?.message ?? 'is not a valid name')];
     case 'invalid_union': {
       const value = valueAt(root, path);
+      if (Array.isArray(value)) return explainList(issue, path, root);
       const branches = isMapping(value) ? objectBranches(issue.errors, path) : [];
       return branches.length === 0
         ? [wrongValue(issue, path, root)]
@@ -43,6 +65,19 @@ function explain(issue: Issue, prefix: Path, root: unknown): Finding[] {
     default:
       return [wrongValue(issue, path, root)];
   }
+}
+
+/** A list where a list may stand, with a fault inside. */
+function explainList(
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  path: Path,
+  root: unknown,
+): Finding[] {
+  const index = schemasAt(path).findIndex((schema) => schema instanceof z.ZodArray);
+  const inside = issue.errors[index] ?? [];
+  return inside.length === 0
+    ? [wrongValue(issue, path, root)]
+    : inside.flatMap((one) => explain(one, path, root));
 }
 
 /** The forms of a union that a mapping may be meant as, with their issues. */
@@ -79,8 +114,7 @@ function explainMapping(
   );
   if (best === undefined) return unknown;
   if (foreign(best) > 0) {
-    const message = `${known.map(quote).join(' and ')} exclude each other in ${placeName(path)}`;
-    return [...unknown, { ruleId: 'invalid-value', path, part: 'key', message }];
+    return [...unknown, excluding(path, known)];
   }
   const rest = best.issues.filter(
     (issue) => issue.code !== 'unrecognized_keys' || issue.path.length > 0,
@@ -88,21 +122,42 @@ function explainMapping(
   return [...unknown, ...rest.flatMap((issue) => explain(issue, path, root))];
 }
 
-function unknownKey(path: Path, key: string): Finding {
-  const known = schemasAt(path).flatMap((schema) =>
-    schema instanceof z.ZodObject ? Object.keys(schema.shape) : [],
+function formsAt(path: Path): string[][] {
+  return schemasAt(path).flatMap((schema) =>
+    schema instanceof z.ZodObject ? [Object.keys(schema.shape)] : [],
   );
+}
+
+/** Keys that one form of the mapping does not have: another form may. */
+function unknownKeys(path: Path, keys: readonly string[], value: unknown): Finding[] {
+  return keys.map((key) => {
+    const form = formsAt(path).find((known) => known.includes(key));
+    const given = Object.keys(isMapping(value) ? value : {});
+    const other = given.find((one) => form !== undefined && !form.includes(one));
+    return other === undefined ? unknownKey(path, key) : excluding(path, [other, key]);
+  });
+}
+
+function excluding(path: Path, keys: readonly string[]): Finding {
+  const message = `${keys.map(quote).join(' and ')} exclude each other in ${placeName(path)}`;
+  return { ruleId: 'invalid-value', path, part: 'key', message };
+}
+
+function unknownKey(path: Path, key: string): Finding {
+  const known = formsAt(path).flat();
+  const meant = nearestName(key, known);
   return {
     ruleId: 'unknown-key',
     path: [...path, key],
     part: 'key',
     // what follows a colon without a space was meant as the value, perhaps a password
     message: `unknown key ${shownText(key.replace(/:.+/s, ':…'))} in ${placeName(path)}`,
+    ...(meant === undefined ? {} : { meant }),
     hint:
       didYouMean(key, known) ??
       (key.includes(':')
         ? 'write a space after the colon'
-        : `known here: ${known.toSorted().join(', ')}`),
+        : `known here: ${[...new Set(known)].toSorted().join(', ')}`),
   };
 }
 
@@ -140,7 +195,10 @@ function wrongValue(issue: Issue, path: Path, root: unknown): Finding {
     ...(hint === undefined ? {} : { hint }),
   });
   if (issue.code === 'custom' || (issue.code === 'invalid_format' && issue.format === 'regex')) {
-    return found(`${label} ${issue.message}${issue.code === 'custom' ? '' : gotText(value)}`);
+    const finding = found(
+      `${label} ${issue.message}${issue.code === 'custom' ? '' : gotText(value)}`,
+    );
+    return isMapping(value) ? { ...finding, ofMapping: true } : finding;
   }
   if (
     (issue.code === 'too_small' || issue.code === 'too_big') &&
@@ -172,8 +230,14 @@ function sizeRule(issue: Issue, unit: string): string {
 function mayBeSecret(path: Path): boolean {
   return (
     (path[0] === 'secrets' && path.length > 1) ||
-    path.some((key) => key === 'password' || key === 'token' || key === 'also-accept')
+    // the first two are the group and the name of the entry
+    path.slice(2).some((key) => /^token$|^also-accept$|password$/.test(String(key)))
   );
+}
+
+/** The token of a login with XOAUTH2; that of an API is a secret. */
+function isAccessToken(path: Path): boolean {
+  return path.includes('token', 2) && path.includes('smarthost', 2);
 }
 
 function secretFinding(path: Path, label: string, value: unknown): Finding {
@@ -189,14 +253,17 @@ function secretFinding(path: Path, label: string, value: unknown): Finding {
     message: `${inSecrets ? `secret ${label}` : label} is written in clear; a topology only names its secrets`,
     hint: inSecrets
       ? 'write { env: VARIABLE }, { file: PATH } or { generate: true }'
-      : 'write { secret: NAME } and declare NAME under `secrets`',
+      : isAccessToken(path)
+        ? 'write { file: PATH } or { command: [PROGRAM, ARGUMENT, …] }'
+        : 'write { secret: NAME } and declare NAME under `secrets`',
   };
 }
 
 /** What may stand at `path`, for the end of a sentence. */
 function expectedAt(path: Path): string {
   const key = path.at(-1);
-  if (key === 'password' || key === 'token') return 'a reference such as { secret: NAME }';
+  if (key === 'token' && isAccessToken(path)) return 'a reference such as { file: PATH }';
+  if (/^token$|password$/.test(String(key))) return 'a reference such as { secret: NAME }';
   const schemas = schemasAt(path);
   if (schemas.some((schema) => schema instanceof z.ZodCIDRv4)) {
     return 'an address or a network such as 192.0.2.0/24 or 2001:db8::/32';
@@ -274,7 +341,12 @@ function labelOf(path: Path): string {
   return typeof key === 'number' ? `entry ${key + 1} of ${String(path.at(-2))}` : key;
 }
 
-const LISTS: Record<string, string> = { listen: 'listener', users: 'user', links: 'link' };
+const LISTS: Record<string, string> = {
+  listen: 'listener',
+  users: 'user',
+  links: 'link',
+  routes: 'route',
+};
 const RECORDS: Record<string, string> = { nodes: 'node', sinks: 'sink', secrets: 'secret' };
 
 /** A name for people for the mapping at `path`, such as `listener 1 of node 'edge'`. */

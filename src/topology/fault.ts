@@ -12,8 +12,14 @@ export const RULES = {
     severity: 'error',
     meaning: 'A password, token or secret stands in the file itself.',
   },
-  cycle: { severity: 'error', meaning: 'Nodes that forward to each other in a circle.' },
-  'dead-end-node': { severity: 'error', meaning: 'A node that mail cannot leave.' },
+  cycle: {
+    severity: 'error',
+    meaning: 'Nodes that forward to each other in a circle; a warning when only some mail does.',
+  },
+  'delivers-by-mx': {
+    severity: 'warning',
+    meaning: 'A node of a run on one machine whose mail would go to the real internet.',
+  },
   'different-secret': {
     severity: 'warning',
     meaning: 'A login uses another secret than the user that it logs in as.',
@@ -22,6 +28,10 @@ export const RULES = {
   'duplicate-link': { severity: 'error', meaning: 'Two links between the same two nodes.' },
   'duplicate-listener': { severity: 'error', meaning: 'Two listeners of a node share a name.' },
   'duplicate-name': { severity: 'error', meaning: 'A node and a sink share a name.' },
+  'duplicate-pool-member': {
+    severity: 'error',
+    meaning: 'A next hop that stands twice in a pool and its failover.',
+  },
   'duplicate-port': { severity: 'error', meaning: 'Two servers want the same address and port.' },
   'duplicate-username': {
     severity: 'error',
@@ -36,6 +46,11 @@ export const RULES = {
     meaning: 'Mail expires before its second attempt.',
   },
   'file-too-large': { severity: 'error', meaning: 'A file over 1 MiB.' },
+  'flat-key-conflict': {
+    severity: 'error',
+    meaning:
+      '`smarthost-…` or `smtp-sink-…` keys without what they are about, or beside a mapping.',
+  },
   'invalid-certificate': {
     severity: 'error',
     meaning: 'A certificate or key that cannot be used: unreadable, or not a pair.',
@@ -64,12 +79,20 @@ export const RULES = {
     meaning: '`generate`, `ephemeral` or `port: auto` in a mesh of several machines.',
   },
   'open-relay': { severity: 'error', meaning: '`relay-from` lets the whole internet relay.' },
+  'password-and-token': {
+    severity: 'error',
+    meaning: 'A login with both a password and an access token.',
+  },
   'secret-unavailable': {
     severity: 'warning',
     meaning: 'A secret whose variable or file is not on this machine.',
   },
   'self-link': { severity: 'error', meaning: 'A link from a node to itself.' },
   'several-documents': { severity: 'error', meaning: 'More than one YAML document in a file.' },
+  steering: {
+    severity: 'warning',
+    meaning: '`steer-to` without `may: [steer]`, or the reverse.',
+  },
   'token-missing': {
     severity: 'warning',
     meaning: 'An API that other machines reach, and no token that the other nodes know.',
@@ -89,6 +112,10 @@ export const RULES = {
   'unknown-secret': { severity: 'error', meaning: 'A secret that is not declared.' },
   'unknown-user': { severity: 'error', meaning: 'A login that the other end does not know.' },
   'unreachable-node': { severity: 'error', meaning: 'A node that no mail can reach.' },
+  'unreachable-route': {
+    severity: 'warning',
+    meaning: 'A route after one that takes all mail.',
+  },
   'unreadable-file': { severity: 'error', meaning: 'A topology file that cannot be read.' },
   'untrusted-certificate': {
     severity: 'error',
@@ -96,6 +123,10 @@ export const RULES = {
   },
   'unused-link': { severity: 'warning', meaning: 'A link that no mail takes.' },
   'unused-secret': { severity: 'warning', meaning: 'A secret that nothing refers to.' },
+  'zero-weight-pool': {
+    severity: 'error',
+    meaning: 'A pool in which every weight is 0.',
+  },
   'yaml-syntax': { severity: 'error', meaning: 'Text that is not YAML.' },
   'yaml-tag': { severity: 'error', meaning: 'A YAML tag that is not a plain one.' },
 } as const satisfies Record<string, { severity: Severity; meaning: string }>;
@@ -114,17 +145,23 @@ export interface Fault {
   message: string;
   /** What to do about it. */
   hint?: string;
+  /** The file, or another place that has no lines: an environment variable, the command line. */
   file: string;
-  /** Both from 1; columns count UTF-16 units. */
+  /** Both from 1, or 0 where there are no lines; columns count UTF-16 units. */
   line: number;
   column: number;
 }
 
 /** `FILE:LINE:COL: error: message [rule-id]` and, indented below, the hint. */
 export function describeFault(fault: Fault): string {
-  const place = `${fault.file}:${fault.line}:${fault.column}`;
+  const place = placeOf(fault);
   const hint = fault.hint === undefined ? '' : `\n    ${fault.hint}`;
   return `${place}: ${fault.severity}: ${fault.message} [${fault.ruleId}]${hint}`;
+}
+
+/** `FILE:LINE:COL`, or the name of a place that has no lines. */
+export function placeOf(place: { file: string; line: number; column: number }): string {
+  return place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
 }
 
 /** Faults in the order of the file. */

@@ -1,12 +1,13 @@
 import type { TlsMode, TraceCarrier } from '../send/next-hop.js';
 import type { Path, RuleId } from './fault.js';
 import { isLoopbackHost } from '../format/loopback.js';
-import { isHost, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
-import type { LinkEntry, ListenerEntry, NodeEntry, Topology } from './schema.js';
+import { isHost, isWildcard, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
+import type { HopObject } from './schema-routes.js';
+import type { LinkEntry, ListenerEntry, NodeEntry, SinkEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 
 /**
- * Where a node's mail goes and how, as the topology alone says it: ports may still be `auto` and
+ * One next hop of a node, as the topology alone says it: ports may still be `auto` and
  * passwords are names of secrets. `lintTopology` and `compileNode` both work on this plan, so that
  * what was checked is what runs.
  */
@@ -29,8 +30,11 @@ export interface HopPlan {
   username?: string;
   /** Name of the secret. */
   password?: string;
+  /** Where the access token comes from, instead of a password. */
+  token?: NonNullable<HopObject['token']>;
   allowInsecureAuth: boolean;
   trace: TraceCarrier;
+  preset?: NonNullable<HopObject['preset']>;
 }
 
 /** Why there is no plan. */
@@ -50,44 +54,104 @@ export function entryOf<T>(record: Readonly<Record<string, T>>, key: string): T 
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
-type SmarthostObject = Exclude<NonNullable<NodeEntry['smarthost']>, string>;
+/** The keys of a next hop that was written as a mapping; none of a mere name. */
+export type HopKeys = Partial<HopObject>;
 
 interface Wanted {
   host: string;
   port: number | undefined;
-  object: Partial<SmarthostObject>;
+  keys: HopKeys;
 }
 
-/** Plans the next hop of a node; undefined when the node has no smarthost. */
-export function planHop(topology: Topology, nodeName: string): PlannedHop | undefined {
-  const smarthost = entryOf(topology.nodes, nodeName)?.smarthost;
-  if (smarthost === undefined) return undefined;
-  const path = ['nodes', nodeName, 'smarthost'];
-  const wanted = parseSmarthost(smarthost);
+/** A name, or a mapping with one. */
+export type NamedHop = string | (HopKeys & { hostname: string });
+
+/** Plans the next hop that stands at `path` of node `from`. */
+export function planHop(topology: Topology, from: string, entry: NamedHop, path: Path): PlannedHop {
+  const wanted = parseHop(entry, mayLogInInClear(topology, from));
   if (wanted === undefined) {
     return {
       problem: {
         ruleId: 'invalid-value',
-        path: typeof smarthost === 'string' ? path : [...path, 'hostname'],
-        message: 'smarthost must be a node, a sink, a hostname or an address',
+        path: typeof entry === 'string' ? path : [...path, 'hostname'],
+        message: `${String(path.at(-1))} must be a node, a sink, a hostname or an address`,
         hint: 'a login is not part of it: write { hostname, port, username, password: { secret } }',
       },
     };
   }
   const node = entryOf(topology.nodes, wanted.host);
-  if (node !== undefined) return planNode(topology, nodeName, wanted.host, node, wanted);
+  if (node !== undefined) return planNode(topology, from, wanted.host, node, wanted, path);
   const sink = entryOf(topology.sinks, wanted.host);
-  if (sink !== undefined) {
-    const host = reachableHost('127.0.0.1', sink.host);
-    const plan = basePlan('sink', wanted.host, host, wanted.port ?? sink.port, wanted.object);
-    plan.offered = sink.tls;
-    plan.implicitTls = wanted.object['implicit-tls'] ?? sink.tls === 'implicit';
-    return { plan };
-  }
+  if (sink !== undefined) return { plan: planTopologySink(wanted.host, sink, wanted) };
   if (wanted.port === undefined && isBareLabel(wanted.host)) {
     return { problem: unknownName(topology, path, wanted.host) };
   }
   return { plan: planForeignHost(wanted) };
+}
+
+/**
+ * Plans the server that takes all connections of a node instead of their hosts.
+ *
+ * @param keys `hostname` is a sink of the topology, a hostname or an address.
+ */
+export function planSmtpSink(
+  topology: Topology,
+  from: string,
+  keys: HopKeys & { hostname: string },
+  path: Path,
+): PlannedHop {
+  const wanted = parseHop(keys, mayLogInInClear(topology, from));
+  if (wanted === undefined || isWildcard(wanted.host)) {
+    return {
+      problem: {
+        ruleId: 'invalid-value',
+        path,
+        message: 'smtp-sink-address must be an address, a hostname or a sink of the topology',
+        hint: 'a port stands in smtp-sink-port, a login in smtp-sink-username and -password',
+      },
+    };
+  }
+  const { host } = wanted;
+  const sink = entryOf(topology.sinks, host);
+  if (sink !== undefined) return { plan: planTopologySink(host, sink, wanted) };
+  if (Object.hasOwn(topology.nodes, host) || (wanted.port === undefined && isBareLabel(host))) {
+    return { problem: unknownSink(topology, path, host) };
+  }
+  const port = wanted.port ?? 25;
+  return {
+    plan: basePlan('sink', `smtp-sink ${joinHostPort(host, port)}`, host, port, wanted.keys),
+  };
+}
+
+/**
+ * The node or sink as a message reaches it that names it as its smarthost: with no login of ours,
+ * and verified where it demands TLS. Undefined when nothing has this name.
+ */
+export function planNamed(topology: Topology, name: string): HopPlan | undefined {
+  const sink = entryOf(topology.sinks, name);
+  if (sink !== undefined) return planTopologySink(name, sink, { port: undefined, keys: {} });
+  const node = entryOf(topology.nodes, name);
+  const listener = node === undefined ? undefined : chooseListener(node, 'opportunistic');
+  if (node === undefined || listener === undefined) return undefined;
+  const demandsTls = listener.tls === 'required' || listener.tls === 'implicit';
+  return planListener(name, node, listener, listener.port, {
+    tls: demandsTls ? 'verified' : 'opportunistic',
+  });
+}
+
+function unknownSink(topology: Topology, path: Path, name: string): HopProblem {
+  const isNode = Object.hasOwn(topology.nodes, name);
+  const names = Object.keys(topology.sinks);
+  return {
+    ruleId: 'unknown-node',
+    path,
+    message: isNode ? `'${name}' is a node, not a sink` : `no sink is named '${name}'`,
+    hint:
+      didYouMean(name, names) ??
+      (isNode
+        ? 'a node that all mail goes to is a `smarthost`'
+        : 'a host elsewhere needs its full name or its smtp-sink-port'),
+  };
 }
 
 /** What to say about a name that no node or sink has. */
@@ -101,6 +165,18 @@ export function unknownName(topology: Topology, path: Path, name: string): HopPr
       didYouMean(name, names) ??
       `there are ${names.slice(0, 12).join(', ')}; a host elsewhere needs its full name or a port (${name}:25)`,
   };
+}
+
+/** The same text for the same host, login and protection. */
+export function identityOf(plan: HopPlan): string {
+  const { kind, name, host, port, tls, implicitTls, username, password, token } = plan;
+  const { allowInsecureAuth, trace, preset } = plan;
+  return JSON.stringify([
+    [kind, name, host, port],
+    [tls, implicitTls, allowInsecureAuth, trace],
+    [username, password, token],
+    preset,
+  ]);
 }
 
 /** Whether a client in mode `tls` and a server that is set to `offered` can exchange mail. */
@@ -128,13 +204,19 @@ export function isCutOff(node: NodeEntry, listener: { host: string }): boolean {
   return !isLoopbackHost(node.host) && isLoopbackHost(listener.host);
 }
 
-function parseSmarthost(smarthost: NonNullable<NodeEntry['smarthost']>): Wanted | undefined {
-  if (typeof smarthost === 'string') {
-    const parsed = parseHostPort(smarthost);
-    return parsed === undefined ? undefined : { ...parsed, port: parsed.port, object: {} };
+function mayLogInInClear(topology: Topology, from: string): boolean {
+  return entryOf(topology.nodes, from)?.['allow-insecure-auth'] === true;
+}
+
+function parseHop(entry: NamedHop, insecure: boolean): Wanted | undefined {
+  const keys: HopKeys = typeof entry === 'string' ? {} : { ...entry };
+  if (insecure) keys['allow-insecure-auth'] = true;
+  if (typeof entry === 'string') {
+    const parsed = parseHostPort(entry);
+    return parsed === undefined ? undefined : { host: parsed.host, port: parsed.port, keys };
   }
-  const host = smarthost.hostname.replace(/^\[(.*)\]$/, '$1');
-  return isHost(host) ? { host, port: smarthost.port, object: smarthost } : undefined;
+  const host = entry.hostname.replace(/^\[(.*)\]$/, '$1');
+  return isHost(host) ? { host, port: entry.port, keys } : undefined;
 }
 
 function basePlan(
@@ -142,26 +224,40 @@ function basePlan(
   name: string,
   host: string,
   port: HopPlan['port'],
-  object: Wanted['object'],
+  keys: HopKeys,
 ): HopPlan {
-  const { username, password } = object;
+  const { username, password, token, preset } = keys;
   return {
     kind,
     name,
     host,
     port,
-    tls: tlsModeOf(object.tls, username),
-    implicitTls: object['implicit-tls'] ?? port === 465,
+    tls: tlsModeOf(keys.tls, username),
+    implicitTls: keys['implicit-tls'] ?? port === 465,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password: password.secret }),
-    allowInsecureAuth: object['allow-insecure-auth'] ?? false,
-    trace: object.trace ?? 'none',
+    ...(token === undefined ? {} : { token }),
+    allowInsecureAuth: keys['allow-insecure-auth'] ?? false,
+    trace: keys.trace ?? 'none',
+    ...(preset === undefined ? {} : { preset }),
   };
 }
 
-function planForeignHost({ host, port, object }: Wanted): HopPlan {
-  const actualPort = port ?? (object['implicit-tls'] === true ? 465 : 25);
-  return basePlan('host', joinHostPort(host, actualPort), host, actualPort, object);
+function planForeignHost({ host, port, keys }: Wanted): HopPlan {
+  const actualPort = port ?? (keys['implicit-tls'] === true ? 465 : 25);
+  return basePlan('host', joinHostPort(host, actualPort), host, actualPort, keys);
+}
+
+function planTopologySink(
+  name: string,
+  sink: SinkEntry,
+  { port, keys }: Pick<Wanted, 'port' | 'keys'>,
+): HopPlan {
+  const host = reachableHost('127.0.0.1', sink.host);
+  const plan = basePlan('sink', name, host, port ?? sink.port, keys);
+  plan.offered = sink.tls;
+  plan.implicitTls = keys['implicit-tls'] ?? sink.tls === 'implicit';
+  return plan;
 }
 
 function planNode(
@@ -170,44 +266,56 @@ function planNode(
   to: string,
   node: NodeEntry,
   wanted: Wanted,
+  path: Path,
 ): PlannedHop {
-  const { object } = wanted;
+  const { keys } = wanted;
   const index = topology.links.findIndex((link) => link.from === from && link.to === to);
   const link = topology.links[index];
-  // a smarthost that brings a login of its own brings all of it; else the link gives it
-  const ownLogin = object.username !== undefined || object.password !== undefined;
+  // a hop that brings a login of its own brings all of it; else the link gives it
+  const ownLogin = [keys.username, keys.password, keys.token].some((key) => key !== undefined);
   const used = link !== undefined && !ownLogin;
-  const merged = used ? withLink(object, link) : object;
+  const merged = used ? withLink(keys, link) : keys;
   const tls = tlsModeOf(merged.tls, merged.username);
-  const path = ['nodes', from, 'smarthost'];
   const listener = listenerFor(node, tls, wanted.port, link);
   if (listener === undefined && wanted.port === undefined) {
     return { problem: { ...noListener(node, to, tls, link, index, path), target: to } };
   }
-  const host = reachableHost(node.host, listener?.host ?? node.host);
-  const plan = basePlan('node', to, host, wanted.port ?? listener?.port ?? 25, merged);
-  plan.tls = tls;
-  if (listener !== undefined) {
-    plan.listener = listener;
-    plan.offered = listener.tls;
-    plan.implicitTls = merged['implicit-tls'] ?? listener.tls === 'implicit';
-  }
-  if (host !== node.host) plan.servername = node.host;
+  const port = wanted.port ?? listener?.port ?? 25;
+  const plan = planListener(to, node, listener, port, { ...merged, tls });
   if (link !== undefined) plan.link = { index, used };
   return { plan };
 }
 
-function withLink(object: Wanted['object'], link: LinkEntry): Wanted['object'] {
+/** @param listener Undefined for a port that is none of the node's listeners. */
+function planListener(
+  name: string,
+  node: NodeEntry,
+  listener: ListenerEntry | undefined,
+  port: HopPlan['port'],
+  keys: HopKeys,
+): HopPlan {
+  const host = reachableHost(node.host, listener?.host ?? node.host);
+  const plan = basePlan('node', name, host, port, keys);
+  if (listener !== undefined) {
+    plan.listener = listener;
+    plan.offered = listener.tls;
+    plan.implicitTls = keys['implicit-tls'] ?? listener.tls === 'implicit';
+  }
+  if (host !== node.host) plan.servername = node.host;
+  return plan;
+}
+
+function withLink(keys: HopKeys, link: LinkEntry): HopKeys {
   // XMESH is only taken from a client that logged in, so a link without a login cannot use it
   const carried = link.trace === 'envelope' && link.username === undefined ? 'none' : link.trace;
-  const tls = object.tls ?? link.tls;
+  const tls = keys.tls ?? link.tls;
   return {
-    ...object,
+    ...keys,
     ...(tls === undefined ? {} : { tls }),
     ...(link.username === undefined ? {} : { username: link.username }),
     ...(link.password === undefined ? {} : { password: link.password }),
-    'allow-insecure-auth': object['allow-insecure-auth'] === true || link['allow-insecure-auth'],
-    trace: object.trace ?? carried,
+    'allow-insecure-auth': keys['allow-insecure-auth'] === true || link['allow-insecure-auth'],
+    trace: keys.trace ?? carried,
   };
 }
 

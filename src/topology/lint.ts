@@ -1,16 +1,20 @@
 import { dirname, resolve } from 'node:path';
 import { inFileOrder, RULES, type Fault } from './fault.js';
-import { planHop, type PlannedHop } from './hop-plan.js';
 import { checkCertificates } from './lint/certificates.js';
 import type { LintContext } from './lint/context.js';
+import { checkFlatKeys } from './lint/flat-keys.js';
 import { checkHosts } from './lint/hosts.js';
 import { checkLogins } from './lint/logins.js';
+import { checkMx } from './lint/mx.js';
 import { checkNames } from './lint/names.js';
 import { checkPorts } from './lint/ports.js';
+import { checkPools } from './lint/pools.js';
 import { checkRelaying } from './lint/relaying.js';
 import { checkRouting } from './lint/routing.js';
 import { checkSecrets } from './lint/secrets.js';
+import { checkSteering } from './lint/steering.js';
 import type { LoadedTopology } from './load.js';
+import { hopsIn, targetsOf } from './node-hops.js';
 import { isCertain, type Losses } from './salvage.js';
 
 export interface LintOptions {
@@ -35,35 +39,43 @@ export interface LintOptions {
 export function lintTopology(loaded: LoadedTopology, options: LintOptions = {}): Fault[] {
   const { topology, positions } = loaded;
   const faults: Fault[] = [];
-  const plans = new Map<string, PlannedHop>();
-  for (const name of Object.keys(topology.nodes)) {
-    const planned = planHop(topology, name);
-    if (planned !== undefined) plans.set(name, planned);
-  }
+  const seen = new Set<string>();
+  const names = Object.keys(topology.nodes);
+  const targets = new Map(names.map((name) => [name, targetsOf(topology, name)]));
   const context: LintContext = {
     topology,
     positions,
-    plans,
+    targets,
+    hops: new Map([...targets].map(([name, one]) => [name, hopsIn(one)])),
     node: options.node,
     baseDir: dirname(resolve(positions.file)),
     env: options.env ?? process.env,
     now: options.now ?? new Date(),
     report(ruleId, path, message, { hint, severity, part } = {}) {
       if (options.losses !== undefined && !isCertain(ruleId, path, options.losses)) return;
+      const position = positions.at(path, part);
+      // two hops can stumble over the same link or listener
+      const same = JSON.stringify([ruleId, message, position]);
+      if (seen.has(same)) return;
+      seen.add(same);
       faults.push({
         ruleId,
         severity: severity ?? RULES[ruleId].severity,
         message,
         ...(hint === undefined ? {} : { hint }),
         file: positions.file,
-        ...positions.at(path, part),
+        ...position,
       });
     },
   };
   checkNames(context);
   checkHosts(context);
   checkPorts(context);
+  checkFlatKeys(context);
   checkRouting(context);
+  checkPools(context);
+  checkMx(context);
+  checkSteering(context);
   checkLogins(context);
   checkRelaying(context);
   checkSecrets(context);

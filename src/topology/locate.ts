@@ -18,6 +18,8 @@ import { inFileOrder, RULES, type Fault, type Path, type RuleId } from './fault.
 export interface Position {
   line: number;
   column: number;
+  /** Where the value stands when that is not the file itself; `line` is 0 if it has no lines. */
+  file?: string;
 }
 
 /** Where in the file a value stands. */

@@ -1,43 +1,32 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import type { Config } from '../config/load.js';
 import type { NodeSettings } from '../node-settings.js';
 import { keepApiToken } from './api-token.js';
-import { checkTopology } from './check.js';
+import type { CompileInputs } from './compile-inputs.js';
 import { compileNode } from './compile.js';
-import { describeFault, type Fault, type Path } from './fault.js';
 import { entryOf } from './hop-plan.js';
-import { ALLOTMENT_FILE, allotmentSchema, type Allotment, type Topology } from './schema.js';
+import { prepareNode, type LoadWarning, type PreparedNode } from './prepare-node.js';
+import { ALLOTMENT_FILE, allotmentSchema, type Allotment } from './schema.js';
 import { resolveSecret } from './secrets.js';
 
+export { InvalidTopologyError } from './prepare-node.js';
+
 export interface LoadNodeOptions {
-  /** The topology file. */
-  file: string;
-  /** Name of the node. */
-  node: string;
+  /** The topology file. Absent: the node is made of its flat keys alone. */
+  file?: string;
+  /** Name of the node. Default: what the flat keys say. */
+  node?: string;
   /** The node's data folder. */
   dataDir: string;
-  /** Default: the environment of this process. */
+  /** Flat keys that are laid over the node's entry. */
+  config?: Config;
+  /** Where secrets with `env` are. Default: the environment of this process. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Hears of what is doubtful but does not refuse the topology. */
-  onWarning?: (fault: Fault) => void;
-}
-
-/** A topology with faults; `faults` holds all of them. Code TOPOLOGY_INVALID. */
-export class InvalidTopologyError extends RelayError {
-  readonly faults: readonly Fault[];
-
-  constructor(file: string, faults: readonly Fault[]) {
-    const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`;
-    const list = faults.map((fault) => describeFault(fault)).join('\n');
-    super('TOPOLOGY_INVALID', `the topology has ${count}:\n${list}`, {
-      fault: 'operator',
-      where: file,
-      hint: 'nothing was changed; `relaymesh topology validate FILE` shows the same list',
-    });
-    this.faults = faults;
-  }
+  /** Hears of what is doubtful but refuses nothing. */
+  onWarning?: (warning: LoadWarning) => void;
 }
 
 /**
@@ -45,36 +34,42 @@ export class InvalidTopologyError extends RelayError {
  * of it is in order or nothing is returned. Of secrets and certificates only those are read that
  * this node needs.
  *
- * @throws RelayError: InvalidTopologyError, ALLOTMENT_INVALID, PEM_UNREADABLE, and those of
- *   `loadTopology`, `resolveSecret`, `keepApiToken` and `compileNode`.
+ * @throws RelayError: ALLOTMENT_INVALID, PEM_UNREADABLE, and those of `prepareNode`,
+ *   `resolveSecret`, `keepApiToken` and `compileNode`.
  */
 export async function loadNodeSettings(options: LoadNodeOptions): Promise<NodeSettings> {
-  const { file, node, dataDir, env = process.env } = options;
-  const { faults, loaded } = await checkTopology(file, { node, env });
-  const errors = faults.filter((fault) => fault.severity === 'error');
-  if (loaded === undefined || errors.length > 0) throw new InvalidTopologyError(file, errors);
-  const { topology, positions } = loaded;
-  for (const fault of faults) options.onWarning?.(fault);
+  const { dataDir, env = process.env } = options;
+  const prepared = await prepareNode(options);
+  const { topology, node, locate, logLevel } = prepared;
+  for (const warning of prepared.warnings) options.onWarning?.(warning);
   const allotment = await readAllotment(dataDir);
-  const baseDir = dirname(resolve(file));
-  const locate = (path: Path): string => {
-    const { line, column } = positions.at(path);
-    return `${file}:${line}:${column}`;
-  };
-  return compileNode(topology, node, {
+  const settings = compileNode(topology, node, {
+    ...pathInputs(prepared),
     dataDir,
     allotment,
     locate,
-    readPem: (name) => readPem(resolve(baseDir, name), file),
     ownApiToken: () => keepApiToken(dataDir),
-    resolveSecret: (name) =>
-      resolveSecret(name, declaredSecret(topology, name, locate), {
-        baseDir,
-        env,
-        allotment,
-        where: locate(['secrets', name]),
-      }),
+    resolveSecret(name) {
+      const known = prepared.secrets.get(name);
+      if (known !== undefined) return known;
+      const where = locate(['secrets', name]);
+      const entry = entryOf(topology.secrets, name);
+      if (entry === undefined) throw unknownSecret(name, locate(['secrets']));
+      return resolveSecret(name, entry, { baseDir: prepared.baseDir, env, allotment, where });
+    },
   });
+  return logLevel === undefined ? settings : { ...settings, logLevel };
+}
+
+/** Files that are named in a topology are relative to it. */
+function pathInputs({
+  baseDir,
+  source,
+}: PreparedNode): Pick<CompileInputs, 'resolvePath' | 'readPem'> {
+  return {
+    resolvePath: (name) => resolve(baseDir, name),
+    readPem: (name) => readPem(resolve(baseDir, name), source),
+  };
 }
 
 /**
@@ -97,28 +92,22 @@ export async function readAllotment(dataDir: string): Promise<Allotment | undefi
   }
 }
 
-function declaredSecret(
-  topology: Topology,
-  name: string,
-  locate: (path: Path) => string,
-): Topology['secrets'][string] {
-  const entry = entryOf(topology.secrets, name);
-  if (entry !== undefined) return entry;
-  throw new RelayError('SECRET_UNKNOWN', `no secret is named '${name}'`, {
+function unknownSecret(name: string, where: string): RelayError {
+  return new RelayError('SECRET_UNKNOWN', `no secret is named '${name}'`, {
     fault: 'operator',
-    where: locate(['secrets']),
+    where,
     hint: 'declare it under `secrets`',
   });
 }
 
-function readPem(path: string, topologyFile: string): string {
+function readPem(path: string, source: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     throw new RelayError('PEM_UNREADABLE', `${path} cannot be read: ${messageOf(cause)}`, {
       fault: 'operator',
-      where: topologyFile,
-      hint: 'paths under `tls` are relative to the topology file',
+      where: source,
+      hint: 'a path is relative to the file that it stands in',
       cause,
     });
   }

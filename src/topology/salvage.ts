@@ -73,18 +73,20 @@ const TRUSTED: Partial<
   Record<RuleId, { on: 'value' | 'mapping' | 'entry'; groups?: readonly string[] }>
 > = {
   cycle: { on: 'value' },
-  'dead-end-node': { on: 'mapping' },
   'duplicate-link': { on: 'mapping' },
   'duplicate-listener': { on: 'mapping' },
   'duplicate-name': { on: 'value' },
   'duplicate-port': { on: 'mapping' },
   'duplicate-username': { on: 'mapping' },
+  'flat-key-conflict': { on: 'mapping' },
   'missing-certificate': { on: 'entry', groups: ['tls'] },
   'missing-credential': { on: 'entry', groups: ['links'] },
   'open-relay': { on: 'value' },
+  'password-and-token': { on: 'value' },
   'self-link': { on: 'value' },
   'unknown-node': { on: 'value' },
   'unknown-secret': { on: 'value' },
+  'zero-weight-pool': { on: 'value' },
 };
 
 /** Whether a rule's word on `path` holds in spite of what was lost. */
@@ -115,7 +117,16 @@ const STAND_INS: Record<string, unknown> = {
   listen: [{ port: 'auto' }],
   port: 'auto',
   password: { secret: STAND_IN_SECRET },
+  'smarthost-password': { secret: STAND_IN_SECRET },
+  'smtp-sink-password': { secret: STAND_IN_SECRET },
   token: { secret: STAND_IN_SECRET },
+};
+
+/** The same inside of a next hop, which is not where others listen. */
+const HOP_STAND_INS: Record<string, unknown> = {
+  ...STAND_INS,
+  port: 25,
+  token: { file: STAND_IN_SECRET },
 };
 
 /** Returns the path of what is gone or replaced; undefined when that would be too much. */
@@ -129,7 +140,8 @@ function takeOut(root: unknown, { path, ruleId, part, missing }: Finding): Path 
   const isReference = Object.hasOwn(STAND_INS, String(path.at(-1))) && missing === 'secret';
   const target = missing === undefined || isReference ? path : [...path, missing];
   const key = String(target.at(-1));
-  if (Object.hasOwn(STAND_INS, key)) return replace(root, target, STAND_INS[key]);
+  const standIns = target.includes('smarthost', 2) ? HOP_STAND_INS : STAND_INS;
+  if (Object.hasOwn(standIns, key)) return replace(root, target, standIns[key]);
   return path.length > 0 ? remove(root, path) : undefined;
 }
 

@@ -1,23 +1,24 @@
 import { z } from 'zod';
 import { isLoopbackHost } from '../format/loopback.js';
+import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
+import {
+  capacityKeys,
+  capacitySchema,
+  listenerTlsSchema,
+  name,
+  passwordSchema,
+  port,
+  portOrAuto,
+  seconds,
+  steerToSchema,
+  tlsModeSchema,
+  traceCarrierSchema,
+} from './schema-values.js';
 
 /**
  * The topology file: the one declaration of its types, defaults, docs and JSON Schema. Unknown keys
  * are refused everywhere (`strictObject`), so that a misspelt key is found before production.
  */
-
-export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-
-const name = z
-  .string()
-  .regex(NAME_PATTERN, 'must be lower-case letters, digits and hyphens (at most 63)');
-const port = z.int().min(1).max(65_535);
-const portOrAuto = z.union([port, z.literal('auto')]);
-const seconds = z.int().min(1).max(31_536_000);
-
-const passwordSchema = z
-  .strictObject({ secret: z.string().describe('Name of an entry under `secrets`.') })
-  .describe('A reference to a secret; a password is never written into the topology itself.');
 
 const secretSchema = z
   .union([
@@ -58,10 +59,6 @@ const tlsSchema = z
   ])
   .describe('Certificates of the mesh. Paths are relative to the topology file.');
 
-export const listenerTlsSchema = z.enum(['none', 'opportunistic', 'required', 'implicit']);
-export const tlsModeSchema = z.enum(['none', 'opportunistic', 'required', 'verified']);
-export const traceCarrierSchema = z.enum(['envelope', 'header', 'none']);
-
 const listenerSchema = z.strictObject({
   name: name.default('smtp').describe('Name of the listener, unique within the node.'),
   host: z
@@ -96,18 +93,15 @@ const userSchema = z.strictObject({
   username: z.string().min(1).max(255),
   password: passwordSchema,
   may: z
-    .array(z.enum(['relay']))
+    .array(z.enum(['relay', 'steer']))
     .default(['relay'])
-    .describe('What this user may do: `relay` mail.'),
+    .describe('What this user may do: `relay` mail; `steer` messages to smarthosts of `steer-to`.'),
+  'steer-to': steerToSchema,
 });
 
 /** Keys that stand in `defaults` and, with more weight, in a node. */
 const tunables = {
-  'max-connections': z
-    .int()
-    .min(1)
-    .max(10_000)
-    .describe('Open connections to one next hop. Default 20.'),
+  ...capacityKeys,
   'retry-interval': z
     .array(seconds)
     .min(1)
@@ -131,34 +125,6 @@ const tunables = {
 
 const tunablesSchema = z.strictObject(tunables).partial();
 
-const smarthostSchema = z
-  .union([
-    z.string().min(1).describe('A node, a sink, or a hostname with an optional `:port`.'),
-    z.strictObject({
-      hostname: z.string().min(1).describe('A node, a sink, or a hostname or address.'),
-      port: port
-        .optional()
-        .describe('Default 25, or 465 with `implicit-tls`; of a node or sink: its own.'),
-      username: z.string().min(1).optional(),
-      password: passwordSchema.optional(),
-      tls: tlsModeSchema
-        .optional()
-        .describe('Default: `verified` with a username, else `opportunistic`.'),
-      'implicit-tls': z
-        .boolean()
-        .optional()
-        .describe('TLS from the first byte. Default: true for port 465.'),
-      'allow-insecure-auth': z
-        .boolean()
-        .default(false)
-        .describe('Send the login in clear also to a host that is not loopback.'),
-      trace: traceCarrierSchema
-        .optional()
-        .describe('Default `none` for a host outside of the topology.'),
-    }),
-  ])
-  .describe('The next hop of all mail.');
-
 const nodeSchema = z
   .strictObject({
     host: z.string().default('127.0.0.1').describe('Where other nodes reach this one.'),
@@ -179,7 +145,15 @@ const nodeSchema = z
       .max(1000)
       .default([])
       .describe('Networks whose clients may relay without a login. Default none.'),
+    routes: z.array(routeSchema).max(1000).default([]).describe('First match, per recipient.'),
     smarthost: smarthostSchema.optional(),
+    queues: z
+      .array(queueSchema)
+      .max(1000)
+      .default([])
+      .describe('Limits by queue; of several that fit, the last one wins.'),
+    'steer-to': steerToSchema,
+    ...z.strictObject({ ...flatKeys, ...mxKeys }).partial().shape,
     ...tunablesSchema.shape,
   })
   .describe('One relay node.');
@@ -202,6 +176,12 @@ const linkSchema = z
       .optional()
       .describe('Listener of `to` to connect to. Default: the first one that suits `tls`.'),
     trace: traceCarrierSchema.default('envelope').describe('How the trace travels on this link.'),
+    may: z
+      .array(z.enum(['steer']))
+      .default([])
+      .describe('`steer`: messages of `from` may name a smarthost of `steer-to` at `to`.'),
+    'steer-to': steerToSchema,
+    ...capacitySchema.shape,
     'allow-insecure-auth': z
       .boolean()
       .default(false)

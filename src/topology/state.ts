@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { z } from 'zod';
 import { codeOf } from '../base/errors.js';
-import { listenerTlsSchema } from './schema.js';
+import { listenerTlsSchema } from './schema-values.js';
 
 /*
  * `WORKDIR/state.json`: what runs where. It is there for scripts and for the other `topology`

@@ -1,37 +1,14 @@
 import assert from 'node:assert/strict';
 import { rootCertificates } from 'node:tls';
 import { test } from 'node:test';
-import { Secret } from '../../src/base/secret.js';
-import type { NodeSettings } from '../../src/node-settings.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { CompileInputs } from '../../src/topology/compile-inputs.js';
 import { compileNode, hostnameOf } from '../../src/topology/compile.js';
+import { compile, inputs, loginOf, smarthostOf } from './compiling.js';
 import { allotment, parsed, SOUND, soundBut } from './topology-files.js';
 
-/** Secrets have the value `value of NAME`, PEM files the text `pem of FILE`. */
-function inputs(more: Partial<CompileInputs> = {}): CompileInputs & { asked: string[] } {
-  const asked: string[] = [];
-  return {
-    asked,
-    dataDir: '/data',
-    allotment: allotment(),
-    resolveSecret(name) {
-      asked.push(name);
-      return new Secret(`value of ${name}`);
-    },
-    readPem: (file) => `pem of ${file}`,
-    ownApiToken: () => new Secret('own-token'),
-    locate: (path) => path.join('.'),
-    ...more,
-  };
-}
-
-function compile(text: string, node: string, more: Partial<CompileInputs> = {}): NodeSettings {
-  return compileNode(parsed(text).topology, node, inputs(more));
-}
-
 function hop(text: string, node = 'core', more: Partial<CompileInputs> = {}): NextHop {
-  return compile(text, node, more).route.smarthost;
+  return smarthostOf(compile(text, node, more));
 }
 
 test('the defaults of a node are those of the reference', () => {
@@ -55,8 +32,7 @@ test('the defaults of a node are those of the reference', () => {
     commandTimeoutMs: 60_000,
     envelopeTimeoutMs: 300_000,
     finalReplyTimeoutMs: 600_000,
-    idleTimeoutMs: 30_000,
-    maxMessagesPerConnection: 100,
+    dnsServers: [],
   });
   const { maxMessageBytes, maxRecipients, maxSessions, idleTimeoutMs, dataTimeoutMs } =
     settings.intake;
@@ -74,7 +50,7 @@ test('a node goes before the defaults of the topology, and those before the buil
   );
   const settings = compile(text, 'edge');
   assert.equal(settings.drainTimeoutMs, 9000);
-  assert.equal(settings.route.smarthost.maxConnections, 5);
+  assert.equal(settings.route.capacities.base.maxConnections, 5);
   assert.equal(settings.intake.maxSessions, 1000);
 });
 
@@ -84,8 +60,7 @@ test('a link gives one end its login and the other its peer', () => {
     'secret: edge-core }, also-accept: [{ secret: app }] }',
   ]);
   const next = hop(text, 'edge');
-  assert.equal(next.login?.username, 'edge');
-  assert.equal(next.login.password.reveal(), 'value of edge-core');
+  assert.deepEqual(loginOf(next), ['edge', 'value of edge-core']);
   assert.deepEqual(
     { ...next, login: undefined },
     {
@@ -99,7 +74,6 @@ test('a link gives one end its login and the other its peer', () => {
       login: undefined,
       allowInsecureAuth: false,
       trace: 'envelope',
-      maxConnections: 20,
     },
   );
   const [peer, ...others] = compile(text, 'core').policy.peers;
@@ -194,10 +168,10 @@ test('ports that the file leaves to chance come from the allotment', () => {
   });
   const edge = compile(text, 'edge', { allotment: given });
   assert.equal(edge.intake.listeners[0]?.port, 11);
-  assert.equal(edge.route.smarthost.port, 12);
+  assert.equal(smarthostOf(edge).port, 12);
   assert.equal(edge.api.peers[0]?.url, 'http://127.0.0.1:14');
   const core = compile(text, 'core', { allotment: given });
-  assert.equal(core.route.smarthost.port, 13);
+  assert.equal(smarthostOf(core).port, 13);
   assert.equal(core.api.port, 14);
 });
 
@@ -224,7 +198,6 @@ test('a sink is reached at its address, with the roots of the system and of the 
       ca: ['pem of /pki/ca.pem'],
       allowInsecureAuth: false,
       trace: 'none',
-      maxConnections: 20,
     },
   );
   assert.equal(next.ca?.length, rootCertificates.length + 1);
@@ -235,9 +208,10 @@ test('a smarthost object that names a sink brings its own login', () => {
     'smarthost: mx',
     'smarthost: { hostname: mx, username: u, password: { secret: app } }',
   ]);
-  const { kind, port, tls, login } = hop(text);
+  const next = hop(text);
+  const { kind, port, tls } = next;
   assert.deepEqual({ kind, port, tls }, { kind: 'sink', port: 2527, tls: 'verified' });
-  assert.equal(login?.password.reveal(), 'value of app');
+  assert.deepEqual(loginOf(next), ['u', 'value of app']);
 });
 
 test('a smarthost object that names a node takes its address, and its own login instead of the link', () => {
@@ -293,7 +267,7 @@ for (const [smarthost, expected] of FOREIGN) {
 test('without a CA of the mesh the roots are those of the system', () => {
   const text = soundBut(['tls: { ephemeral: true }', 'tls: { cert: c.pem, key: k.pem }']);
   const settings = compile(text, 'core', { allotment: undefined });
-  assert.equal(settings.route.smarthost.ca, undefined);
+  assert.equal(smarthostOf(settings).ca, undefined);
   assert.deepEqual(settings.intake.certificate, { cert: 'pem of c.pem', key: 'pem of k.pem' });
 });
 
@@ -345,14 +319,17 @@ test('a node is named by its hostname, else its host, else its place in the topo
   assert.equal(name('host: localhost'), 'core.mesh');
 });
 
-test('an unknown node, a missing smarthost and half a login have codes', () => {
+test('an unknown node, an unknown smarthost and half a login have codes', () => {
   assert.throws(() => compile(SOUND, 'egde'), {
     code: 'UNKNOWN_NODE',
     hint: "did you mean 'edge'?",
   });
   assert.throws(() => compile(SOUND, 'constructor'), { code: 'UNKNOWN_NODE' });
-  const noSmarthost = soundBut(['    smarthost: mx\n', '']);
-  assert.throws(() => compile(noSmarthost, 'core'), { code: 'NO_SMARTHOST' });
+  const unknown = soundBut(['smarthost: mx', 'smarthost: mxx']);
+  assert.throws(() => compile(unknown, 'core'), {
+    code: 'UNKNOWN_SMARTHOST',
+    where: 'nodes.core.smarthost',
+  });
   const half = soundBut([', password: { secret: edge-core }', '']);
   assert.throws(() => compile(half, 'edge'), { code: 'MISSING_CREDENTIAL', where: 'links.0' });
 });

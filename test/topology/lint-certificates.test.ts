@@ -84,6 +84,43 @@ test('a hop that verifies without a CA is found', (t) => {
   assert.deepEqual(places(check(t, FILES, { text })), ['missing-ca@9:5']);
 });
 
+test('hops of routes, pools and a sink are checked as the smarthost is', (t) => {
+  const text = `${TEXT.replace(
+    'smarthost: core',
+    'smarthost: { pool: [{ to: { hostname: core, tls: verified } }], failover: [mx] }, routes: [{ tag: a, smarthost: { hostname: mx, tls: verified } }], smtp-sink-address: mx, smtp-sink-tls: verified',
+  )
+    .replace('tls: required }', 'tls: opportunistic }')
+    .replace(
+      '  - { from: edge, to: core, username: edge, password: { secret: edge-core } }',
+      '  []',
+    )
+    .replace(', edge-core: { env: EDGE_CORE }', '')
+    .replace('users:', 'relay-from: [192.0.2.1], users:')
+    .replace('core: {', 'core: { relay-from: [127.0.0.1],')
+    .replace(
+      'host: core.example.com',
+      'host: other.example.com',
+    )}sinks: { mx: { port: 2527, tls: required } }
+`;
+  const found = check(t, FILES, { text });
+  const line = text.split('\n')[5] ?? '';
+  const at = (marker: string, key: string): string =>
+    `certificate-name@6:${line.indexOf(key, line.indexOf(marker)) + 1}`;
+  assert.deepEqual(places(found), [
+    at('pool:', 'to:'),
+    at('tag: a', 'smarthost:'),
+    at('smtp-sink-address: ', 'mx'),
+  ]);
+});
+
+test('the certificate of a sink elsewhere is not ours to check', (t) => {
+  const text = TEXT.replace(
+    'smarthost: core',
+    'smarthost: core, smtp-sink-address: sink.example, smtp-sink-tls: verified',
+  );
+  assert.deepEqual(check(t, FILES, { text }), []);
+});
+
 test('nodes with certificates of their own share the CA of the topology', (t) => {
   const text = TEXT.replace(
     'tls: { ca: ca.pem, cert: cert.pem, key: key.pem }',

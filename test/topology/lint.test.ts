@@ -73,7 +73,7 @@ const CASES: [string, [string, string][], string[]][] = [
   ['a circle', [['smarthost: mx', 'smarthost: edge']], ['cycle@16:16', 'missing-credential@16:16']],
   ['a circle by address', [['smarthost: mx', 'smarthost: "localhost:2525"']], ['cycle@16:16']],
   ['a smarthost that is the node itself', [['smarthost: mx', 'smarthost: core']], ['cycle@16:16']],
-  ['a node that mail cannot leave', [['    smarthost: mx\n', '']], ['dead-end-node@13:3']],
+  ['a node that sends to the internet', [['    smarthost: mx\n', '']], ['delivers-by-mx@13:3']],
   [
     'a node without clients',
     [

@@ -50,14 +50,14 @@ test('all faults of form are reported at once, in the order of the file', () => 
       '1:10 version must be 1, got 2',
       '9:22 port must be a whole number from 1 to 65535 or auto, got 99999',
       "9:34 tls must be one of none, opportunistic, required, implicit, got 'requird'",
-      "10:5 `api` of node 'edge' needs port: a whole number from 1 to 65535 or auto",
       "10:12 unknown key 'prt' in `api` of node 'edge'",
       '18:5 link 1 needs to: text',
       "20:15 port must be a whole number from 1 to 65535 or auto, got '2527'",
     ],
   );
   assert.equal(faults[2]?.hint, "did you mean 'required'?");
-  assert.equal(faults[6]?.hint, 'take the quotes away');
+  assert.equal(faults[3]?.hint, "did you mean 'port'?");
+  assert.equal(faults[5]?.hint, 'take the quotes away');
 });
 
 test('a password, token or secret in clear is refused and never quoted', () => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { keepApiToken } from '../../src/topology/api-token.js';
 import { InvalidTopologyError, loadNodeSettings } from '../../src/topology/node-settings.js';
+import { loginOf } from './compiling.js';
 import { allotment, scratchFolder, SOUND, soundBut, writeTopology } from './topology-files.js';
 
 /** Without TLS, so that no certificate is needed. */
@@ -33,7 +34,8 @@ function load(
 test('secrets come from the environment and from the first line of a file', async (t) => {
   const { policy, route } = await load(t, PLAIN).settings();
   assert.equal(policy.users[0]?.password.reveal(), 'from file');
-  assert.equal(route.smarthost.login?.password.reveal(), 'from env');
+  assert.ok(route.fallback.kind === 'hop');
+  assert.deepEqual(loginOf(route.fallback.hop.nextHop), ['edge', 'from env']);
 });
 
 test('a secret that is not there has a code and a place', async (t) => {

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { topologySchemaCommand } from '../../src/cli/topology-schema.js';
 import { topologyValidateCommand } from '../../src/cli/topology-validate.js';
 import { Secret } from '../../src/base/secret.js';
+import type { RouteTable } from '../../src/route/table.js';
+import type { NextHop } from '../../src/send/next-hop.js';
 import { checkTopology } from '../../src/topology/check.js';
 import { compileNode } from '../../src/topology/compile.js';
 import { topologyJsonSchemaText } from '../../src/topology/json-schema.js';
@@ -25,6 +27,20 @@ function fullAllotment({ nodes, sinks }: Topology) {
     ),
     apis: fill(Object.keys(nodes)),
     sinks: fill(Object.keys(sinks)),
+  });
+}
+
+/** Everything that connections of a node can go to; with a sink that is all there is. */
+function everyHop({ rules, fallback, sink }: RouteTable): NextHop[] {
+  if (sink !== null) return [sink];
+  const targets = [fallback, ...rules.map(({ target }) => target)];
+  return targets.flatMap((target) => {
+    assert.notEqual(target.kind, 'mx');
+    if (target.kind === 'hop') return [target.hop.nextHop];
+    if (target.kind === 'mx') return [];
+    return [...target.members.map(({ hop }) => hop), ...target.failover].map(
+      ({ nextHop }) => nextHop,
+    );
   });
 }
 
@@ -54,16 +70,18 @@ for (const name of FILES) {
         dataDir: '/data',
         allotment: given,
         resolveSecret: (secret) => new Secret(secret),
+        resolvePath: (file) => file,
         readPem: (file) => file,
         ownApiToken: () => assert.fail('the allotment has a token'),
         locate: String,
       });
-      const { kind, tls, login, trace } = route.smarthost;
-      if (kind === 'node') {
-        assert.deepEqual([tls, trace, login?.username], ['verified', 'envelope', node]);
-      } else {
-        assert.equal(kind, 'sink');
-        last = route.smarthost.name;
+      for (const { name: hop, kind, tls, login, trace } of everyHop(route)) {
+        if (kind === 'node') {
+          assert.deepEqual([tls, trace, login?.username], ['verified', 'envelope', node]);
+        } else {
+          assert.equal(kind, 'sink');
+          last = hop;
+        }
       }
       if (policy.users.length > 0) assert.equal(policy.users[0]?.username, 'app');
     }

@@ -30,8 +30,11 @@ export function checkCertificates(context: LintContext): void {
     const server = sink.tls === 'none' ? undefined : `sink '${name}'`;
     files.checkServer(undefined, server, ['sinks', name, 'tls'], onlyNode === undefined);
   }
-  for (const [name, planned] of context.plans) {
-    if ('plan' in planned && planned.plan.tls === 'verified') files.checkHop(name, planned.plan);
+  for (const [name, hops] of context.hops) {
+    for (const { planned, path } of hops) {
+      const isVerified = 'plan' in planned && planned.plan.tls === 'verified';
+      if (isVerified) files.checkHop(name, planned.plan, path);
+    }
   }
 }
 
@@ -77,12 +80,12 @@ class CertificateCheck {
   }
 
   /** What a `verified` hop would find wrong with the other end. */
-  checkHop(from: string, plan: HopPlan): void {
-    if (plan.kind === 'host') return;
+  checkHop(from: string, plan: HopPlan, hopPath: Path): void {
     const { topology, node: onlyNode, report } = this.#context;
+    if (plan.kind === 'host') return;
+    if (plan.kind === 'sink' && !Object.hasOwn(topology.sinks, plan.name)) return;
     const { ca, ephemeralCa } = certificateSources(topology, from);
-    const path: Path =
-      plan.link?.used === true ? ['links', plan.link.index, 'tls'] : ['nodes', from, 'smarthost'];
+    const path: Path = plan.link?.used === true ? ['links', plan.link.index, 'tls'] : hopPath;
     if (plan.kind === 'node' && ca === undefined && !ephemeralCa) {
       report('missing-ca', path, `node '${from}' has no CA to verify node '${plan.name}' with`, {
         hint: 'name the `ca` of the mesh under `tls`',

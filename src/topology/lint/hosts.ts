@@ -69,9 +69,9 @@ function checkOneMachine({ topology, report }: LintContext): void {
 }
 
 /** Listeners that another machine is sent to and cannot reach. */
-function checkCutOff({ topology, plans, report }: LintContext): void {
+function checkCutOff({ topology, hops, report }: LintContext): void {
   const seen = new Set<string>();
-  for (const planned of plans.values()) {
+  for (const { planned } of [...hops.values()].flat()) {
     if (!('plan' in planned) || planned.plan.kind !== 'node') continue;
     const { name, listener } = planned.plan;
     const node = topology.nodes[name];

@@ -2,6 +2,7 @@ import type { Path } from '../fault.js';
 import { entryOf, tlsModeOf, tlsSuits, type HopPlan } from '../hop-plan.js';
 import { isLoopbackHost } from '../../format/loopback.js';
 import { inNetworks } from '../host-address.js';
+import type { NodeHop } from '../node-hops.js';
 import type { NodeEntry, Topology } from '../schema.js';
 import { didYouMean } from '../suggest.js';
 import type { LintContext } from './context.js';
@@ -11,31 +12,39 @@ export function checkLogins(context: LintContext): void {
   checkHalfLogins(context);
   checkClientLogins(context);
   checkServerLogins(context);
-  for (const [name, planned] of context.plans) {
-    if (!('plan' in planned)) continue;
-    const { plan } = planned;
-    const path = ['nodes', name, 'smarthost'];
-    checkTls(context, plan, path);
-    if (plan.kind === 'node') checkLoginAtNode(context, name, plan, path);
-    if (plan.kind === 'sink') checkLoginAtSink(context, plan, path);
+  for (const [name, hops] of context.hops) {
+    for (const hop of hops) {
+      if (!('plan' in hop.planned)) continue;
+      const { plan } = hop.planned;
+      checkTls(context, plan, hop);
+      if (plan.kind === 'node') checkLoginAtNode(context, name, plan, hop);
+      if (plan.kind === 'sink') checkLoginAtSink(context, plan, hop);
+    }
   }
 }
 
-function checkHalfLogins({ topology, positions, report }: LintContext): void {
-  const check = (entry: { username?: unknown; password?: unknown }, path: Path): void => {
-    const hasName = entry.username !== undefined;
-    if (hasName === (entry.password !== undefined)) return;
-    const message = hasName ? 'username without a password' : 'password without a username';
-    report('missing-credential', [...path, hasName ? 'username' : 'password'], message, {
+function checkHalfLogins({ topology, positions, hops, report }: LintContext): void {
+  const check = (
+    { username, password, token }: { username?: unknown; password?: unknown; token?: unknown },
+    keyPath: (key: 'username' | 'password' | 'token') => Path,
+  ): void => {
+    if (password !== undefined && token !== undefined) {
+      const message = 'a login has either a password or a token';
+      report('password-and-token', keyPath('token'), message, { part: 'key' });
+    }
+    const given = password === undefined ? 'token' : 'password';
+    const hasSecret = password !== undefined || token !== undefined;
+    const hasName = username !== undefined;
+    if (hasName === hasSecret) return;
+    const message = hasName ? 'username without a password' : `${given} without a username`;
+    report('missing-credential', keyPath(hasName ? 'username' : given), message, {
       part: 'key',
       hint: 'give both or neither',
     });
   };
-  for (const [name, { smarthost }] of Object.entries(topology.nodes)) {
-    if (typeof smarthost === 'object') check(smarthost, ['nodes', name, 'smarthost']);
-  }
+  for (const { keys, keyPath } of [...hops.values()].flat()) check(keys, keyPath);
   topology.links.forEach((link, index) => {
-    check(link, ['links', index]);
+    check(link, (key) => ['links', index, key]);
     if (link.username === undefined && link['also-accept'].length > 0) {
       report('missing-credential', ['links', index, 'also-accept'], 'also-accept without a login', {
         part: 'key',
@@ -54,13 +63,13 @@ function checkHalfLogins({ topology, positions, report }: LintContext): void {
   });
 }
 
-function checkClientLogins({ topology, plans, report }: LintContext): void {
+function checkClientLogins({ topology, hops, report }: LintContext): void {
   const check = (login: { host: string; tls: string; allowed: boolean }, path: Path): void => {
     const inClear = login.tls === 'none' || login.tls === 'opportunistic';
     if (!inClear || login.allowed || isLoopbackHost(login.host)) return;
     report(
       'plaintext-login',
-      [...path, 'tls'],
+      path,
       `with tls: ${login.tls} the login could cross the network to ${login.host} in clear`,
       { hint: 'use tls: verified or required (or, knowingly, allow-insecure-auth: true)' },
     );
@@ -69,15 +78,17 @@ function checkClientLogins({ topology, plans, report }: LintContext): void {
     const target = entryOf(topology.nodes, link.to);
     if (link.username === undefined || target === undefined) return;
     const tls = tlsModeOf(link.tls, link.username);
-    check({ host: target.host, tls, allowed: link['allow-insecure-auth'] }, ['links', index]);
+    const ofNode = entryOf(topology.nodes, link.from)?.['allow-insecure-auth'] === true;
+    const allowed = link['allow-insecure-auth'] || ofNode;
+    check({ host: target.host, tls, allowed }, ['links', index, 'tls']);
   });
-  for (const [name, planned] of plans) {
+  for (const { planned, keyPath } of [...hops.values()].flat()) {
     // the login of a link was looked at above
     if (!('plan' in planned) || planned.plan.link?.used === true) continue;
     const { plan } = planned;
     if (plan.username === undefined) continue;
     const login = { host: plan.host, tls: plan.tls, allowed: plan.allowInsecureAuth };
-    check(login, ['nodes', name, 'smarthost']);
+    check(login, keyPath('tls'));
   }
 }
 
@@ -100,12 +111,12 @@ function checkServerLogins({ topology, report }: LintContext): void {
   }
 }
 
-function checkTls({ report }: LintContext, plan: HopPlan, smarthostPath: Path): void {
+function checkTls({ report }: LintContext, plan: HopPlan, { keyPath }: NodeHop): void {
   if (plan.offered === undefined || tlsSuits(plan.tls, plan.offered)) return;
-  const base = plan.link?.used === true ? ['links', plan.link.index] : smarthostPath;
+  const path = plan.link?.used === true ? ['links', plan.link.index, 'tls'] : keyPath('tls');
   report(
     'tls-mismatch',
-    [...base, 'tls'],
+    path,
     plan.offered === 'none'
       ? `this hop has tls: ${plan.tls}, and ${plan.kind} '${plan.name}' offers no TLS there`
       : `${plan.kind} '${plan.name}' demands TLS there, and this hop has tls: none`,
@@ -118,21 +129,23 @@ function checkTls({ report }: LintContext, plan: HopPlan, smarthostPath: Path): 
   );
 }
 
-function checkLoginAtNode(context: LintContext, from: string, plan: HopPlan, path: Path): void {
+function checkLoginAtNode(context: LintContext, from: string, plan: HopPlan, hop: NodeHop): void {
   const { topology, report } = context;
   const target = entryOf(topology.nodes, plan.name);
   const sender = entryOf(topology.nodes, from);
   if (target === undefined || sender === undefined || from === plan.name) return;
   if (plan.username === undefined) {
-    if (plan.password !== undefined || mayRelay(target, sender.host)) return;
-    report('missing-credential', path, `node '${plan.name}' would refuse mail of node '${from}'`, {
+    const half = plan.password !== undefined || plan.token !== undefined;
+    if (half || mayRelay(target, sender.host)) return;
+    const message = `node '${plan.name}' would refuse mail of node '${from}'`;
+    report('missing-credential', hop.path, message, {
       hint: `add a link from '${from}' to '${plan.name}' with a username and a password, or ${sender.host} to its relay-from`,
     });
     return;
   }
   if (plan.link?.used === true) return;
   const known = loginsOf(topology, plan.name, target);
-  checkKnown(context, plan, path, known);
+  checkKnown(context, plan, hop, known);
 }
 
 /** Users and link peers of a node: username → secrets. */
@@ -155,36 +168,45 @@ function mayRelay(target: NodeEntry, senderHost: string): boolean {
   return isName ? networks.length > 0 : inNetworks(senderHost, networks);
 }
 
-function checkLoginAtSink(context: LintContext, plan: HopPlan, path: Path): void {
+function checkLoginAtSink(context: LintContext, plan: HopPlan, hop: NodeHop): void {
   const sink = entryOf(context.topology.sinks, plan.name);
-  if (sink === undefined || (plan.username === undefined && plan.password !== undefined)) return;
+  if (sink === undefined) return;
   if (plan.username !== undefined) {
     const known = new Map(sink.users.map((user) => [user.username, [user.password.secret]]));
-    checkKnown(context, plan, path, known);
+    checkKnown(context, plan, hop, known);
     return;
   }
-  if (sink.users.length === 0) return;
-  context.report('missing-credential', path, `sink '${plan.name}' wants a login`, {
-    hint: `write { hostname: ${plan.name}, username, password: { secret } }`,
+  const half = plan.password !== undefined || plan.token !== undefined;
+  if (half || sink.users.length === 0) return;
+  context.report('missing-credential', hop.path, `sink '${plan.name}' wants a login`, {
+    hint:
+      hop.role === 'smtp-sink'
+        ? 'give smtp-sink-username and smtp-sink-password'
+        : `write { hostname: ${plan.name}, username, password: { secret } }`,
   });
 }
 
 function checkKnown(
   context: LintContext,
   plan: HopPlan,
-  path: Path,
+  { keyPath }: NodeHop,
   known: ReadonlyMap<string, string[]>,
 ): void {
-  const { username = '', password } = plan;
+  const { username = '', password, token } = plan;
+  if (token !== undefined) {
+    const message = `${plan.kind} '${plan.name}' takes passwords, not access tokens`;
+    context.report('missing-credential', keyPath('token'), message, { part: 'key' });
+    return;
+  }
   const secrets = known.get(username);
   if (secrets === undefined) {
     const message = `${plan.kind} '${plan.name}' has no user '${username}'`;
     const hint = didYouMean(username, known.keys()) ?? 'add it to `users` there';
-    context.report('unknown-user', [...path, 'username'], message, { hint });
+    context.report('unknown-user', keyPath('username'), message, { hint });
   } else if (password !== undefined && !secrets.includes(password)) {
     context.report(
       'different-secret',
-      [...path, 'password', 'secret'],
+      [...keyPath('password'), 'secret'],
       `user '${username}' of ${plan.kind} '${plan.name}' has secret '${secrets[0]}', not '${password}'`,
     );
   }

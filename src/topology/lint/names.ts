@@ -21,7 +21,7 @@ export function checkNames(context: LintContext): void {
   checkListenerNames(context);
   checkLinkEnds(context);
   checkUsernames(context);
-  for (const planned of context.plans.values()) {
+  for (const { planned } of [...context.hops.values()].flat()) {
     if ('plan' in planned) continue;
     const { ruleId, path, message, hint } = planned.problem;
     report(ruleId, path, message, { hint });

@@ -1,35 +1,51 @@
+import type { Path } from '../fault.js';
 import type { HopPlan } from '../hop-plan.js';
 import { isLoopbackHost } from '../../format/loopback.js';
+import { parseSteerEntry } from '../steer-entry.js';
 import type { LintContext } from './context.js';
+
+/** Mail that can go from one node to another. */
+interface Edge {
+  to: string;
+  /** What sends it there. */
+  path: Path;
+  /** All mail goes there that no route takes. */
+  always: boolean;
+}
+
+type Edges = ReadonlyMap<string, readonly Edge[]>;
 
 /** Where mail comes in, where it goes, and whether it arrives. */
 export function checkRouting(context: LintContext): void {
-  const next = nextNodes(context);
-  checkCycles(context, next);
-  checkReachable(context, next);
-  checkDeadEnds(context);
+  const edges = edgesOf(context);
+  checkCycles(context, edges);
+  checkPossibleCycles(context, edges);
+  checkReachable(context, edges);
   checkLinksInUse(context);
 }
 
-/** Node → the node that its mail goes to, also when that one is given by its address. */
-function nextNodes({ topology, plans }: LintContext): Map<string, string> {
+/** Node → the nodes that its mail can go to, also when they are given by their addresses. */
+function edgesOf({ topology, hops }: LintContext): Edges {
   const byAddress = new Map<string, string>();
   for (const [name, node] of Object.entries(topology.nodes)) {
     for (const { port } of node.listen) {
       if (port !== 'auto') byAddress.set(addressKey(node.host, port), name);
     }
   }
-  const next = new Map<string, string>();
-  for (const [name, planned] of plans) {
-    const target = 'plan' in planned ? targetOf(planned.plan, byAddress) : planned.problem.target;
-    if (target !== undefined) next.set(name, target);
+  const edges = new Map<string, Edge[]>();
+  for (const [name, ofNode] of hops) {
+    const found = ofNode.flatMap(({ planned, path, role }): Edge[] => {
+      const to = 'plan' in planned ? targetOf(planned.plan, byAddress) : planned.problem.target;
+      return to === undefined ? [] : [{ to, path, always: role === 'smarthost' }];
+    });
+    edges.set(name, found);
   }
-  return next;
+  return edges;
 }
 
 function targetOf(plan: HopPlan, byAddress: Map<string, string>): string | undefined {
   if (plan.kind === 'node') return plan.name;
-  if (plan.kind === 'sink' || plan.port === 'auto') return undefined;
+  if (plan.offered !== undefined || plan.port === 'auto') return undefined;
   return byAddress.get(addressKey(plan.host, plan.port));
 }
 
@@ -37,7 +53,18 @@ function addressKey(host: string, port: number): string {
   return `${isLoopbackHost(host) ? 'loopback' : host.toLowerCase()} ${port}`;
 }
 
-function checkCycles(context: LintContext, next: Map<string, string>): void {
+/** What forwards to another node without condition; with a sink in between nothing does. */
+function certainNext({ targets }: LintContext, edges: Edges): Map<string, Edge> {
+  const next = new Map<string, Edge>();
+  for (const [name, ofNode] of edges) {
+    const edge = ofNode.find(({ always }) => always);
+    if (edge !== undefined && targets.get(name)?.sink === undefined) next.set(name, edge);
+  }
+  return next;
+}
+
+function checkCycles(context: LintContext, edges: Edges): void {
+  const next = certainNext(context, edges);
   const done = new Set<string>();
   for (const start of next.keys()) {
     const walked: string[] = [];
@@ -45,7 +72,7 @@ function checkCycles(context: LintContext, next: Map<string, string>): void {
     while (at !== undefined && !done.has(at)) {
       done.add(at);
       walked.push(at);
-      at = next.get(at);
+      at = next.get(at)?.to;
     }
     const entry = at === undefined ? -1 : walked.indexOf(at);
     if (entry === -1) continue;
@@ -56,30 +83,76 @@ function checkCycles(context: LintContext, next: Map<string, string>): void {
       circle.length === 1
         ? `the smarthost of node '${first}' is the node itself (${first} -> ${first})`
         : `mail would go in a circle: ${[...circle, first].join(' -> ')}`;
-    context.report('cycle', ['nodes', last, 'smarthost'], message, {
+    context.report('cycle', next.get(last)?.path ?? ['nodes', last], message, {
       hint: 'let one of them forward to a sink or to a host outside',
     });
   }
 }
 
-function checkReachable(context: LintContext, certain: Map<string, string>): void {
-  const { nodes, links } = context.topology;
-  const next = new Map(certain);
-  for (const { from, to } of links) {
-    // where a smarthost is misspelt, its link tells what was meant
-    const planned = context.plans.get(from);
-    if (planned !== undefined && !('plan' in planned) && !next.has(from)) next.set(from, to);
-  }
-  const reached = new Set<string>();
-  for (const [name, node] of Object.entries(nodes)) {
-    if (node.users.length === 0 && node['relay-from'].length === 0) continue;
-    let at: string | undefined = name;
-    while (at !== undefined && !reached.has(at)) {
-      reached.add(at);
-      at = next.get(at);
+/** Circles that take a route, a pool or a failover: some mail may go round, not all of it. */
+function checkPossibleCycles(context: LintContext, edges: Edges): void {
+  const flowing = new Map([...edges].filter(([name]) => !context.targets.get(name)?.sink));
+  const seen = new Set<string>();
+  for (const [from, ofNode] of flowing) {
+    for (const { to, path, always } of ofNode) {
+      const way = always ? undefined : shortestWay(flowing, to, from);
+      if (way === undefined) continue;
+      const members = way.toSorted().join(' ');
+      if (seen.has(members)) continue;
+      seen.add(members);
+      context.report('cycle', path, `mail could go in a circle: ${[from, ...way].join(' -> ')}`, {
+        severity: 'warning',
+        hint: 'a message that comes back to a node is refused there (554 5.4.6) and bounces',
+      });
     }
   }
-  const targets = new Set(next.values());
+}
+
+/** The nodes from `start` to `end`, both included; undefined when no mail goes that way. */
+function shortestWay(edges: Edges, start: string, end: string): string[] | undefined {
+  const cameFrom = new Map<string, string | undefined>([[start, undefined]]);
+  for (const name of cameFrom.keys()) {
+    if (name === end) {
+      const way: string[] = [];
+      for (let at: string | undefined = end; at !== undefined; at = cameFrom.get(at)) way.push(at);
+      return way.toReversed();
+    }
+    for (const { to } of edges.get(name) ?? []) {
+      if (!cameFrom.has(to)) cameFrom.set(to, name);
+    }
+  }
+  return undefined;
+}
+
+/** Node → the nodes that its mail may reach: by its hops, and by messages that name one. */
+function reachFrom({ topology, hops }: LintContext, edges: Edges): Map<string, Set<string>> {
+  const reach = new Map<string, Set<string>>();
+  for (const [name, node] of Object.entries(topology.nodes)) {
+    const next = new Set((edges.get(name) ?? []).map(({ to }) => to));
+    const unknown = hops.get(name)?.some(({ planned }) => 'problem' in planned) === true;
+    const into = topology.links.filter((link) => link.to === name);
+    // where a smarthost is misspelt, its link tells what was meant
+    for (const { from, to } of topology.links) if (unknown && from === name) next.add(to);
+    const lists = [node, ...node.users, ...into].map((one) => one['steer-to']);
+    for (const text of lists.flat()) {
+      const parsed = parseSteerEntry(topology, text, []);
+      if ('entry' in parsed && parsed.entry.kind === 'name') next.add(parsed.entry.name);
+    }
+    reach.set(name, next);
+  }
+  return reach;
+}
+
+function checkReachable(context: LintContext, edges: Edges): void {
+  const { nodes } = context.topology;
+  const reach = reachFrom(context, edges);
+  const reached = new Set(
+    Object.entries(nodes)
+      .filter(([, node]) => node.users.length > 0 || node['relay-from'].length > 0)
+      .map(([name]) => name),
+  );
+  for (const name of reached) for (const to of reach.get(name) ?? []) reached.add(to);
+  const targets = new Set([...reach.values()].flatMap((names) => [...names]));
   for (const [name, node] of Object.entries(nodes)) {
     if (reached.has(name)) continue;
     // with an API that has a known place, programs may be all that brings mail
@@ -99,40 +172,32 @@ function checkReachable(context: LintContext, certain: Map<string, string>): voi
   }
 }
 
-function checkDeadEnds({ topology, report }: LintContext): void {
-  for (const [name, node] of Object.entries(topology.nodes)) {
-    if (node.smarthost !== undefined) continue;
-    report(
-      'dead-end-node',
-      ['nodes', name],
-      `no mail can leave node '${name}': it has no smarthost`,
-      {
-        part: 'key',
-        hint: 'delivery by MX is not available in this version, name a smarthost',
-      },
-    );
-  }
-}
-
-function checkLinksInUse({ topology, plans, report }: LintContext): void {
+function checkLinksInUse({ topology, hops, report }: LintContext): void {
   const used = new Set<number>();
-  for (const planned of plans.values()) {
+  for (const { planned } of [...hops.values()].flat()) {
     if ('plan' in planned && planned.plan.link?.used === true) used.add(planned.plan.link.index);
   }
   topology.links.forEach((link, index) => {
     const { from, to } = link;
     const known = Object.hasOwn(topology.nodes, from) && Object.hasOwn(topology.nodes, to);
-    const planned = plans.get(from);
-    // what is wrong with the ends or with the smarthost is reported as such
-    if (used.has(index) || !known || from === to || (planned && !('plan' in planned))) return;
-    const ownLogin = planned?.plan.kind === 'node' && planned.plan.name === to;
+    const ofSender = (hops.get(from) ?? []).map(({ planned }) => planned);
+    // what is wrong with the ends or with a hop is reported as such
+    const unclear = !known || from === to || ofSender.some((planned) => 'problem' in planned);
+    if (used.has(index) || unclear) return;
+    const ownLogin = ofSender.some(
+      (planned) => 'plan' in planned && planned.plan.kind === 'node' && planned.plan.name === to,
+    );
     report(
       'unused-link',
       ['links', index],
       ownLogin
         ? `the smarthost of node '${from}' brings its own login, so this link is not used`
         : `no mail takes the link from '${from}' to '${to}'`,
-      { hint: ownLogin ? undefined : `the smarthost of node '${from}' is not '${to}'` },
+      {
+        hint: ownLogin
+          ? undefined
+          : `neither the smarthost nor a route of node '${from}' is '${to}'`,
+      },
     );
   });
 }

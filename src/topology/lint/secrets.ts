@@ -1,6 +1,5 @@
 import { RelayError } from '../../base/errors.js';
 import type { Path } from '../fault.js';
-import type { Topology } from '../schema.js';
 import { resolveSecret } from '../secrets.js';
 import { didYouMean } from '../suggest.js';
 import type { LintContext } from './context.js';
@@ -10,7 +9,7 @@ export function checkSecrets(context: LintContext): void {
   const { topology, report } = context;
   const names = Object.keys(topology.secrets);
   const used = new Set<string>();
-  for (const { secret, path } of secretReferences(topology)) {
+  for (const { secret, path } of secretReferences(context)) {
     used.add(secret);
     if (Object.hasOwn(topology.secrets, secret)) continue;
     report('unknown-secret', path, `no secret is named '${secret}'`, {
@@ -44,7 +43,7 @@ function checkAvailable(context: LintContext, used: ReadonlySet<string>): void {
 }
 
 /** Every `{ secret: NAME }` of a topology. */
-export function secretReferences(topology: Topology): { secret: string; path: Path }[] {
+function secretReferences({ topology, hops }: LintContext): { secret: string; path: Path }[] {
   const references: { secret: string; path: Path }[] = [];
   const add = (password: { secret: string } | undefined, path: Path): void => {
     if (password !== undefined) {
@@ -55,8 +54,10 @@ export function secretReferences(topology: Topology): { secret: string; path: Pa
     const path = ['nodes', name];
     add(node.api?.token, [...path, 'api', 'token']);
     node.users.forEach((user, index) => add(user.password, [...path, 'users', index, 'password']));
-    if (typeof node.smarthost === 'object') {
-      add(node.smarthost.password, [...path, 'smarthost', 'password']);
+    for (const { keys, keyPath } of hops.get(name) ?? []) add(keys.password, keyPath('password'));
+    // also where they are out of place
+    for (const key of ['smarthost-password', 'smtp-sink-password'] as const) {
+      add(node[key], [...path, key]);
     }
   }
   topology.links.forEach((link, index) => {

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../base/errors.js';
-import { listenerTlsSchema } from '../schema.js';
+import { listenerTlsSchema } from '../schema-values.js';
 import { lastLines } from './log-tail.js';
 import { processStartTime } from './process-identity.js';
 import { RunnerError } from './runner-error.js';

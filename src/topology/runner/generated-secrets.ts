@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hopsOf } from '../node-hops.js';
 import type { Topology } from '../schema.js';
 
 const GENERATED_BYTES = 32;
@@ -18,21 +19,20 @@ export function generateSecrets(
 }
 
 /**
- * The secrets that a node has to know: its users', those of both ends of its links, the login at
- * its smarthost, and the API tokens of it and of its peers.
+ * The secrets that a node has to know: those of its users and of the peers that log in at it, the
+ * logins at its next hops and at its sink, and the API tokens of it and of its peers.
  */
 export function secretsOfNode(topology: Topology, node: string): Set<string> {
   const needed = new Set<string>();
-  const entry = topology.nodes[node];
-  for (const user of entry?.users ?? []) needed.add(user.password.secret);
+  for (const user of topology.nodes[node]?.users ?? []) needed.add(user.password.secret);
   for (const link of topology.links) {
-    if (link.from !== node && link.to !== node) continue;
+    if (link.to !== node) continue;
     if (link.password !== undefined) needed.add(link.password.secret);
-    if (link.to === node) for (const also of link['also-accept']) needed.add(also.secret);
+    for (const also of link['also-accept']) needed.add(also.secret);
   }
-  const smarthost = entry?.smarthost;
-  if (typeof smarthost === 'object' && smarthost.password !== undefined) {
-    needed.add(smarthost.password.secret);
+  for (const { planned } of hopsOf(topology, node)) {
+    // a link's password is part of the plan when its login is the one used
+    if ('plan' in planned && planned.plan.password !== undefined) needed.add(planned.plan.password);
   }
   for (const { api } of Object.values(topology.nodes)) {
     if (api?.token !== undefined) needed.add(api.token.secret);

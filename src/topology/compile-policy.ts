@@ -1,0 +1,84 @@
+import type { PeerSettings, PolicySettings, SteerTarget } from '../policy/settings.js';
+import type { CompileInputs } from './compile-inputs.js';
+import type { NextHopCompiler } from './compile-next-hop.js';
+import type { Path } from './fault.js';
+import { entryOf } from './hop-plan.js';
+import { reachableHost } from './host-address.js';
+import type { NodeEntry, Topology } from './schema.js';
+import { parseSteerEntry } from './steer-entry.js';
+
+/**
+ * Who may log in at a node, relay through it, and name a smarthost.
+ *
+ * @throws RelayError UNKNOWN_SMARTHOST for an entry of `steer-to` that means nothing,
+ *   PORT_NOT_ALLOTTED, and whatever `inputs` throw.
+ */
+export function compilePolicy(
+  topology: Topology,
+  nodeName: string,
+  node: NodeEntry,
+  compiler: NextHopCompiler,
+  inputs: CompileInputs,
+): PolicySettings {
+  const steerTo = (entries: readonly string[], path: Path): SteerTarget[] =>
+    entries.map((text, index) => steerTarget(topology, text, [...path, index], compiler));
+  const peers = topology.links.flatMap((link, index): PeerSettings[] => {
+    if (link.to !== nodeName || link.username === undefined || link.password === undefined) {
+      return [];
+    }
+    const secrets = [link.password, ...link['also-accept']];
+    return [
+      {
+        node: link.from,
+        username: link.username,
+        passwords: secrets.map(({ secret }) => inputs.resolveSecret(secret)),
+        may: link.may,
+        steerTo: steerTo(link['steer-to'], ['links', index, 'steer-to']),
+      },
+    ];
+  });
+  const path = ['nodes', nodeName];
+  return {
+    users: node.users.map((user, index) => ({
+      username: user.username,
+      password: inputs.resolveSecret(user.password.secret),
+      may: user.may,
+      steerTo: steerTo(user['steer-to'], [...path, 'users', index, 'steer-to']),
+    })),
+    peers,
+    relayFrom: node['relay-from'],
+    apiSteerTo: steerTo(node['steer-to'], [...path, 'steer-to']),
+  };
+}
+
+function steerTarget(
+  topology: Topology,
+  text: string,
+  path: Path,
+  compiler: NextHopCompiler,
+): SteerTarget {
+  const parsed = parseSteerEntry(topology, text, path);
+  if ('problem' in parsed) throw compiler.refusal(parsed.problem);
+  const { entry } = parsed;
+  if (entry.kind !== 'name') return entry;
+  return { ...entry, endpoints: endpointsOf(topology, entry.name, path, compiler) };
+}
+
+/** Where a node or sink listens, as this mesh reaches it. */
+function endpointsOf(
+  topology: Topology,
+  name: string,
+  path: Path,
+  compiler: NextHopCompiler,
+): { host: string; port: number }[] {
+  const sink = entryOf(topology.sinks, name);
+  if (sink !== undefined) {
+    const host = reachableHost('127.0.0.1', sink.host);
+    return [{ host, port: compiler.portOf({ kind: 'sink', name, port: sink.port }, path) }];
+  }
+  const node = entryOf(topology.nodes, name);
+  return (node?.listen ?? []).map((listener) => ({
+    host: reachableHost(node?.host ?? listener.host, listener.host),
+    port: compiler.portOf({ kind: 'node', name, port: listener.port, listener }, path),
+  }));
+}
