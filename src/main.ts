@@ -2,8 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, RelayError } from './base/errors.js';
+import { configCommand } from './cli/config-reference.js';
 import { nodeCommand } from './cli/node.js';
 import { queueCommand } from './cli/queue.js';
+import { routeCommand } from './cli/route.js';
+import { sendCommand } from './cli/send.js';
 import { sinkCommand } from './cli/sink.js';
 import { topologyDownCommand } from './cli/topology-down.js';
 import { topologyLogsCommand } from './cli/topology-logs.js';
@@ -59,6 +62,9 @@ function program(): Command {
     .addCommand(nodeCommand(setExitCode, runUntilStopped))
     .addCommand(sinkCommand(setExitCode, runUntilStopped))
     .addCommand(topology)
+    .addCommand(routeCommand(setExitCode))
+    .addCommand(sendCommand(setExitCode))
+    .addCommand(configCommand(setExitCode))
     .addCommand(traceCommand(setExitCode))
     .addCommand(queueCommand(setExitCode));
 }

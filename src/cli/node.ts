@@ -2,16 +2,19 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { messageOf, RelayError } from '../base/errors.js';
 import { createLogger } from '../base/log.js';
+import { loadConfig } from '../config/load.js';
+import type { ConfigKey } from '../config/schema.js';
 import { RelayNode } from '../node.js';
 import type { NodeSettings } from '../node-settings.js';
-import { describeFault } from '../topology/fault.js';
 import { loadNodeSettings } from '../topology/node-settings.js';
+import { addConfigOptions, configArgv } from './config-options.js';
 import type { RunUntilStopped } from './topology-up.js';
 
-interface NodeCommandOptions {
-  topology: string;
-  name: string;
-  data: string;
+/** What a node is started with; it is read again at SIGHUP. */
+interface NodeSources {
+  topology: string | undefined;
+  config: string | undefined;
+  argv: Partial<Record<ConfigKey, string>>;
 }
 
 /** A node whose runner has died has less time than one that is asked to stop. */
@@ -23,38 +26,63 @@ const COULD_NOT_START = new Set([
   'SPOOL_IN_USE',
   'SPOOL_UNREADABLE',
 ]);
+const DEFAULT_DATA = './data';
+/** In log lines that are written before the name of the node is known. */
+const UNNAMED = 'relaymesh';
 
-/** `relaymesh node`: runs one node until it is told to stop. SIGHUP reads the topology again. */
+const HELP = `
+Every key of a config file is an option too (--smtp-tls=required); the others are listed by
+  relaymesh config reference
+Precedence, low to high: topology, config file, environment (RELAYMESH_SMARTHOST_PORT), options.
+Passwords are never options: use a file, as in --smarthost-password-file=PATH, or the environment.
+
+Examples:
+  $ relaymesh node --config /etc/relaymesh/node.conf
+  $ relaymesh node --topology mesh.yaml --name edge --data /var/lib/relaymesh`;
+
+/**
+ * `relaymesh node`: runs one node until it is told to stop. SIGHUP reads the topology, the config
+ * file, and the files that they name, again.
+ */
 export function nodeCommand(
   setExitCode: (code: number) => void,
   runUntilStopped: RunUntilStopped,
 ): Command {
-  return new Command('node')
-    .description('run one node of a topology')
-    .requiredOption('--topology <file>', 'topology file')
-    .requiredOption('--name <node>', 'name of the node in it')
-    .option('--data <dir>', 'folder of its spool, traces and API token', './data')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ relaymesh node --topology mesh.yaml --name edge --data /var/lib/relaymesh',
-    )
-    .action(async (options: NodeCommandOptions) => {
-      setExitCode(await run(options, runUntilStopped));
+  const command = new Command('node')
+    .description('run one node, of a topology or by itself')
+    .option('--topology <file>', 'topology file')
+    .option('--config <file>', 'file of lines `key: value`')
+    .option('--name <node>', 'name of the node (the same as --node-name)');
+  return addConfigOptions(command)
+    .addHelpText('after', HELP)
+    .action(async () => {
+      const { topology, config, name } = command.opts<Record<string, string | undefined>>();
+      if (topology === undefined && config === undefined) {
+        command.error('error: --topology FILE with --name NODE, or --config FILE, is needed');
+      }
+      const argv = { ...configArgv(command), ...(name === undefined ? {} : { 'node-name': name }) };
+      setExitCode(await run({ topology, config, argv }, runUntilStopped));
     });
 }
 
-async function run(options: NodeCommandOptions, runUntilStopped: RunUntilStopped): Promise<number> {
+async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Promise<number> {
   let node: RelayNode;
+  let name = sources.argv['node-name'] ?? UNNAMED;
   try {
-    const settings = await load(options);
+    const settings = await load(sources);
+    ({ name } = settings);
     node = new RelayNode(settings);
     await node.start();
   } catch (error) {
-    return failed(options, error);
+    return failed(name, error);
   }
   const { smtp, api } = node.addresses;
   process.send?.({ type: 'ready', smtp, api });
-  const reload = (): void => void reloadNode(node, options);
+  let reloaded = Promise.resolve();
+  const reload = (): void => {
+    // one after the other, so that what was read last holds
+    reloaded = reloaded.then(() => reloadNode(node, name, sources));
+  };
   process.on('SIGHUP', reload);
   const code = await runUntilStopped(async (reason) => {
     await (reason === 'disconnect' ? node.stop(ORPHAN_DRAIN_MS) : node.stop());
@@ -63,27 +91,33 @@ async function run(options: NodeCommandOptions, runUntilStopped: RunUntilStopped
   return code;
 }
 
-function load({ topology, name, data }: NodeCommandOptions): Promise<NodeSettings> {
+async function load({ topology, config: file, argv }: NodeSources): Promise<NodeSettings> {
+  const config = await loadConfig({
+    ...(file === undefined ? {} : { file }),
+    environment: process.env,
+    argv,
+  });
+  const log = createLogger(config.value('node-name') ?? UNNAMED);
   return loadNodeSettings({
-    file: topology,
-    node: name,
-    dataDir: resolve(data),
-    onWarning: (fault) => createLogger(name).warn({ code: fault.ruleId }, describeFault(fault)),
+    ...(topology === undefined ? {} : { file: topology }),
+    dataDir: config.value('data') ?? resolve(DEFAULT_DATA),
+    config,
+    onWarning: ({ ruleId, text }) => log.warn({ code: ruleId }, text),
   });
 }
 
-/** A topology that is not in order changes nothing; the log says why. */
-async function reloadNode(node: RelayNode, options: NodeCommandOptions): Promise<void> {
+/** Settings that are not in order change nothing; the log says why. */
+async function reloadNode(node: RelayNode, name: string, sources: NodeSources): Promise<void> {
   try {
-    node.reload(await load(options));
+    await node.reload(await load(sources));
   } catch (error) {
     const code = error instanceof RelayError ? error.code : 'RELOAD_FAILED';
     const text = error instanceof RelayError ? error.describe() : messageOf(error);
-    createLogger(options.name).error({ event: 'reload-refused', code }, text);
+    createLogger(name).error({ event: 'reload-refused', code }, text);
   }
 }
 
-function failed({ name }: NodeCommandOptions, error: unknown): Promise<number> | number {
+function failed(name: string, error: unknown): Promise<number> | number {
   if (!(error instanceof RelayError)) {
     throw error;
   }
