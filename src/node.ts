@@ -1,17 +1,27 @@
 import { ApiClient } from './api/client.js';
 import { ApiServer } from './api/server.js';
-import type { ApiViews } from './api/views.js';
+import type { CapacityChange } from './api/contract.js';
+import type { ApiViews, ShownMessage } from './api/views.js';
 import { systemClock, type Clock } from './base/clock.js';
 import { systemDisk } from './base/disk.js';
+import { Sealer } from './base/sealer.js';
 import { messageOf } from './base/errors.js';
 import { createLogger, type Logger } from './base/log.js';
+import { isLoopbackAddress } from './format/loopback.js';
+import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
 import type { NodeSettings } from './node-settings.js';
 import { Policy } from './policy/policy.js';
 import { LevelSpool } from './queue/level-spool.js';
 import { MailQueue } from './queue/mail-queue.js';
-import { chooseRoute } from './route/route.js';
+import { routeQuery } from './queue/route-query.js';
+import { ownAddresses } from './policy/own-addresses.js';
+import { createLocator, type Locator } from './route/mx.js';
+import { Router } from './route/router.js';
+import { pinSink } from './route/sink-redirect.js';
+import type { RouteTable } from './route/table.js';
 import { createAttempt } from './send/attempt.js';
+import type { Capacity } from './send/capacity.js';
 import { ConnectionPool } from './send/connection-pool.js';
 import { collectChain, collectLocal } from './trace/collect.js';
 import { LevelTraceStore } from './trace/level-store.js';
@@ -38,9 +48,13 @@ export class RelayNode {
   readonly #clock: Clock = systemClock;
   readonly #policy: Policy;
   readonly #traceStore: LevelTraceStore;
+  readonly #sealer: Sealer;
+  readonly #router: Router;
+  #locator: Locator;
   readonly #pool: ConnectionPool;
   readonly #queue: MailQueue;
   readonly #listeners: Listener[];
+  readonly #injection: Injection;
   readonly #api: ApiServer;
   #peers: Map<string, ApiClient>;
   #ready = false;
@@ -51,33 +65,51 @@ export class RelayNode {
     const clock = this.#clock;
     this.#policy = new Policy(settings.policy);
     this.#traceStore = new LevelTraceStore(settings.trace, clock, log);
+    this.#sealer = Sealer.keptIn(settings.messageKeyFile);
+    this.#router = new Router({
+      table: settings.route,
+      unseal: (sealed) => this.#sealer.unseal(sealed),
+    });
+    this.#locator = this.#createLocator(settings);
     this.#pool = new ConnectionPool(settings.send, clock);
     this.#queue = new MailQueue({
       settings: settings.queue,
       hostname: settings.intake.hostname,
       spool: new LevelSpool(settings.queue.directory, systemDisk, settings.queue.inlineBodyBytes),
-      chooseRoute: () => chooseRoute(this.#settings.route),
-      attempt: createAttempt({ pool: this.#pool, clock, node: settings.name }),
+      chooseRoute: (item, recipient, isWell) =>
+        this.#router.choose(routeQuery(item, recipient), item.settings?.security, isWell),
+      attempt: createAttempt({
+        pool: this.#pool,
+        clock,
+        node: settings.name,
+        locate: (hop) => this.#locator.locate(hop),
+      }),
+      hasFreeSession: (hop) => this.#pool.hasFree(hop),
       recorder: new TraceRecorder(settings.name, this.#traceStore, clock, log),
       clock,
       log,
       chance: Math.random,
     });
+    const intake = {
+      node: settings.name,
+      policy: this.#policy,
+      queue: this.#queue,
+      clock,
+      log,
+      expireAfterMs: () => this.#settings.queue.expireAfterSeconds * 1000,
+      resolve: (host: string) => this.#locator.resolveOnce(host),
+      sealer: () => this.#sealer,
+    };
     this.#listeners = settings.intake.listeners.map(
       (listener) =>
         new Listener({
-          node: settings.name,
+          ...intake,
           settings: settings.intake,
           listener,
-          policy: this.#policy,
-          queue: this.#queue,
-          clock,
-          log,
-          expireAfterMs: () => this.#settings.queue.expireAfterSeconds * 1000,
-          sessions: () =>
-            this.#listeners.reduce((sum, { connections }) => sum + connections.size, 0),
+          sessions: () => this.#sessions,
         }),
     );
+    this.#injection = new Injection({ ...intake, settings: () => this.#settings.intake });
     this.#peers = peerClients(settings);
     this.#api = new ApiServer(settings.api, this.#views(), log);
   }
@@ -96,6 +128,7 @@ export class RelayNode {
 
   /** Rejects with a `RelayError` when a port, the spool or the store is not to be had. */
   async start(): Promise<void> {
+    this.#router.reload(await this.#pinnedSink(this.#settings, null));
     await this.#traceStore.open();
     await this.#queue.start();
     await this.#api.start();
@@ -125,6 +158,7 @@ export class RelayNode {
     await this.#queue.stop();
     cut.cancel();
     this.#pool.close();
+    this.#locator.close();
     await this.#api.stop();
     await this.#traceStore.close();
     this.#log.info({ event: 'stopped' }, 'stopped');
@@ -132,22 +166,55 @@ export class RelayNode {
 
   /**
    * Swaps the settings as a whole: users, links, routes, limits, certificates. Listeners and
-   * folders stay as they are; a change there needs a restart and is said in the log.
+   * folders stay as they are; a change there needs a restart and is said in the log. Rejects with
+   * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved.
    */
-  reload(settings: NodeSettings): void {
+  async reload(settings: NodeSettings): Promise<void> {
+    const table = await this.#pinnedSink(settings, this.#router.table);
     const restart = needsRestart(this.#settings, settings);
+    if (changed(this.#settings.send.dnsServers, settings.send.dnsServers)) {
+      this.#locator.close();
+      this.#locator = this.#createLocator(settings);
+    }
     this.#settings = {
       ...settings,
       intake: { ...settings.intake, listeners: this.#settings.intake.listeners },
     };
+    this.#log.level = settings.logLevel;
     this.#policy.reload(settings.policy);
     for (const listener of this.#listeners) {
       listener.reload(settings.intake);
     }
+    this.#router.reload(table);
     this.#pool.retire();
     this.#peers = peerClients(settings);
     this.#queue.reload(settings.queue);
     this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
+  }
+
+  #createLocator({ send: { dnsServers } }: NodeSettings): Locator {
+    return createLocator({
+      dnsServers,
+      mx: () => this.#router.table.mx,
+      isOwn: (host) => this.#isOwn(host),
+      chance: Math.random,
+      clock: this.#clock,
+    });
+  }
+
+  #pinnedSink(settings: NodeSettings, before: RouteTable | null): Promise<RouteTable> {
+    return pinSink(settings.route, before, (host) => this.#locator.resolveOnce(host));
+  }
+
+  /** A mail server that is this node: by its name, or by an address that a listener is reached at. */
+  #isOwn({ name, address, port }: { name: string; address: string; port: number }): boolean {
+    const listeners = this.#listeners.filter((listener) => listener.port === port);
+    const hosts = listeners.map(({ settings: { host } }) => ({ host }));
+    const everywhere = hosts.some(({ host }) => host === '0.0.0.0' || host === '::');
+    const addresses = everywhere ? ownAddresses(hosts) : hosts.map(({ host }) => host);
+    const { hostname } = this.#settings.intake;
+    const reached = addresses.includes(address) || (everywhere && isLoopbackAddress(address));
+    return name === hostname.toLowerCase() || reached;
   }
 
   get #sessions(): number {
@@ -165,7 +232,10 @@ export class RelayNode {
       queues: {
         list: () => this.#queue.queues(),
         control: (name, action) => this.#queue.control(name, action),
+        limit: (name, change) => this.#queue.limit(name, capacityOfChange(change)),
       },
+      inject: this.#injection,
+      messages: { find: (queueId) => this.#findMessage(queueId) },
       health: {
         notReady: () => {
           if (!this.#ready) {
@@ -175,6 +245,13 @@ export class RelayNode {
         },
       },
     };
+  }
+
+  async #findMessage(queueId: string): Promise<ShownMessage | null> {
+    const records = await this.#traceStore.find(queueId);
+    const record = records.find((candidate) => candidate.queue_id === queueId);
+    const settings = this.#queue.find(queueId)?.settings ?? null;
+    return record === undefined ? null : { record, settings };
   }
 
   #find(id: string, chain: boolean): Promise<ChainTrace | null> {
@@ -213,9 +290,25 @@ function peerClients(settings: NodeSettings): Map<string, ApiClient> {
   );
 }
 
+/** The limits that a request names, by the names of ours. */
+function capacityOfChange(change: CapacityChange): Partial<Capacity> {
+  const { idle_timeout_seconds: idleSeconds } = change;
+  const limits = {
+    maxConnections: change.max_connections,
+    maxMessagesPerConnection: change.max_messages_per_connection,
+    maxMessagesPerMinute: change.max_messages_per_minute,
+    maxConnectsPerMinute: change.max_connects_per_minute,
+    idleTimeoutMs: idleSeconds === undefined ? undefined : idleSeconds * 1000,
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
+}
+
+function changed(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) !== JSON.stringify(b);
+}
+
 /** What a reload cannot change, by the names of the topology file. */
 function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
-  const changed = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
   const names: string[] = [];
   if (changed(before.intake.listeners, after.intake.listeners)) {
     names.push('listen');

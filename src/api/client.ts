@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
 import { messageOf, RelayError } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
@@ -12,6 +13,16 @@ export interface ApiClientOptions {
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_PROBLEM_BYTES = 64 * 1024;
+/** For a call that carries a message, which may be large. */
+const UPLOAD_TIMEOUT_MS = 300_000;
+
+interface Call {
+  method: 'GET' | 'POST';
+  accept: string;
+  body?: string | Readable;
+  headers?: Readonly<Record<string, string>>;
+  timeoutMs?: number;
+}
 
 /** One agent for all clients: connections to peers are kept and bounded. */
 const agent = new Agent({
@@ -32,15 +43,37 @@ export class ApiClient {
   }
 
   async getJson<T>(path: string): Promise<T> {
-    return this.#parse<T>(await this.#call('GET', path, 'application/json'));
+    return this.#parse<T>(await this.getText(path, 'application/json'));
   }
 
   getText(path: string, accept: string): Promise<string> {
-    return this.#call('GET', path, accept);
+    return this.#call(path, { method: 'GET', accept });
   }
 
   async postJson<T>(path: string, body?: unknown): Promise<T> {
-    return this.#parse<T>(await this.#call('POST', path, 'application/json', body));
+    const call: Call = { method: 'POST', accept: 'application/json' };
+    if (body !== undefined) {
+      call.body = JSON.stringify(body);
+      call.headers = { 'content-type': 'application/json' };
+    }
+    return this.#parse<T>(await this.#call(path, call));
+  }
+
+  /** Sends a message as it is, in the pieces in which it comes, within five minutes. */
+  async postMessage<T>(
+    path: string,
+    content: AsyncIterable<Buffer>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    return this.#parse<T>(
+      await this.#call(path, {
+        method: 'POST',
+        accept: 'application/json',
+        body: Readable.from(content, { objectMode: false }),
+        headers: { ...headers, 'content-type': 'message/rfc822' },
+        timeoutMs: UPLOAD_TIMEOUT_MS,
+      }),
+    );
   }
 
   #parse<T>(text: string): T {
@@ -56,13 +89,9 @@ export class ApiClient {
     }
   }
 
-  async #call(
-    method: 'GET' | 'POST',
-    path: string,
-    accept: string,
-    body?: unknown,
-  ): Promise<string> {
-    const { url, token, timeoutMs } = this.#options;
+  async #call(path: string, { method, accept, body, headers, ...call }: Call): Promise<string> {
+    const { url, token } = this.#options;
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
     let status: number;
     let text: string;
     try {
@@ -77,10 +106,10 @@ export class ApiClient {
         signal: AbortSignal.timeout(timeoutMs),
         headers: {
           accept,
+          ...headers,
           ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
-        body: body === undefined ? null : JSON.stringify(body),
+        body: body ?? null,
       });
       status = answer.statusCode;
       text = await answer.body.text();

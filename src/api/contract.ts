@@ -38,6 +38,35 @@ export const traceId = z
   // oxlint-disable-next-line no-control-regex
   .regex(/^[^\x00-\x1f\x7f]+$/, 'has control characters');
 
+const perMinute = z.int().min(1).max(1_000_000).nullable();
+
+/** Limits of a queue until the node ends; what is not named stays, null takes a rate away. */
+export const capacityChange = z.strictObject({
+  max_connections: z.int().min(1).max(10_000).optional(),
+  max_messages_per_connection: z.int().min(1).max(1_000_000).optional(),
+  max_messages_per_minute: perMinute.optional(),
+  max_connects_per_minute: perMinute.optional(),
+  idle_timeout_seconds: z.int().min(1).max(31_536_000).optional(),
+});
+
+export type CapacityChange = z.output<typeof capacityChange>;
+
+/** `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times. */
+export const injectQuery = z.strictObject({
+  envelope: z.array(z.string().max(320)).max(1, 'stands twice').default(['']),
+  recipient: z.array(z.string().max(320)),
+});
+
+/** Names a request that may be sent again. */
+export const idempotencyKey = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters');
+
+/** Answer to a request whose messages are all durable. */
+export interface Injected {
+  messages: Array<{ recipient: string; queue_id: string; trace_id: string }>;
+}
+
 export interface Problem {
   type: string;
   title: string;
@@ -45,4 +74,6 @@ export interface Problem {
   detail: string;
   /** Stable, for scripts. */
   code: string;
+  /** Of a message that is not taken: where each fault stands in the request. */
+  faults?: Array<{ path: string; detail: string }>;
 }

@@ -8,6 +8,10 @@ const TITLES: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 };
@@ -15,9 +19,10 @@ const TITLES: Readonly<Record<number, string>> = {
 /** An answer in the form of RFC 9457. */
 export function problem(
   context: Context,
-  status: 400 | 401 | 403 | 404 | 500 | 503,
+  status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 500 | 503,
   code: string,
   detail: string,
+  faults?: Problem['faults'],
 ): Response {
   const body: Problem = {
     type: 'about:blank',
@@ -25,6 +30,7 @@ export function problem(
     status,
     detail,
     code,
+    ...(faults === undefined ? {} : { faults }),
   };
   return context.body(JSON.stringify(body), status, { 'content-type': 'application/problem+json' });
 }

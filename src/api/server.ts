@@ -8,11 +8,15 @@ import type { Logger } from '../base/log.js';
 import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
 import { healthRoutes } from './v1/health.js';
+import { injectRoutes } from './v1/inject.js';
+import { messageRoutes } from './v1/messages.js';
 import { queueRoutes } from './v1/queues.js';
 import { traceRoutes } from './v1/trace.js';
 import type { ApiViews } from './views.js';
 
-const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+/** For a whole request; a message of 50 MB may come over a slow line. */
+const REQUEST_TIMEOUT_MS = 300_000;
 const MAX_CONNECTIONS = 500;
 
 /** The HTTP API of a node. */
@@ -26,7 +30,7 @@ export class ApiServer {
     this.#log = log;
     this.#server = createServer(getRequestListener(routes(settings, views, log).fetch));
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
-    this.#server.headersTimeout = REQUEST_TIMEOUT_MS / 2;
+    this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
@@ -87,6 +91,8 @@ function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
   });
   app.route('/', traceRoutes(views));
   app.route('/', queueRoutes(views));
+  app.route('/', injectRoutes(views));
+  app.route('/', messageRoutes(views));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {
     log.error({ code: codeOf(error), err: error }, messageOf(error));

@@ -33,8 +33,8 @@ export interface Output {
 }
 
 /** Everything around a command that a test replaces. */
-export interface Surroundings {
-  connect(url: string, token: Secret | undefined): ApiCaller;
+export interface Surroundings<Caller extends ApiCaller = ApiCaller> {
+  connect(url: string, token: Secret | undefined): Caller;
   output: Output;
   environment: Readonly<Record<string, string | undefined>>;
   nowMs(): number;
@@ -75,7 +75,10 @@ export function addAccessOptions(command: Command): Command {
 }
 
 /** A caller for the API that the options name. Throws a `CommandFault` for bad options. */
-export async function openApi(options: AccessOptions, around: Surroundings): Promise<ApiCaller> {
+export async function openApi<Caller extends ApiCaller>(
+  options: AccessOptions,
+  around: Surroundings<Caller>,
+): Promise<Caller> {
   const url = URL.canParse(options.url) ? new URL(options.url) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new CommandFault(
@@ -112,12 +115,12 @@ async function readToken(
  * 2 refused as wrong (also for its token), 3 the API cannot be reached or does not work. What is
  * neither of these is thrown on.
  */
-export async function runCommand(
+export async function runCommand<Caller extends ApiCaller>(
   options: AccessOptions,
-  around: Surroundings,
+  around: Surroundings<Caller>,
   setExitCode: (code: number) => void,
   missing: string,
-  body: (api: ApiCaller) => Promise<number>,
+  body: (api: Caller) => Promise<number>,
 ): Promise<void> {
   try {
     setExitCode(await body(await openApi(options, around)));
@@ -192,7 +195,7 @@ function isRefused(error: unknown): boolean {
 }
 
 /** The process as surroundings. */
-export function processSurroundings(): Surroundings {
+export function processSurroundings(): Surroundings<ApiClient> {
   return {
     connect: (url, token) =>
       new ApiClient({

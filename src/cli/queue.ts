@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { formatInstant, formatWaiting } from '../trace/waterfall-text.js';
 import {
   addAccessOptions,
+  CommandFault,
   processSurroundings,
   runCommand,
   type AccessOptions,
@@ -29,7 +30,14 @@ interface QueueStatus {
     stage: string;
   } | null;
   next_attempt_at: string | null;
-  capacity: { max_connections: number };
+  capacity: {
+    max_connections: number;
+    max_messages_per_connection: number;
+    max_messages_per_minute: number | null;
+    max_connects_per_minute: number | null;
+    idle_timeout_seconds: number;
+    allowed_connections: number;
+  };
 }
 
 interface QueueOptions extends AccessOptions {
@@ -56,6 +64,15 @@ const ACTIONS = {
   resume: { description: 'send to a paused next hop again', done: 'is resumed' },
   retry: { description: 'try everything that waits now', done: 'is tried now' },
 } as const;
+
+/** What `limit` can change. */
+const LIMITS: readonly string[] = [
+  'max-connections',
+  'max-messages-per-connection',
+  'max-messages-per-minute',
+  'max-connects-per-minute',
+  'idle-timeout',
+];
 
 /** The command. `setExitCode` is called once, when it is done. */
 export function queueCommand(
@@ -102,7 +119,45 @@ export function queueCommand(
         });
       });
   }
+  addAccessOptions(
+    queue.command('limit').argument('<name>', 'name of the queue').argument('<key=number...>'),
+  )
+    .description(`change limits until the node ends: ${LIMITS.join(', ')}`)
+    .option('--json', 'print what the API answers')
+    .addHelpText('after', exampleOf('limit "(smarthost)" max-connections=5'))
+    .action(async (name: string, words: string[], options: QueueOptions) => {
+      await run(options, (api) => limitQueue(api, name, words, options, around));
+    });
   return queue;
+}
+
+async function limitQueue(
+  api: ApiCaller,
+  name: string,
+  words: readonly string[],
+  options: QueueOptions,
+  around: Surroundings,
+): Promise<void> {
+  const change = Object.fromEntries(words.map(readLimit));
+  const queue = await api.postJson<QueueStatus>(`${pathOf(name)}/capacity`, change);
+  if (options.json === true) {
+    around.output.write(`${JSON.stringify(queue, null, 2)}\n`);
+  } else {
+    around.output.write(renderPairs(capacityPairs(queue.capacity)));
+  }
+}
+
+/** `max-connections=5` as the API names it; `none` takes a rate away. */
+function readLimit(word: string): [string, number | null] {
+  const [, key = '', value = ''] = /^([a-z-]+)=(\d{1,9}|none)$/.exec(word) ?? [];
+  if (!LIMITS.includes(key)) {
+    throw new CommandFault(
+      2,
+      `'${word}' is not KEY=NUMBER with one of ${LIMITS.join(', ')}; 'none' takes a rate away`,
+    );
+  }
+  const name = key === 'idle-timeout' ? 'idle_timeout_seconds' : key.replaceAll('-', '_');
+  return [name, value === 'none' ? null : Number(value)];
 }
 
 function exampleOf(words: string): string {
@@ -163,7 +218,7 @@ async function showQueue(
     ['deferred', String(queue.deferred)],
     ['held', String(queue.held)],
     ['oldest message', ageText(queue)],
-    ['connections', `at most ${queue.capacity.max_connections}`],
+    ...capacityPairs(queue.capacity),
   ];
   if (queue.next_attempt_at !== null) {
     pairs.push(['next attempt', dueText(Date.parse(queue.next_attempt_at), nowMs)]);
@@ -173,6 +228,20 @@ async function showQueue(
     pairs.push(['last fault', `${faultText(queue)} (in ${queue.last_fault.stage}, at ${at})`]);
   }
   around.output.write(renderPairs(pairs));
+}
+
+function capacityPairs(capacity: QueueStatus['capacity']): [string, string][] {
+  const { max_connections: connections, allowed_connections: allowed } = capacity;
+  const slowed = allowed < connections ? `, now ${allowed}: the hop asks for less` : '';
+  const rate = (limit: number | null): string =>
+    limit === null ? 'no limit' : `at most ${limit.toLocaleString('en-US')} a minute`;
+  return [
+    ['connections', `at most ${connections}${slowed}`],
+    ['per connection', `at most ${capacity.max_messages_per_connection} messages`],
+    ['messages', rate(capacity.max_messages_per_minute)],
+    ['connects', rate(capacity.max_connects_per_minute)],
+    ['idle connections', `closed after ${capacity.idle_timeout_seconds} s`],
+  ];
 }
 
 function dueText(dueMs: number, nowMs: number): string {

@@ -32,12 +32,13 @@ export function findHeaderEnd(bytes: Buffer, from = 0): number {
 }
 
 /**
- * The fields of a header section in order. A line that is neither a field nor a continuation ends
- * the header section (RFC 5322 §2.1 leaves such text to the body); `end` is where that is.
+ * The fields of a header section in order, from the offset `start` on. A line that is neither a
+ * field nor a continuation ends the header section (RFC 5322 §2.1 leaves such text to the body);
+ * `end` is where that is.
  */
-export function parseHeader(bytes: Buffer): { fields: HeaderField[]; end: number } {
+export function parseHeader(bytes: Buffer, start = 0): { fields: HeaderField[]; end: number } {
   const fields: HeaderField[] = [];
-  let offset = 0;
+  let offset = start;
   while (offset < bytes.length) {
     const lineEnd = endOfLine(bytes, offset);
     const first = bytes[offset] as number;
@@ -57,6 +58,18 @@ export function parseHeader(bytes: Buffer): { fields: HeaderField[]; end: number
     offset = lineEnd;
   }
   return { fields, end: offset };
+}
+
+/**
+ * Offset behind the lines that a header section begins with although they continue nothing. Where a
+ * field is put on top they continue that field, so what follows them is header to the next reader.
+ */
+export function leadingContinuationEnd(bytes: Buffer): number {
+  let offset = 0;
+  while (offset < bytes.length && (bytes[offset] === SPACE || bytes[offset] === TAB)) {
+    offset = endOfLine(bytes, offset);
+  }
+  return offset;
 }
 
 function endOfLine(bytes: Buffer, from: number): number {
@@ -86,12 +99,24 @@ function parseField(bytes: Buffer, start: number, end: number): HeaderField | nu
   return { name, start, end, valueStart: start + colon + 1 };
 }
 
-/** The unfolded, trimmed value of a field (RFC 5322 §2.2.3), at most `maxBytes` of it. */
+/**
+ * The unfolded value of a field (RFC 5322 §2.2.3) without the white space around it, at most
+ * `maxBytes` of it.
+ */
 export function fieldValue(bytes: Buffer, field: HeaderField, maxBytes = 4096): string {
-  return bytes
-    .toString('utf8', field.valueStart, Math.min(field.end, field.valueStart + maxBytes))
-    .replaceAll(/\r?\n/g, '')
-    .trim();
+  const limit = Math.min(field.end, field.valueStart + maxBytes);
+  let [start, end] = [field.valueStart, limit];
+  while (start < end && isWhiteSpace(bytes[start])) {
+    start++;
+  }
+  while (end > start && isWhiteSpace(bytes[end - 1])) {
+    end--;
+  }
+  return bytes.toString('utf8', start, end).replaceAll(/\r?\n/g, '');
+}
+
+function isWhiteSpace(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB || byte === CR || byte === LF;
 }
 
 /** The bytes without the fields for which `remove` says so, as slices of `bytes`. */

@@ -1,5 +1,12 @@
-import { fieldValue, parseHeader, withoutFields } from '../format/header.js';
+import {
+  fieldValue,
+  leadingContinuationEnd,
+  parseHeader,
+  withoutFields,
+  type HeaderField,
+} from '../format/header.js';
 import { parseMeshContext, TRACE_HEADER, type MeshContext } from '../trace/propagate.js';
+import { STEERING_PREFIX } from './header-settings.js';
 
 /** RFC 5321 §6.3: so many Received lines mean a loop. */
 export const MAX_RECEIVED = 100;
@@ -12,11 +19,22 @@ export interface ControlHeaders {
   messageId: string | null;
   /** The trace context in `X-Mesh-Trace`, believed or not; null when there is none of that form. */
   mesh: MeshContext | null;
+  /** The `x-mq-` fields, in order, obeyed or not. */
+  steering: HeaderField[];
+  /**
+   * An `x-mq-` line stands behind a line that is no header field: to some readers it is a field of
+   * the header, to others text, and it may hold a password.
+   */
+  ambiguous: boolean;
 }
 
-/** Reads the raw header section. Nothing that is kept is changed by a byte. */
+/**
+ * Reads the raw header section. Nothing that is kept is changed by a byte. Lines that it begins
+ * with although they continue nothing will continue our own line, so that fields behind them count.
+ */
 export function readControlHeaders(section: Buffer): ControlHeaders {
-  const { fields } = parseHeader(section);
+  const { fields, end } = parseHeader(section, leadingContinuationEnd(section));
+  const steering: HeaderField[] = [];
   let received = 0;
   let messageId: string | null = null;
   let mesh: MeshContext | null = null;
@@ -32,11 +50,23 @@ export function readControlHeaders(section: Buffer): ControlHeaders {
         mesh ??= parseMeshContext(fieldValue(section, field, 8192));
         break;
       default:
+        if (field.name.startsWith(STEERING_PREFIX)) {
+          steering.push(field);
+        }
         break;
     }
   }
-  const kept = withoutFields(section, fields, (field) => field.name === TRACE_HEADER);
-  return { kept, received, messageId, mesh };
+  const kept = withoutFields(
+    section,
+    fields,
+    ({ name }) => name === TRACE_HEADER || name.startsWith(STEERING_PREFIX),
+  );
+  return { kept, received, messageId, mesh, steering, ambiguous: hasSteeringLine(section, end) };
+}
+
+/** True when a line from the offset `start` on begins like a steering field. */
+function hasSteeringLine(section: Buffer, start: number): boolean {
+  return section.length - start > 2 && /^x-mq-/im.test(section.toString('latin1', start));
 }
 
 /** A Message-ID stands in logs and pages: no control characters, at most 512 characters. */

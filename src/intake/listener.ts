@@ -4,8 +4,11 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Sealer } from '../base/sealer.js';
 import { isLoopbackAddress } from '../format/loopback.js';
+import { ownAddresses } from '../policy/own-addresses.js';
 import type { Policy } from '../policy/policy.js';
+import type { ResolveHost } from '../policy/steering.js';
 import type { MailQueue } from '../queue/mail-queue.js';
 import { ReceivedMessage } from './receive-data.js';
 import { refuse } from './refusal.js';
@@ -22,6 +25,10 @@ export interface ListenerOptions {
   clock: Clock;
   log: Logger;
   expireAfterMs: () => number;
+  /** For smarthosts that messages name. */
+  resolve: ResolveHost;
+  /** For the passwords that messages bring. */
+  sealer: () => Sealer;
   /** Sessions open at all listeners of the node. */
   sessions: () => number;
 }
@@ -141,7 +148,7 @@ export class Listener extends SMTPServer {
   }
 
   #makeServices(): SessionServices {
-    const { node, settings, listener, policy, queue, clock, log } = this.#options;
+    const { node, settings, listener, policy, queue, clock, log, resolve, sealer } = this.#options;
     return {
       hostname: settings.hostname,
       requiresTls: listener.tls === 'required',
@@ -158,6 +165,7 @@ export class Listener extends SMTPServer {
         (secure || (listener.tls !== 'required' && isLoopbackAddress(client))),
       offersMesh: () => policy.offersMesh,
       mayRelay: (identity, client) => policy.mayRelay(identity, client),
+      steerTargets: (identity) => policy.steerTargets(identity),
       accepting: () => queue.accepting,
       draining: () => this.#draining,
       receive: (transaction, sender, done) =>
@@ -173,6 +181,9 @@ export class Listener extends SMTPServer {
             maxMessageBytes: settings.maxMessageBytes,
             maxHeaderBytes: settings.maxHeaderBytes,
             expireAfterMs: this.#options.expireAfterMs(),
+            resolve,
+            ownAddresses: () => ownAddresses(settings.listeners),
+            sealer,
           },
           done,
         ),

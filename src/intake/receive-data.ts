@@ -1,15 +1,19 @@
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { newSpanId, newTraceId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import { findHeaderEnd } from '../format/header.js';
+import type { MessageSettings } from '../format/message-settings.js';
 import { formatReceived } from '../format/received.js';
-import type { Identity } from '../policy/credentials.js';
-import { NEW_RECIPIENT, type Item } from '../queue/item.js';
+import type { SteerTarget } from '../policy/settings.js';
+import type { Item } from '../queue/item.js';
 import type { MailQueue } from '../queue/mail-queue.js';
-import { bodyPlace, type BodyWriter } from '../queue/spool.js';
+import { bodyPlace, type BodyWriter, type FinishedBody, type Note } from '../queue/spool.js';
 import type { MeshContext } from '../trace/propagate.js';
-import { MAX_RECEIVED, readControlHeaders } from './control-headers.js';
+import { allowSettings, type SettingsContext } from './allowed-settings.js';
+import { MAX_RECEIVED, readControlHeaders, type ControlHeaders } from './control-headers.js';
+import { ignoredNames, readHeaderSettings } from './header-settings.js';
+import type { StatedSettings } from './message-settings.js';
+import { newItem } from './new-item.js';
 import { refuse, type Refusal } from './refusal.js';
 import type { ContentViolation, DataReceiver } from './smtp-parser.js';
 import type { Transaction } from './transaction.js';
@@ -20,12 +24,21 @@ export interface SenderSession {
   helo: string;
   protocol: string;
   tls: { protocol: string; cipher: string } | null;
-  identity: Identity | null;
-  /** The listener believes `X-Mesh-Trace` from everybody. */
-  acceptTraceHeader: boolean;
+  /** The name that it logged in with. */
+  user: string | null;
+  /** What it says in `X-Mesh-Trace` is believed. */
+  believed: boolean;
+  /** Smarthosts that its messages may name; null: nothing that they say of their delivery counts. */
+  steerTo: readonly SteerTarget[] | null;
 }
 
-export interface ReceiveOptions {
+/** What came with a message beside its content; it wins over the header. */
+export interface StatedBeside {
+  settings: StatedSettings;
+  unknownKeys: Record<string, unknown> | undefined;
+}
+
+export interface ReceiveOptions extends SettingsContext {
   queue: MailQueue;
   clock: Clock;
   log: Logger;
@@ -36,12 +49,18 @@ export interface ReceiveOptions {
   expireAfterMs: number;
 }
 
-/** How DATA ended: the queue id, or why not. */
-export type DataResult = { queueId: string } | Refusal;
+export interface MessageIds {
+  queueId: string;
+  traceId: string;
+}
+
+/** How DATA ended: the ids of the message, or why it was not taken. */
+export type DataResult = MessageIds | Refusal;
 
 /**
  * The content of one message on its way to the spool. The header section is held back until it is
- * whole (it is bounded), our own lines go on top, and the rest streams through.
+ * whole (it is bounded), what is meant for us is taken out of it, our own lines go on top, and the
+ * rest streams through.
  */
 export class ReceivedMessage implements DataReceiver {
   readonly #transaction: Transaction;
@@ -62,18 +81,27 @@ export class ReceivedMessage implements DataReceiver {
   #messageId: string | null = null;
   #mesh: MeshContext | null;
   #eightBit = false;
+  #stated: StatedSettings;
+  readonly #unknownKeys: Record<string, unknown> | undefined;
+  #removedHeaders: string[] = [];
+  #settings: MessageSettings | undefined;
+  #finished: FinishedBody | null = null;
   readonly #done: (result: DataResult) => Promise<void>;
 
+  /** @param done hears how it went once the reply is due; only `end` calls it */
   constructor(
     transaction: Transaction,
     session: SenderSession,
     options: ReceiveOptions,
-    done: (result: DataResult) => Promise<void>,
+    done: (result: DataResult) => Promise<void> = () => Promise.resolve(),
+    beside?: StatedBeside,
   ) {
     this.#transaction = transaction;
     this.#session = session;
     this.#options = options;
     this.#done = done;
+    this.#stated = beside?.settings ?? {};
+    this.#unknownKeys = beside?.unknownKeys;
     this.#id = options.queue.newId();
     this.#receivedAtMs = options.clock.nowMs();
     this.#body = options.queue.writeBody(this.#id);
@@ -109,9 +137,15 @@ export class ReceivedMessage implements DataReceiver {
     this.#eightBit = true;
   }
 
+  /** Why it will not be taken, whatever still comes; null while nothing is known against it. */
+  get refusal(): Refusal | null {
+    return this.#refusal;
+  }
+
   async end(): Promise<void> {
     this.#ended = true;
-    await this.#done(await this.#finish());
+    const refusal = await this.prepare();
+    await this.#done(refusal ?? (await this.commit()));
   }
 
   /** The client went away before the end of the content: nothing of the message stays. */
@@ -123,55 +157,93 @@ export class ReceivedMessage implements DataReceiver {
     void this.#body.discard();
   }
 
-  async #finish(): Promise<DataResult> {
+  /**
+   * The content is whole: decides whether the message is taken. If it is not, nothing of it stays;
+   * else `commit` or `discard` has to follow. Never rejects.
+   */
+  async prepare(): Promise<Refusal | null> {
     try {
       if (this.#header !== null && this.#refusal === null) {
         // No empty line came: the message is all header.
         await this.#closeHeader(this.#header.subarray(0, this.#headerBytes), this.#headerBytes);
       }
-      if (this.#refusal !== null) {
-        await this.#body.discard();
-        return this.#refusal;
+      if (this.#refusal === null) {
+        await this.#checkSettings();
       }
-      await this.#accept();
-      return { queueId: this.#id };
+      if (this.#refusal === null) {
+        this.#finished = await this.#body.finish();
+        return null;
+      }
     } catch (error) {
+      this.#notStored(error);
+    }
+    await this.#body.discard();
+    return this.#refusal;
+  }
+
+  /** Makes the message durable, and with it what `noteFor` wants noted. Never rejects. */
+  async commit(
+    noteFor: (ids: MessageIds) => Note | undefined = () => undefined,
+  ): Promise<DataResult> {
+    try {
+      const body = this.#finished as FinishedBody;
+      const item = this.#item(body);
+      const ids = { queueId: item.id, traceId: item.trace.traceId };
+      const note = noteFor(ids);
+      await this.#options.queue.accept(item, body, note === undefined ? {} : { note });
+      return ids;
+    } catch (error) {
+      const refusal = this.#notStored(error);
       await this.#body.discard();
-      this.#options.log.error({ code: codeOf(error), queue_id: this.#id }, messageOf(error));
-      return refuse(451, '4.3.0', 'The message could not be stored; try again later');
+      return refusal;
     }
   }
 
-  async #accept(): Promise<void> {
-    const { queue, expireAfterMs } = this.#options;
-    const transaction = this.#transaction;
-    const body = await this.#body.finish();
-    const { protocol, clientAddress, helo, identity } = this.#session;
-    const client = { address: clientAddress, helo, user: identity?.username ?? null };
-    const item: Item = {
+  /** Drops a message that was prepared. */
+  discard(): Promise<void> {
+    return this.#body.discard();
+  }
+
+  async #checkSettings(): Promise<void> {
+    const { steerTo } = this.#session;
+    const { notBeforeMs, notAfterMs } = this.#stated;
+    const lastMs = Math.min(this.#expiresAtMs, notAfterMs ?? Infinity);
+    if (notBeforeMs !== undefined && notBeforeMs >= lastMs) {
+      const last = new Date(lastMs).toISOString();
+      const text = `x-mq-delayed lies behind the last time at which it may be delivered, ${last}`;
+      this.#refuse(550, '5.6.0', text);
+    } else if (steerTo !== null) {
+      const allowed = await allowSettings(this.#stated, steerTo, this.#options);
+      if ('code' in allowed) {
+        this.#refusal ??= allowed;
+      } else {
+        this.#settings = allowed.settings;
+      }
+    }
+  }
+
+  get #expiresAtMs(): number {
+    return this.#receivedAtMs + this.#options.expireAfterMs;
+  }
+
+  #item(body: FinishedBody): Item {
+    const { protocol, clientAddress, helo, user } = this.#session;
+    const client = { address: clientAddress, helo, user };
+    const removedHeaders = this.#removedHeaders;
+    return newItem({
       id: this.#id,
-      sender: transaction.sender,
-      recipients: transaction.recipients.map((recipient) => ({ ...NEW_RECIPIENT, ...recipient })),
-      ret: transaction.ret,
-      envid: transaction.envid,
-      smtpUtf8: transaction.smtpUtf8,
-      eightBit: this.#eightBit,
       receivedAtMs: this.#receivedAtMs,
-      expiresAtMs: this.#receivedAtMs + expireAfterMs,
+      expiresAtMs: this.#expiresAtMs,
+      transaction: this.#transaction,
+      arrival: { protocol, client, ...(removedHeaders.length > 0 ? { removedHeaders } : {}) },
       messageId: this.#messageId,
-      trace: {
-        traceId: this.#mesh?.traceId ?? newTraceId(),
-        spanId: newSpanId(),
-        parentSpanId: this.#mesh?.spanId ?? null,
-        path: this.#mesh?.path ?? [],
-      },
-      arrival: { protocol, client },
+      mesh: this.#mesh,
+      eightBit: this.#eightBit,
+      stated: this.#stated,
+      settings: this.#settings,
+      unknownKeys: this.#unknownKeys,
       body: bodyPlace(body, this.#ownHeaderBytes),
-      bounceOf: null,
-      doubt: false,
-      lostSessions: 0,
-    };
-    await queue.accept(item, body);
+    });
   }
 
   #addHeader(header: Buffer, chunk: Buffer): Promise<void> | undefined {
@@ -215,17 +287,32 @@ export class ReceivedMessage implements DataReceiver {
     this.#header = null;
     const control = readControlHeaders(bytes.subarray(0, end));
     this.#messageId = control.messageId;
-    if (this.#session.identity?.peer != null || this.#session.acceptTraceHeader) {
+    if (this.#session.believed) {
       this.#mesh ??= control.mesh;
     }
-    const loop = this.#loop(control.received);
-    if (loop !== null) {
-      this.#refusal ??= loop;
+    this.#refusal ??=
+      this.#loop(control.received) ?? this.#readSettings(bytes.subarray(0, end), control);
+    if (this.#refusal !== null) {
       return undefined;
     }
     const received = Buffer.from(this.#receivedLine(), 'utf8');
     this.#ownHeaderBytes = received.length;
     return this.#storeAll([received, ...control.kept, bytes.subarray(end)]);
+  }
+
+  /** What the header says of the delivery: obeyed only from those who may, gone in any case. */
+  #readSettings(section: Buffer, { steering, ambiguous }: ControlHeaders): Refusal | null {
+    const obeyed = this.#session.steerTo !== null;
+    this.#removedHeaders = ignoredNames(steering, obeyed);
+    if (ambiguous) {
+      return refuse(550, '5.6.0', 'An x-mq- line stands behind a line that is no header field');
+    }
+    if (!obeyed) {
+      return null;
+    }
+    const { settings, fault } = readHeaderSettings(section, steering);
+    this.#stated = { ...settings, ...this.#stated };
+    return fault === null ? null : refuse(550, '5.6.0', `Header field ${fault}`);
   }
 
   /** In order, and without a turn of the event loop while the disk need not be waited for. */
@@ -242,9 +329,14 @@ export class ReceivedMessage implements DataReceiver {
   /** A disk that refuses is answered at the end of the data, where the reply is due. */
   #store(slice: Buffer): Promise<void> | undefined {
     return this.#body.write(slice)?.catch((error: unknown) => {
-      this.#options.log.error({ code: codeOf(error), queue_id: this.#id }, messageOf(error));
-      this.#refuse(451, '4.3.0', 'The message could not be stored; try again later');
+      this.#notStored(error);
     });
+  }
+
+  #notStored(error: unknown): Refusal {
+    this.#options.log.error({ code: codeOf(error), queue_id: this.#id }, messageOf(error));
+    this.#refusal ??= refuse(451, '4.3.0', 'The message could not be stored; try again later');
+    return this.#refusal;
   }
 
   #loop(received: number): Refusal | null {

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Identity } from '../policy/credentials.js';
+import type { SteerTarget } from '../policy/settings.js';
 import type { DataResult, ReceivedMessage, SenderSession } from './receive-data.js';
 import type { Refusal } from './refusal.js';
 import type { Transaction } from './transaction.js';
@@ -21,6 +22,8 @@ export interface SessionServices {
   offersLogin(secure: boolean, clientAddress: string): boolean;
   offersMesh(): boolean;
   mayRelay(identity: Identity | null, clientAddress: string): boolean;
+  /** The smarthosts that messages of a client may name; null when they may not steer at all. */
+  steerTargets(identity: Identity | null): readonly SteerTarget[] | null;
   accepting(): boolean;
   draining(): boolean;
   receive(

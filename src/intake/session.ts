@@ -299,8 +299,9 @@ export class Session extends SMTPConnection {
       helo: this.hostNameAppearsAs || '',
       protocol: this.#protocol(transaction),
       tls,
-      identity: this.identity,
-      acceptTraceHeader: this.#services.acceptTraceHeader,
+      user: this.identity?.username ?? null,
+      believed: this.identity?.peer != null || this.#services.acceptTraceHeader,
+      steerTo: this.#services.steerTargets(this.identity),
     };
   }
 

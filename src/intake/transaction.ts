@@ -3,6 +3,7 @@ import type { Envelope, EnvelopeRecipient } from '../format/envelope.js';
 import { decodeXtext } from '../format/xtext.js';
 import type { Identity } from '../policy/credentials.js';
 import { decodeXmesh, type MeshContext } from '../trace/propagate.js';
+import { isCleanXtext, isOrcpt, MAX_ENVID, parseNotify, parseRet } from './dsn-values.js';
 import { refuse, type Refusal } from './refusal.js';
 
 /**
@@ -21,13 +22,6 @@ export interface TransactionContext {
   maxMessageBytes: number;
   maxRecipients: number;
 }
-
-/** RFC 3461 §4.4 and §4.2. */
-const MAX_ENVID = 100;
-const MAX_ORCPT = 500;
-const NOTIFY_WORDS = new Set(['SUCCESS', 'FAILURE', 'DELAY']);
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\x00-\x1f\x7f]/;
 
 type Parameters = Map<string, string | true>;
 
@@ -147,12 +141,8 @@ const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
   },
   // RFC 3461 §4.3
   RET(transaction, value) {
-    const ret = value === true ? '' : value.toUpperCase();
-    if (ret !== 'FULL' && ret !== 'HDRS') {
-      return refuse(501, '5.5.4', 'RET takes FULL or HDRS');
-    }
-    transaction.ret = ret;
-    return null;
+    transaction.ret = value === true ? null : parseRet(value);
+    return transaction.ret === null ? refuse(501, '5.5.4', 'RET takes FULL or HDRS') : null;
   },
   // RFC 3461 §4.4
   ENVID(transaction, value) {
@@ -185,30 +175,20 @@ function readRecipientParameter(
   switch (keyword) {
     // RFC 3461 §4.1
     case 'NOTIFY': {
-      const words = value === true ? [] : value.toUpperCase().split(',');
-      const valid = words.length > 0 && words.every((word) => NOTIFY_WORDS.has(word));
-      if (!valid && words.join(',') !== 'NEVER') {
-        return refuse(501, '5.5.4', 'NOTIFY takes NEVER, or a list of SUCCESS, FAILURE, DELAY');
-      }
-      recipient.notify = words.join(',');
-      return null;
+      recipient.notify = value === true ? null : parseNotify(value);
+      return recipient.notify === null
+        ? refuse(501, '5.5.4', 'NOTIFY takes NEVER, or a list of SUCCESS, FAILURE, DELAY')
+        : null;
     }
     // RFC 3461 §4.2
     case 'ORCPT': {
-      const [, address] = /^[A-Za-z0-9-]+;(.+)$/.exec(value === true ? '' : value) ?? [];
-      if (address === undefined || String(value).length > MAX_ORCPT || !isCleanXtext(address)) {
+      if (value === true || !isOrcpt(value)) {
         return refuse(501, '5.5.4', 'ORCPT takes an address type, a semicolon and xtext');
       }
-      recipient.orcpt = String(value);
+      recipient.orcpt = value;
       return null;
     }
     default:
       return refuse(555, '5.5.4', `RCPT TO parameter ${keyword} is not recognized`);
   }
-}
-
-/** xtext that hides no control characters: a line break in it would split a header or a reply. */
-function isCleanXtext(value: string): boolean {
-  const decoded = decodeXtext(value);
-  return decoded !== null && !CONTROL.test(decoded);
 }

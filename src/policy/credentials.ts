@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../base/secret.js';
-import type { PolicySettings } from './settings.js';
+import type { PolicySettings, SteerTarget } from './settings.js';
 
 /** Who a client has shown to be. */
 export interface Identity {
@@ -8,6 +8,10 @@ export interface Identity {
   /** Name of the mesh node behind the login, or null for a user. */
   peer: string | null;
   mayRelay: boolean;
+  /** Its messages may say how they are delivered, see `MessageSettings`. */
+  maySteer: boolean;
+  /** The smarthosts that they may name; empty when it may not steer. */
+  steerTo: readonly SteerTarget[];
 }
 
 interface Account {
@@ -26,14 +30,15 @@ export class Credentials {
   readonly #nobody: Account;
 
   constructor({ users, peers }: PolicySettings) {
-    const nobody = { username: '', peer: null, mayRelay: false };
-    this.#nobody = { identity: nobody, digests: [randomBytes(32)] };
-    for (const { username, password, may } of users) {
-      const identity = { username, peer: null, mayRelay: may.includes('relay') };
+    const nobody = { peer: null, mayRelay: false, maySteer: false, steerTo: [] };
+    this.#nobody = { identity: { username: '', ...nobody }, digests: [randomBytes(32)] };
+    for (const { username, password, may, steerTo } of users) {
+      const mayRelay = may.includes('relay');
+      const identity = { username, peer: null, mayRelay, ...steering(may, steerTo) };
       this.#accounts.set(username, { identity, digests: [this.#digestOf(password)] });
     }
-    for (const { node, username, passwords } of peers) {
-      const identity = { username, peer: node, mayRelay: true };
+    for (const { node, username, passwords, may, steerTo } of peers) {
+      const identity = { username, peer: node, mayRelay: true, ...steering(may, steerTo) };
       const digests = passwords.map((password) => this.#digestOf(password));
       this.#accounts.set(username, { identity, digests });
     }
@@ -47,6 +52,12 @@ export class Credentials {
   /** True when a mesh node could log in. */
   get anyPeer(): boolean {
     return [...this.#accounts.values()].some(({ identity }) => identity.peer !== null);
+  }
+
+  /** What a login that was checked before may do now; null when it is not known any more. */
+  current({ username, peer }: Identity): Identity | null {
+    const identity = this.#accounts.get(username)?.identity;
+    return identity !== undefined && identity.peer === peer ? identity : null;
   }
 
   /** The identity behind a login, or null when name and password do not fit. */
@@ -67,4 +78,12 @@ export class Credentials {
   #digest(password: string): Buffer {
     return createHash('sha256').update(this.#salt).update(password, 'utf8').digest();
   }
+}
+
+function steering(
+  may: ReadonlyArray<'relay' | 'steer'>,
+  steerTo: readonly SteerTarget[],
+): Pick<Identity, 'maySteer' | 'steerTo'> {
+  const maySteer = may.includes('steer');
+  return { maySteer, steerTo: maySteer ? steerTo : [] };
 }

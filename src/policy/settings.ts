@@ -4,7 +4,9 @@ import type { Secret } from '../base/secret.js';
 export interface UserSettings {
   username: string;
   password: Secret;
-  may: ReadonlyArray<'relay'>;
+  may: ReadonlyArray<'relay' | 'steer'>;
+  /** Where the messages of this user may name a smarthost. */
+  steerTo: readonly SteerTarget[];
 }
 
 /** A mesh node that logs in over a link; its word on traces is believed. */
@@ -14,11 +16,24 @@ export interface PeerSettings {
   username: string;
   /** The current password and those still accepted during a rotation. */
   passwords: Secret[];
+  may: ReadonlyArray<'steer'>;
+  steerTo: readonly SteerTarget[];
 }
+
+/** One entry of a `steer-to` list. */
+export type SteerTarget =
+  /** A node or sink of the topology; `endpoints` are where it listens. */
+  | { kind: 'name'; name: string; endpoints: ReadonlyArray<{ host: string; port: number }> }
+  /** A hostname or an address. */
+  | { kind: 'host'; host: string; port: number }
+  /** `*.domain:port`: every name below the domain, not the domain itself. */
+  | { kind: 'domain'; domain: string; port: number };
 
 export interface PolicySettings {
   users: UserSettings[];
   peers: PeerSettings[];
   /** Networks in CIDR form whose clients may relay without a login. */
   relayFrom: string[];
+  /** Where messages that come through the API may name a smarthost. */
+  apiSteerTo: readonly SteerTarget[];
 }

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { ApiServer } from '../../src/api/server.js';
-import type { ApiViews, ShownQueue } from '../../src/api/views.js';
+import type { ApiViews, InjectAnswer, ShownMessage, ShownQueue } from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
 import type { ChainTrace, HopRecord } from '../../src/trace/record.js';
 import { capturedLog, type CapturedLog } from '../base/captured-log.js';
@@ -21,6 +21,14 @@ export interface ApiBench {
   /** By id; what does not stand here is not found. */
   chains: Map<string, ChainTrace>;
   queues: ShownQueue[];
+  /** What every injection is answered with. */
+  injected: InjectAnswer;
+  /** What an injection waits for once it has its content. */
+  gate: Promise<void>;
+  /** Messages that are being read. */
+  streams: number;
+  /** By queue id; what does not stand here is not found. */
+  messages: Map<string, ShownMessage>;
   notReady: string | null;
   /** Thrown by every view while set. */
   fault: Error | null;
@@ -36,6 +44,10 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     nextCursor: null,
     chains: new Map(),
     queues: [],
+    injected: { messages: [{ recipient: 'b@y.test', queue_id: 'Q', trace_id: 'T' }] },
+    gate: Promise.resolve(),
+    streams: 0,
+    messages: new Map(),
     notReady: null,
     fault: null,
   };
@@ -81,6 +93,34 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
       control: (name, action) => {
         called('control', name, action);
         return bench.queues.some((queue) => queue.name === name);
+      },
+      limit: (name, change) => {
+        called('limit', name, change);
+        return bench.queues.some((queue) => queue.name === name);
+      },
+    },
+    inject: {
+      fromJson: async (body, request) => {
+        called('json', body.toString(), request);
+        await bench.gate;
+        return bench.injected;
+      },
+      fromStream: async (content, envelope, request) => {
+        let sizeBytes = 0;
+        bench.streams++;
+        try {
+          for await (const chunk of content) sizeBytes += chunk.length;
+        } finally {
+          bench.streams--;
+        }
+        called('stream', sizeBytes, envelope, request);
+        return bench.injected;
+      },
+    },
+    messages: {
+      find: async (queueId) => {
+        called('message', queueId);
+        return bench.messages.get(queueId) ?? null;
       },
     },
     health: { notReady: () => bench.notReady },

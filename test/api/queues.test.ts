@@ -47,3 +47,37 @@ test('a queue that is not there is not found, and an unknown action or method do
   }
   assert.deepEqual(bench.calls, []);
 });
+
+test('limits of a queue are set by their names, checked, and shown', async (t) => {
+  const bench = await runApi(t);
+  const queue = { name: '(smarthost)', capacity: {} };
+  bench.queues.push(queue);
+  const change = { max_connections: 5, max_messages_per_minute: null };
+  const path = '/v1/queues/(smarthost)/capacity';
+  assert.deepEqual(await bench.client.postJson(path, change), queue);
+  assert.deepEqual(bench.calls[0], ['limit', '(smarthost)', change]);
+  bench.calls.length = 0;
+  for (const body of [
+    '{"max_connections":0}',
+    '{"max_connections":"5"}',
+    '{"max_conections":5}',
+    '{"__proto__":{},"constructor":1}',
+    '[]',
+    'null',
+    '{',
+    '',
+  ]) {
+    const answer = await bench.request({ method: 'POST', path, body });
+    assert.equal(answer.status, 422, body);
+    assert.equal((JSON.parse(answer.body) as { code: string }).code, 'BAD_BODY');
+  }
+  const large = await bench.request({ method: 'POST', path, body: ' '.repeat(20_000) });
+  assert.equal(large.status, 413);
+  assert.deepEqual(bench.calls, []);
+  const missing = await bench.request({
+    method: 'POST',
+    path: '/v1/queues/nothing/capacity',
+    body: '{}',
+  });
+  assert.equal(missing.status, 404);
+});

@@ -13,17 +13,20 @@ export interface RawRequest {
   path: string;
   token?: string | undefined;
   headers?: Record<string, string>;
+  body?: string | Buffer;
 }
 
 /** One request over a connection of its own, byte for byte. */
 export async function rawRequest(port: number, request: RawRequest): Promise<RawAnswer> {
-  const { method = 'GET', path, token, headers = {} } = request;
+  const { method = 'GET', path, token, headers = {}, body } = request;
   const lines = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close'];
   if (token !== undefined) lines.push(`Authorization: Bearer ${token}`);
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   const socket = net.connect(port, '127.0.0.1');
   socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  if (body !== undefined) socket.write(body);
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await once(socket, 'close');
@@ -38,9 +41,9 @@ function parsed(text: string): RawAnswer {
     const colon = line.indexOf(':');
     headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
   }
-  const body = text.slice(end + 4);
-  const chunked = headers['transfer-encoding'] === 'chunked';
-  return { status: Number(statusLine.split(' ')[1]), headers, body: chunked ? joined(body) : body };
+  const rest = text.slice(end + 4);
+  const body = headers['transfer-encoding'] === 'chunked' ? joined(rest) : rest;
+  return { status: Number(statusLine.split(' ')[1]), headers, body };
 }
 
 function joined(chunked: string): string {

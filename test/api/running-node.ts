@@ -5,20 +5,24 @@ import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { Secret } from '../../src/base/secret.js';
 import { silentLogger } from '../../src/base/log.js';
+import type { SteerTarget } from '../../src/policy/settings.js';
 import { RelayNode } from '../../src/node.js';
 import type { NodeSettings } from '../../src/node-settings.js';
+import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 
 const LINK_PASSWORD = 'password-of-the-link';
 
 export interface RunningNode {
   node: RelayNode;
+  /** Its data folder. */
+  folder: string;
   settings: NodeSettings;
   smtpPort: number;
   url: string;
   client: ApiClient;
   /** Lets it ask other nodes for their part of a path. */
-  knows(...peers: RunningNode[]): void;
+  knows: (...peers: RunningNode[]) => Promise<void>;
 }
 
 /** A next hop on this machine, without TLS. */
@@ -35,19 +39,23 @@ export function localHop(name: string, kind: NextHop['kind'], port: number): Nex
       : {}),
     allowInsecureAuth: false,
     trace: kind === 'node' ? 'envelope' : 'none',
-    maxConnections: 2,
   };
 }
 
-/** A real node on free ports; it stops with the test. `before`: the node that relays to it. */
+/**
+ * A real node on free ports; it stops with the test. `before`: the node that relays to it. `within`:
+ * the data folder of an earlier run, which it takes up.
+ */
 export async function runNode(
   t: TestContext,
   name: string,
   smarthost: NextHop,
   before?: string,
+  { within, apiSteerTo = [] }: { within?: string; apiSteerTo?: readonly SteerTarget[] } = {},
 ): Promise<RunningNode> {
-  const folder = await mkdtemp(join(tmpdir(), `relaymesh-${name}-`));
+  const folder = within ?? (await mkdtemp(join(tmpdir(), `relaymesh-${name}-`)));
   const settings = settingsOf(name, folder, smarthost, before);
+  settings.policy.apiSteerTo = apiSteerTo;
   const node = new RelayNode(settings, silentLogger);
   await node.start();
   t.after(async () => {
@@ -59,17 +67,18 @@ export async function runNode(
   const token = new Secret(`token-of-${name}`);
   return {
     node,
+    folder,
     settings,
     smtpPort: smtp[0]?.port ?? 0,
     url,
     client: new ApiClient({ url, token, timeoutMs: 5000 }),
-    knows(...peers) {
+    knows: async (...peers) => {
       const known = peers.map((peer) => ({
         node: peer.settings.name,
         url: peer.url,
         token: peer.settings.api.token,
       }));
-      node.reload({ ...settings, api: { ...settings.api, peers: known } });
+      await node.reload({ ...settings, api: { ...settings.api, peers: known } });
     },
   };
 }
@@ -84,7 +93,15 @@ function settingsOf(
   const link =
     before === undefined
       ? []
-      : [{ node: before, username: 'link', passwords: [new Secret(LINK_PASSWORD)] }];
+      : [
+          {
+            node: before,
+            username: 'link',
+            passwords: [new Secret(LINK_PASSWORD)],
+            may: [],
+            steerTo: [],
+          },
+        ];
   return {
     name,
     topology: 'test',
@@ -100,7 +117,12 @@ function settingsOf(
       idleTimeoutMs: 10_000,
       dataTimeoutMs: 10_000,
     },
-    policy: { users: [], peers: link, relayFrom: before === undefined ? ['127.0.0.1'] : [] },
+    policy: {
+      users: [],
+      peers: link,
+      relayFrom: before === undefined ? ['127.0.0.1'] : [],
+      apiSteerTo: [],
+    },
     queue: {
       directory: join(folder, 'spool'),
       retryIntervalsSeconds: [60],
@@ -109,15 +131,23 @@ function settingsOf(
       hopPauseMaxSeconds: 10,
       inlineBodyBytes: 100_000,
     },
-    route: { smarthost },
+    route: {
+      rules: [],
+      fallback: { kind: 'hop', hop: { queue: '(smarthost)', nextHop: smarthost } },
+      sink: null,
+      mx: { port: 25, tls: 'opportunistic' },
+      named: {},
+      allowInsecureAuth: false,
+      capacities: { base: DEFAULT_CAPACITY, byQueue: [] },
+    },
+    messageKeyFile: join(folder, 'message-key'),
     send: {
       hostname,
       connectTimeoutMs: 5000,
       commandTimeoutMs: 5000,
       envelopeTimeoutMs: 5000,
       finalReplyTimeoutMs: 5000,
-      idleTimeoutMs: 5000,
-      maxMessagesPerConnection: 100,
+      dnsServers: [],
     },
     trace: { directory: join(folder, 'trace'), maxAgeSeconds: 3600, maxRecords: 1000 },
     api: { host: '127.0.0.1', port: 0, token: new Secret(`token-of-${name}`), peers: [] },

@@ -25,6 +25,7 @@ const PATHS = [
   '/v1/queues/q/pause',
   '/v1/queues/q/resume',
   '/v1/queues/q/retry',
+  '/v1/queues/q/capacity',
   '/v1/inject',
   '/v1/messages/abc',
   '/metrics',
@@ -155,7 +156,9 @@ test('a port that is taken is said with its number', async (t) => {
   const settings = { host: '127.0.0.1', port: bench.port, token: new Secret(TOKEN), peers: [] };
   const views = {
     trace: { list: async () => assert.fail(), find: async () => null, draw: () => '' },
-    queues: { list: () => [], control: () => false },
+    queues: { list: () => [], control: () => false, limit: () => false },
+    inject: { fromJson: async () => assert.fail(), fromStream: async () => assert.fail() },
+    messages: { find: async () => null },
     health: { notReady: () => null },
   };
   const second = new ApiServer(settings, views, silentLogger);

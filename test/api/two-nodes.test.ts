@@ -17,8 +17,8 @@ async function twoNodes(t: TestContext): Promise<{ edge: RunningNode; core: Runn
   const sink = await runSink(t);
   const core = await runNode(t, 'core', localHop('mx', 'sink', sink.smtp.port), 'edge');
   const edge = await runNode(t, 'edge', localHop('core', 'node', core.smtpPort));
-  edge.knows(core);
-  core.knows(edge);
+  await edge.knows(core);
+  await core.knows(edge);
   return { edge, core };
 }
 

@@ -278,8 +278,34 @@ const CORE_QUEUE = {
   state: 'backoff',
   last_fault: { code: 535, description: 'authentication failed', at: isoAt(0), stage: 'auth' },
   next_attempt_at: isoAt(240_000),
-  capacity: { max_connections: 20 },
+  capacity: {
+    max_connections: 20,
+    max_messages_per_connection: 100,
+    max_messages_per_minute: 600,
+    max_connects_per_minute: null,
+    idle_timeout_seconds: 30,
+    allowed_connections: 5,
+  },
 };
+
+test('queue limit names what it changes as the API does, and shows what holds', async () => {
+  const words = ['max-connections=5', 'max-connects-per-minute=none', 'idle-timeout=10'];
+  const done = await run(queueCommand, ['limit', 'core', ...words, ...URL_OPTION], [CORE_QUEUE]);
+  assert.deepEqual(done.requests, ['POST /v1/queues/core/capacity']);
+  assert.match(done.stdout, /connections +at most 20, now 5: the hop asks for less/);
+  assert.match(done.stdout, /connects +no limit/);
+  for (const wrong of [
+    'max-conections=5',
+    'max-connections',
+    'max-connections=-1',
+    '__proto__=1',
+  ]) {
+    const refused = await run(queueCommand, ['limit', 'core', wrong, ...URL_OPTION], [CORE_QUEUE]);
+    assert.equal(refused.exitCode, 2, wrong);
+    assert.deepEqual(refused.requests, []);
+    assert.match(refused.stderr, /KEY=NUMBER/);
+  }
+});
 
 test('queue list is a table with counts on the right', async () => {
   const idle = { ...CORE_QUEUE, name: 'exit', next_hop: 'exit:25', deferred: 0, ready: 3 };
@@ -301,7 +327,7 @@ exit  exit:25                  active       3        0         0     0          
 test('queue show tells the last fault and when it is tried again', async () => {
   const done = await run(queueCommand, ['show', 'a/b', ...URL_OPTION], [CORE_QUEUE]);
   assert.deepEqual(done.requests, ['GET /v1/queues/a%2Fb']);
-  assert.match(done.stdout, /^next attempt {4}in 57 s, at 12:04:00\.000$/m);
+  assert.match(done.stdout, /^next attempt {6}in 57 s, at 12:04:00\.000$/m);
   assert.match(
     done.stdout,
     /^last fault {6}535 authentication failed \(in auth, at 12:00:00\.000\)$/m,

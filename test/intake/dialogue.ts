@@ -79,6 +79,13 @@ export class Dialogue {
     this.#socket.write(bytes);
   }
 
+  /** Resolves when the bytes are with the system, so that nothing piles up here. */
+  writeAndFlush(bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error == null ? resolve() : reject(error)));
+    });
+  }
+
   writeBelowTls(bytes: string): void {
     this.#lowest.write(bytes);
   }

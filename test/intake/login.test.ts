@@ -109,7 +109,7 @@ test('after a reload the old password is refused and the new one taken, in open 
   const client = await Dialogue.open(port, 'starttls');
   policy.reload({
     ...POLICY,
-    users: [{ username: 'app', password: new Secret('new one'), may: ['relay'] }],
+    users: [{ username: 'app', password: new Secret('new one'), may: ['relay'], steerTo: [] }],
   });
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^535 /);
   assert.match(await client.ask(authPlain('app', 'new one')), /^235 /);

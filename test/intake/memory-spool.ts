@@ -1,5 +1,13 @@
+import { createHash } from 'node:crypto';
 import type { Item } from '../../src/queue/item.js';
-import type { BodyWriter, FinishedBody, ScanEntry, Spool } from '../../src/queue/spool.js';
+import type {
+  AlsoDurable,
+  BodyWriter,
+  FinishedBody,
+  Note,
+  ScanEntry,
+  Spool,
+} from '../../src/queue/spool.js';
 
 /** A message as it was when the spool took it. */
 export interface StoredMessage {
@@ -22,12 +30,20 @@ export class MemorySpool implements Spool {
   gate: Promise<void> = Promise.resolve();
   /** Bodies that were neither finished nor discarded. */
   readonly openBodies = new Set<string>();
+  readonly notes = new Map<string, Note>();
+  /** Bodies are digested instead of kept, as if they were files. */
+  digestBodies = false;
+  /** SHA-256 of each body that was digested. */
+  readonly digests = new Map<string, string>();
+  /** Lets `accept` refuse single messages. */
+  refuses: (item: Item) => boolean = () => false;
 
   async open(): Promise<void> {}
   async close(): Promise<void> {}
 
   writeBody(id: string): BodyWriter {
     const chunks: Buffer[] = [];
+    const hash = this.digestBodies ? createHash('sha256') : null;
     let sizeBytes = 0;
     this.openBodies.add(id);
     return {
@@ -38,12 +54,20 @@ export class MemorySpool implements Spool {
         if (this.refuseBodies) {
           return Promise.reject(new Error('no space left on device'));
         }
-        chunks.push(chunk);
         sizeBytes += chunk.length;
+        if (hash === null) {
+          chunks.push(chunk);
+        } else {
+          hash.update(chunk);
+        }
         return undefined;
       },
       finish: async () => {
         this.openBodies.delete(id);
+        if (hash !== null) {
+          this.digests.set(id, hash.digest('hex'));
+          return { kind: 'file', sizeBytes };
+        }
         return { kind: 'inline', bytes: Buffer.concat(chunks) };
       },
       discard: async () => {
@@ -52,16 +76,27 @@ export class MemorySpool implements Spool {
     };
   }
 
-  async accept(item: Item, body: FinishedBody): Promise<void> {
+  async accept(item: Item, body: FinishedBody, { note }: AlsoDurable = {}): Promise<void> {
     await this.gate;
     if (this.failNextAccept) {
       this.healthy = false;
     }
-    if (!this.healthy || body.kind !== 'inline') {
+    if (!this.healthy || this.refuses(item)) {
       throw new Error('the spool refused a write');
     }
-    this.taken.push({ item: structuredClone(item), bytes: Buffer.from(body.bytes) });
+    const bytes = body.kind === 'inline' ? Buffer.from(body.bytes) : Buffer.alloc(0);
+    this.taken.push({ item: structuredClone(item), bytes });
+    if (note !== undefined) {
+      this.notes.set(note.key, note);
+    }
   }
+
+  async recall(key: string, nowMs: number): Promise<string | null> {
+    const note = this.notes.get(key);
+    return note === undefined || note.untilMs <= nowMs ? null : note.value;
+  }
+
+  async forgetNotes(): Promise<void> {}
 
   async update(): Promise<void> {}
   async remove(): Promise<void> {}

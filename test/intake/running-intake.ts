@@ -1,14 +1,19 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock, type Clock } from '../../src/base/clock.js';
-import { silentLogger } from '../../src/base/log.js';
+import { silentLogger, type Logger } from '../../src/base/log.js';
+import { Sealer } from '../../src/base/sealer.js';
 import { Secret } from '../../src/base/secret.js';
+import { Injection } from '../../src/intake/injection.js';
 import { Listener } from '../../src/intake/listener.js';
 import type { IntakeSettings, ListenerSettings } from '../../src/intake/settings.js';
 import { Policy } from '../../src/policy/policy.js';
 import type { PolicySettings } from '../../src/policy/settings.js';
 import { MailQueue } from '../../src/queue/mail-queue.js';
+import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
-import { chooseRoute } from '../../src/route/route.js';
 import type { Attempt } from '../../src/send/request.js';
 import { TraceRecorder } from '../../src/trace/recorder.js';
 import { makeCertificate } from '../send/certificates.js';
@@ -26,6 +31,9 @@ export interface IntakeOptions {
   listener?: Partial<ListenerSettings>;
   policy?: Partial<PolicySettings>;
   clock?: Clock;
+  /** Addresses by name; a name that is missing does not exist, an error is thrown. */
+  dns?: Record<string, string[] | Error>;
+  log?: Logger;
 }
 
 export interface RunningIntake {
@@ -34,6 +42,10 @@ export interface RunningIntake {
   queue: MailQueue;
   spool: MemorySpool;
   policy: Policy;
+  injection: Injection;
+  sealer: Sealer;
+  /** Names that a resolver was asked for, in order. */
+  resolved: string[];
 }
 
 /**
@@ -49,33 +61,77 @@ export async function runIntake(
   const queue = makeQueue(spool, clock);
   const policy = new Policy({ ...POLICY, ...options.policy });
   const { cert, key } = await certificate;
-  const listener: Listener = new Listener({
+  const sealer = aSealer(t);
+  const resolved: string[] = [];
+  const settings = { ...SETTINGS, certificate: { cert, key }, ...options.settings };
+  const shared = {
     node: 'edge',
-    settings: { ...SETTINGS, certificate: { cert, key }, ...options.settings },
-    listener: { ...LISTENER, ...options.listener },
     policy,
     queue,
     clock,
-    log: silentLogger,
-    expireAfterMs: () => 432_000_000,
+    log: options.log ?? silentLogger,
+    expireAfterMs: () => EXPIRE_AFTER_MS,
+    resolve: resolverOf(options.dns ?? {}, resolved),
+    sealer: () => sealer,
+  };
+  const listener: Listener = new Listener({
+    ...shared,
+    settings,
+    listener: { ...LISTENER, ...options.listener },
     sessions: () => listener.connections.size,
   });
+  const injection = new Injection({ ...shared, settings: () => settings });
   await queue.start();
   await listener.start();
   t.after(async () => {
     await listener.stop();
     await queue.stop();
   });
-  return { port: listener.port, listener, queue, spool, policy };
+  return { port: listener.port, listener, queue, spool, policy, injection, sealer, resolved };
+}
+
+export const EXPIRE_AFTER_MS = 432_000_000;
+
+/** A sealer whose key file goes away with the test. */
+export function aSealer(t: TestContext): Sealer {
+  const folder = mkdtempSync(join(tmpdir(), 'relaymesh-key-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return Sealer.keptIn(join(folder, 'message-key'));
+}
+
+export function resolverOf(
+  dns: Record<string, string[] | Error>,
+  asked: string[] = [],
+): (host: string) => Promise<string[]> {
+  return async (host) => {
+    asked.push(host);
+    const addresses = dns[host];
+    if (addresses === undefined) {
+      throw Object.assign(new Error(`no ${host}`), { code: 'ENOTFOUND' });
+    }
+    if (addresses instanceof Error) {
+      throw addresses;
+    }
+    return addresses;
+  };
 }
 
 export const POLICY: PolicySettings = {
   users: [
-    { username: 'app', password: new Secret(APP_PASSWORD), may: ['relay'] },
-    { username: 'reader', password: new Secret('only reads'), may: [] },
+    { username: 'app', password: new Secret(APP_PASSWORD), may: ['relay'], steerTo: [] },
+    { username: 'reader', password: new Secret('only reads'), may: [], steerTo: [] },
   ],
-  peers: [{ node: 'core', username: 'core-login', passwords: [new Secret(PEER_PASSWORD)] }],
+  peers: [
+    {
+      node: 'core',
+      username: 'core-login',
+      passwords: [new Secret(PEER_PASSWORD)],
+      may: [],
+      steerTo: [],
+    },
+  ],
   relayFrom: ['127.0.0.0/8'],
+  apiSteerTo: [],
 };
 
 const LISTENER: ListenerSettings = {
@@ -109,8 +165,14 @@ function makeQueue(spool: MemorySpool, clock: Clock): MailQueue {
     },
     hostname: HOSTNAME,
     spool,
-    chooseRoute: () => chooseRoute({ smarthost: SMARTHOST }),
+    chooseRoute: () => ({
+      queue: '(smarthost)',
+      nextHop: SMARTHOST,
+      capacity: DEFAULT_CAPACITY,
+      movable: false,
+    }),
     attempt: deliverAtOnce,
+    hasFreeSession: () => true,
     recorder: new TraceRecorder('edge', forgetfulStore, clock, silentLogger),
     clock,
     log: silentLogger,
@@ -127,7 +189,6 @@ const SMARTHOST: NextHop = {
   implicitTls: false,
   allowInsecureAuth: false,
   trace: 'envelope',
-  maxConnections: 10,
 };
 
 const deliverAtOnce: Attempt = async ({ recipients }) => ({

@@ -1,20 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Secret } from '../../src/base/secret.js';
-import { Credentials } from '../../src/policy/credentials.js';
+import { Credentials, type Identity } from '../../src/policy/credentials.js';
 import { mayRelay, RelayNetworks } from '../../src/policy/permission.js';
 import { Policy } from '../../src/policy/policy.js';
 import type { PolicySettings } from '../../src/policy/settings.js';
 
+const ESP = { kind: 'host', host: 'esp.example', port: 587 } as const;
+
 const SETTINGS: PolicySettings = {
   users: [
-    { username: 'app', password: new Secret('swordfish'), may: ['relay'] },
-    { username: 'reader', password: new Secret('words'), may: [] },
+    { username: 'app', password: new Secret('swordfish'), may: ['relay'], steerTo: [ESP] },
+    { username: 'reader', password: new Secret('words'), may: [], steerTo: [] },
+    { username: 'steers', password: new Secret('wheel'), may: ['steer'], steerTo: [ESP] },
   ],
   peers: [
-    { node: 'core', username: 'edge-core', passwords: [new Secret('new'), new Secret('old')] },
+    {
+      node: 'core',
+      username: 'edge-core',
+      passwords: [new Secret('new'), new Secret('old')],
+      may: [],
+      steerTo: [],
+    },
+    {
+      node: 'exit',
+      username: 'edge-exit',
+      passwords: [new Secret('way out')],
+      may: ['steer'],
+      steerTo: [],
+    },
   ],
   relayFrom: [],
+  apiSteerTo: [],
 };
 
 test('a login shows who it is and what it may', () => {
@@ -23,17 +40,34 @@ test('a login shows who it is and what it may', () => {
     username: 'app',
     peer: null,
     mayRelay: true,
+    maySteer: false,
+    steerTo: [],
   });
   assert.deepEqual(credentials.check('reader', 'words'), {
     username: 'reader',
     peer: null,
     mayRelay: false,
+    maySteer: false,
+    steerTo: [],
+  });
+  assert.deepEqual(credentials.check('steers', 'wheel'), {
+    username: 'steers',
+    peer: null,
+    mayRelay: false,
+    maySteer: true,
+    steerTo: [ESP],
   });
 });
 
 test('a peer is known by its current password and by those of a rotation', () => {
   const credentials = new Credentials(SETTINGS);
-  const identity = { username: 'edge-core', peer: 'core', mayRelay: true };
+  const identity = {
+    username: 'edge-core',
+    peer: 'core',
+    mayRelay: true,
+    maySteer: false,
+    steerTo: [],
+  };
   assert.deepEqual(credentials.check('edge-core', 'new'), identity);
   assert.deepEqual(credentials.check('edge-core', 'old'), identity);
   assert.equal(credentials.check('edge-core', 'older'), null);
@@ -75,9 +109,9 @@ test('an unknown name costs as much as a wrong password', () => {
 test('whether there is anybody to log in, and any peer', () => {
   const { users, peers } = SETTINGS;
   const all = new Credentials(SETTINGS);
-  const none = new Credentials({ users: [], peers: [], relayFrom: [] });
-  const onlyUsers = new Credentials({ users, peers: [], relayFrom: [] });
-  const onlyPeers = new Credentials({ users: [], peers, relayFrom: [] });
+  const none = new Credentials({ ...SETTINGS, users: [], peers: [] });
+  const onlyUsers = new Credentials({ ...SETTINGS, users, peers: [] });
+  const onlyPeers = new Credentials({ ...SETTINGS, users: [], peers });
   assert.deepEqual(
     [all, none, onlyUsers, onlyPeers].map(({ any }) => any),
     [true, false, true, true],
@@ -116,8 +150,9 @@ test('networks: single addresses, both families, and addresses that are mapped',
 
 test('mail is relayed for a login with the right or for a network, else for nobody', () => {
   const networks = new RelayNetworks(['192.0.2.0/24']);
-  const trusted = { username: 'app', peer: null, mayRelay: true };
-  const reader = { username: 'reader', peer: null, mayRelay: false };
+  const steering = { maySteer: false, steerTo: [] };
+  const trusted = { username: 'app', peer: null, mayRelay: true, ...steering };
+  const reader = { username: 'reader', peer: null, mayRelay: false, ...steering };
   assert.equal(mayRelay(null, '203.0.113.1', networks), false);
   assert.equal(mayRelay(null, '192.0.2.1', networks), true);
   assert.equal(mayRelay(trusted, '203.0.113.1', networks), true);
@@ -127,13 +162,46 @@ test('mail is relayed for a login with the right or for a network, else for nobo
 test('a reload replaces everything at once', () => {
   const policy = new Policy({ ...SETTINGS, relayFrom: ['192.0.2.1'] });
   policy.reload({
-    users: [{ username: 'other', password: new Secret('x'), may: ['relay'] }],
+    users: [{ username: 'other', password: new Secret('x'), may: ['relay'], steerTo: [] }],
     peers: [],
     relayFrom: ['198.51.100.1'],
+    apiSteerTo: [ESP],
   });
   assert.equal(policy.logIn('app', 'swordfish'), null);
   assert.equal(policy.logIn('other', 'x')?.username, 'other');
   assert.equal(policy.offersMesh, false);
   assert.equal(policy.mayRelay(null, '192.0.2.1'), false);
   assert.equal(policy.mayRelay(null, '198.51.100.1'), true);
+  assert.deepEqual(policy.apiSteerTargets, [ESP]);
+});
+
+test('whose messages may be steered, and where to: a right that a reload took is gone at once', () => {
+  const policy = new Policy(SETTINGS);
+  const login = (username: string, password: string): Identity =>
+    policy.logIn(username, password) ?? assert.fail(username);
+  const steers = login('steers', 'wheel');
+  assert.deepEqual(policy.steerTargets(steers), [ESP]);
+  assert.deepEqual(policy.steerTargets(login('edge-exit', 'way out')), []);
+  assert.equal(policy.steerTargets(null), null);
+  for (const [username, password] of [
+    ['app', 'swordfish'],
+    ['reader', 'words'],
+    ['edge-core', 'new'],
+  ] as const) {
+    assert.equal(policy.steerTargets(login(username, password)), null, username);
+  }
+  const account = { username: 'steers', password: new Secret('wheel') };
+  policy.reload({ ...SETTINGS, users: [{ ...account, may: ['steer'], steerTo: [] }] });
+  assert.deepEqual(policy.steerTargets(steers), []);
+  policy.reload({ ...SETTINGS, users: [{ ...account, may: ['relay'], steerTo: [ESP] }] });
+  assert.equal(policy.steerTargets(steers), null);
+  policy.reload({ ...SETTINGS, users: [] });
+  assert.equal(policy.steerTargets(steers), null);
+  const peer = { node: 'other', username: 'steers', passwords: [new Secret('wheel')] };
+  policy.reload({
+    ...SETTINGS,
+    users: [],
+    peers: [{ ...peer, may: ['steer'], steerTo: [ESP] }],
+  });
+  assert.equal(policy.steerTargets(steers), null, 'a peer of the same name is somebody else');
 });

@@ -1,27 +1,51 @@
-import { Hono } from 'hono';
-import { problem } from '../problem.js';
-import type { ApiViews } from '../views.js';
+import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { capacityChange } from '../contract.js';
+import { describeIssues, problem } from '../problem.js';
+import type { ApiViews, QueueControl } from '../views.js';
 
 const ACTIONS = ['pause', 'resume', 'retry'] as const;
+const MAX_BODY_BYTES = 16 * 1024;
 
 export function queueRoutes({ queues }: ApiViews): Hono {
   const app = new Hono();
   app.get('/v1/queues', (context) => context.json({ queues: queues.list() }));
-  app.get('/v1/queues/:name', (context) => {
-    const name = context.req.param('name');
-    const queue = queues.list().find((shown) => shown.name === name);
-    return queue === undefined
-      ? problem(context, 404, 'NO_SUCH_QUEUE', `There is no queue ${name}.`)
-      : context.json(queue);
-  });
+  app.get('/v1/queues/:name', (context) => show(context, queues, context.req.param('name')));
   for (const action of ACTIONS) {
     app.post(`/v1/queues/:name/${action}`, (context) => {
       const name = context.req.param('name');
-      if (!queues.control(name, action)) {
-        return problem(context, 404, 'NO_SUCH_QUEUE', `There is no queue ${name}.`);
-      }
-      return context.json(queues.list().find((shown) => shown.name === name) ?? { name });
+      return queues.control(name, action)
+        ? show(context, queues, name, { name })
+        : show(context, queues, name);
     });
   }
+  const tooLarge = (context: Context): Response =>
+    problem(context, 413, 'BAD_BODY', `At most ${MAX_BODY_BYTES} bytes are taken.`);
+  app.post(
+    '/v1/queues/:name/capacity',
+    bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }),
+    async (context) => {
+      const name = context.req.param('name');
+      const change = capacityChange.safeParse(await context.req.json().catch(() => undefined));
+      if (!change.success) {
+        return problem(context, 422, 'BAD_BODY', describeIssues(change.error));
+      }
+      queues.limit(name, change.data);
+      return show(context, queues, name);
+    },
+  );
   return app;
+}
+
+/** `otherwise`: for a queue that is gone as soon as nothing waits in it. */
+function show(
+  context: Context,
+  queues: QueueControl,
+  name: string,
+  otherwise?: { name: string },
+): Response {
+  const queue = queues.list().find((shown) => shown.name === name) ?? otherwise;
+  return queue === undefined
+    ? problem(context, 404, 'NO_SUCH_QUEUE', `There is no queue ${name}.`)
+    : context.json(queue);
 }

@@ -1,0 +1,190 @@
+import type { IncomingMessage } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import { Hono, type Context } from 'hono';
+import { idempotencyKey, injectQuery, type Injected } from '../contract.js';
+import { describeIssues, problem } from '../problem.js';
+import type { ApiViews, InjectAnswer, InjectRequest, InjectView } from '../views.js';
+
+/** JSON is held in memory: this much of it, for so many requests at once. */
+const MAX_JSON_BYTES = 32 * 1024 * 1024;
+const MAX_JSON_REQUESTS = 4;
+const RETRY_AFTER_SECONDS = '1';
+/** Of a body that is refused, so much is read all the same: many clients listen only when they have sent it. */
+const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+
+/** What a page of another site can send without asking first. */
+const BROWSER_TYPES = new Set([
+  'text/plain',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data',
+]);
+
+type ApiContext = Context<{ Bindings: HttpBindings }>;
+
+export function injectRoutes({ inject, health }: ApiViews): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  let jsonRequests = 0;
+  const handle = async (context: ApiContext): Promise<Response> => {
+    const reason = health.notReady();
+    if (reason !== null) {
+      return problem(context, 503, 'NOT_READY', reason);
+    }
+    const request = requestOf(context);
+    if (request instanceof Response) {
+      return request;
+    }
+    const type = mediaType(context);
+    if (type === 'message/rfc822') {
+      return takeMessage(context, inject, request);
+    }
+    if (type !== 'application/json') {
+      return refuseType(context, type);
+    }
+    if (jsonRequests >= MAX_JSON_REQUESTS) {
+      context.header('retry-after', RETRY_AFTER_SECONDS);
+      const detail = `${MAX_JSON_REQUESTS} requests with JSON are under way; message/rfc822 is always taken.`;
+      return problem(context, 503, 'TOO_MANY_REQUESTS', detail);
+    }
+    jsonRequests++;
+    try {
+      return await takeJson(context, inject, request);
+    } finally {
+      jsonRequests--;
+    }
+  };
+  app.post('/v1/inject', async (context) => {
+    const answered = await handle(context);
+    await discardRest(context.env.incoming);
+    return answered;
+  });
+  return app;
+}
+
+function requestOf(context: ApiContext): InjectRequest | Response {
+  const given = context.req.header('idempotency-key');
+  const key = idempotencyKey.optional().safeParse(given);
+  if (!key.success) {
+    return problem(context, 400, 'BAD_QUERY', `Idempotency-Key: ${describeIssues(key.error)}`);
+  }
+  const clientAddress = context.env.incoming.socket.remoteAddress ?? 'unknown';
+  return { clientAddress, idempotencyKey: key.data ?? null };
+}
+
+/** '' for a body that is encoded on top of its type, which nobody here decodes. */
+function mediaType(context: ApiContext): string {
+  const encoding = context.req.header('content-encoding') ?? 'identity';
+  const [type = ''] = (context.req.header('content-type') ?? '').split(';');
+  return encoding.toLowerCase() === 'identity' ? type.trim().toLowerCase() : '';
+}
+
+function refuseType(context: ApiContext, type: string): Response {
+  const detail = 'Send application/json or message/rfc822, without a content encoding.';
+  return problem(context, BROWSER_TYPES.has(type) ? 403 : 415, 'CONTENT_TYPE_REFUSED', detail);
+}
+
+async function takeJson(
+  context: ApiContext,
+  inject: InjectView,
+  request: InjectRequest,
+): Promise<Response> {
+  const { incoming } = context.env;
+  const body = await unlessCut(incoming, () => readBody(incoming));
+  if (body === 'cut') {
+    return refuseCut(context);
+  }
+  if (body === null) {
+    const detail = `JSON of more than ${MAX_JSON_BYTES} bytes is not taken; send message/rfc822.`;
+    return problem(context, 413, 'MESSAGE_TOO_LARGE', detail);
+  }
+  return answer(context, await inject.fromJson(body, request));
+}
+
+async function takeMessage(
+  context: ApiContext,
+  inject: InjectView,
+  request: InjectRequest,
+): Promise<Response> {
+  const { incoming } = context.env;
+  const query = injectQuery.safeParse(queryOf(context));
+  if (!query.success) {
+    return problem(context, 400, 'BAD_QUERY', describeIssues(query.error));
+  }
+  const { envelope, recipient: recipients } = query.data;
+  const sender = envelope[0] ?? '';
+  const taken = await unlessCut(incoming, () =>
+    inject.fromStream(contentOf(incoming), { sender, recipients }, request),
+  );
+  return taken === 'cut' ? refuseCut(context) : answer(context, taken);
+}
+
+/** All values of each parameter; a Map, since a parameter may have any name. */
+function queryOf(context: ApiContext): Record<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of new URL(context.req.url).searchParams) {
+    values.set(name, [...(values.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(values);
+}
+
+/** The body; null when it is larger than what is taken. */
+async function readBody(incoming: IncomingMessage): Promise<Buffer | null> {
+  if (Number(incoming.headers['content-length'] ?? 0) > MAX_JSON_BYTES) {
+    return null;
+  }
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of contentOf(incoming)) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_JSON_BYTES) {
+      return null;
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, sizeBytes);
+}
+
+/** A reader that stops early leaves the connection open, so that the answer still arrives. */
+function contentOf(incoming: IncomingMessage): AsyncIterable<Buffer> {
+  return incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+async function discardRest(incoming: IncomingMessage): Promise<void> {
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of contentOf(incoming)) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_DISCARDED_BYTES) {
+        return;
+      }
+    }
+  } catch {
+    // The client went away; nobody waits for the answer.
+  }
+}
+
+/** `cut`: the client went away before the end of its request. Other errors are passed on. */
+async function unlessCut<T>(incoming: IncomingMessage, work: () => Promise<T>): Promise<T | 'cut'> {
+  try {
+    return await work();
+  } catch (error) {
+    if (incoming.errored !== null || (incoming.destroyed && !incoming.complete)) {
+      return 'cut';
+    }
+    throw error;
+  }
+}
+
+function refuseCut(context: ApiContext): Response {
+  return problem(context, 400, 'BODY_INCOMPLETE', 'The request ended before its body did.');
+}
+
+function answer(context: ApiContext, result: InjectAnswer): Response {
+  if ('messages' in result) {
+    return context.json(result satisfies Injected, 202);
+  }
+  const { status, code, detail, faults } = result.refusal;
+  if (status === 503 || status === 409) {
+    context.header('retry-after', RETRY_AFTER_SECONDS);
+  }
+  return problem(context, status, code, detail, faults);
+}

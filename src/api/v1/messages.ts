@@ -1,0 +1,118 @@
+import { Hono } from 'hono';
+import { isQueueId } from '../../base/identifiers.js';
+import type { MessageSettings } from '../../format/message-settings.js';
+import type { AttemptRecord, HopRecord, RecipientRecord } from '../../trace/record.js';
+import { problem } from '../problem.js';
+import type { ApiViews, ShownMessage } from '../views.js';
+
+/** One attempt for one recipient, in MailerQ's words (SMARTHOST: results). */
+export interface DeliveryResult {
+  recipient: string;
+  state: AttemptRecord['state'];
+  result: AttemptRecord['result'];
+  /** UTC, `YYYY-MM-DD HH:MM:SS`, when the attempt ended. */
+  time: string;
+  /** Name of the hop that was asked. */
+  mta: string;
+  /** Name of this node. */
+  from: string;
+  /** Address and port that were connected to, or null when there was no connection. */
+  to: string | null;
+  code: number | null;
+  /** Enhanced status code (RFC 3463). */
+  status: string | null;
+  description: string;
+}
+
+export function messageRoutes({ messages }: ApiViews): Hono {
+  const app = new Hono();
+  app.get('/v1/messages/:id', async (context) => {
+    const id = context.req.param('id');
+    const found = isQueueId(id) ? await messages.find(id) : null;
+    return found === null
+      ? problem(context, 404, 'NO_SUCH_MESSAGE', 'No message of this node has this queue id.')
+      : context.json(messageJson(found));
+  });
+  return app;
+}
+
+/**
+ * A message as MailerQ gives it back: what it came in with, except its content and its password,
+ * and what became of it. Keys that it came in with and that mean nothing here stand beside ours.
+ */
+export function messageJson({ record, settings }: ShownMessage): Record<string, unknown> {
+  const { recipients } = record.envelope;
+  return {
+    ...record.unknown_keys,
+    queue_id: record.queue_id,
+    trace_id: record.trace_id,
+    envelope: record.envelope.sender,
+    recipient: recipients.length === 1 ? recipients[0] : recipients,
+    ...settingsJson(record, settings),
+    results: record.attempts.flatMap((attempt, index) =>
+      attempt.recipients.map((address) =>
+        resultOf(record, attempt, address, lastOf(record, index, address)),
+      ),
+    ),
+  };
+}
+
+/** After the message has left the queue, its smarthost is all that is still known. */
+function settingsJson(
+  { own_smarthost: own }: HopRecord,
+  settings: MessageSettings | null,
+): Record<string, unknown> {
+  const { smarthost, tags, maxAttempts, retryIntervalsSeconds, security } = settings ?? {};
+  const shown: Record<string, unknown> = { tags, maxattempts: maxAttempts, security };
+  shown['retries'] = retryIntervalsSeconds;
+  if (smarthost !== undefined) {
+    const { hostname, port, username } = smarthost;
+    shown['smarthost'] = { hostname, port, ...(username === null ? {} : { username }) };
+  } else if (own !== undefined) {
+    const colon = own.lastIndexOf(':');
+    shown['smarthost'] = { hostname: own.slice(0, colon), port: Number(own.slice(colon + 1)) };
+  }
+  return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== undefined));
+}
+
+/** What is known of a recipient by itself, if this was the last attempt for it. */
+function lastOf(record: HopRecord, index: number, address: string): RecipientRecord | undefined {
+  const later = record.attempts.slice(index + 1);
+  return later.some(({ recipients }) => recipients.includes(address))
+    ? undefined
+    : record.recipients.find((recipient) => recipient.address === address);
+}
+
+/**
+ * A record tells how an attempt went as a whole. For a recipient that was answered otherwise, the
+ * answer to it counts, where it is still known.
+ */
+function resultOf(
+  record: HopRecord,
+  attempt: AttemptRecord,
+  recipient: string,
+  own: RecipientRecord | undefined,
+): DeliveryResult {
+  const { state, result, code, enhanced_code: status, description } = attempt;
+  const common = {
+    recipient,
+    time: utcTime(Date.parse(attempt.started_at) + attempt.duration_ms),
+    mta: attempt.next_hop,
+    from: record.node,
+    to: attempt.remote,
+  };
+  return own !== undefined && own.code !== null && own.code !== code
+    ? {
+        ...common,
+        state: own.code < 400 ? 'message' : 'rcptto',
+        result: own.code < 400 ? 'accepted' : 'error',
+        code: own.code,
+        status: own.enhanced_code,
+        description: own.description ?? '',
+      }
+    : { ...common, state, result, code, status, description };
+}
+
+function utcTime(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+}

@@ -1,0 +1,362 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Sealer } from '../base/sealer.js';
+import { parseMailbox } from '../format/address.js';
+import { ownAddresses } from '../policy/own-addresses.js';
+import type { Policy } from '../policy/policy.js';
+import type { ResolveHost } from '../policy/steering.js';
+import type { MailQueue } from '../queue/mail-queue.js';
+import { ContentCheck } from './content-check.js';
+import { describeRefusal, refuseRequest, type InjectRefusal } from './inject-refusal.js';
+import { nestingDepth, readJsonMessage, type JsonFault, type JsonMessage } from './json-message.js';
+import { ReceivedMessage, type StatedBeside } from './receive-data.js';
+import { RepeatGuard, type StoredMessage } from './repeat-guard.js';
+import type { IntakeSettings } from './settings.js';
+
+export interface InjectionOptions {
+  node: string;
+  settings: () => IntakeSettings;
+  policy: Policy;
+  queue: MailQueue;
+  clock: Clock;
+  log: Logger;
+  expireAfterMs: () => number;
+  /** For smarthosts that messages name. */
+  resolve: ResolveHost;
+  /** For the passwords that messages bring. */
+  sealer: () => Sealer;
+}
+
+export interface InjectRequest {
+  clientAddress: string;
+  /** A request with the same key within 24 hours gets the same answer and stores nothing. */
+  idempotencyKey: string | null;
+}
+
+/** One entry for each recipient of each message, in the order of the request. */
+export type InjectAnswer =
+  | { messages: Array<{ recipient: string; queue_id: string; trace_id: string }> }
+  | { refusal: InjectRefusal };
+
+const MAX_MESSAGES = 1000;
+const MAX_DEPTH = 64;
+const MAX_FAULTS = 20;
+/** Content is handed on in pieces, so that a body in a file need not be in memory twice. */
+const PIECE_BYTES = 256 * 1024;
+
+/** A message of a request: stored by an earlier one, or on its way. */
+type Candidate = { stored: StoredMessage } | { received: ReceivedMessage; recipients: string[] };
+
+/**
+ * Messages that come by HTTP. They go the same way as those of SMTP, and who holds the token of the
+ * API may steer them. A request is taken as a whole or not at all: nothing is stored before all of
+ * its messages have been checked.
+ */
+export class Injection {
+  readonly #options: InjectionOptions;
+  readonly #guard: RepeatGuard;
+
+  constructor(options: InjectionOptions) {
+    this.#options = options;
+    this.#guard = new RepeatGuard(options.queue, options.clock);
+  }
+
+  /** Takes a JSON message, or an array of them. Never rejects for what the request holds. */
+  fromJson(body: Buffer, request: InjectRequest): Promise<InjectAnswer> {
+    return this.#once(request, async () => {
+      const parsed = this.#parse(body);
+      if ('refusal' in parsed) {
+        return parsed;
+      }
+      const { messages, paths } = parsed;
+      const digest = createHash('sha256').update(body).digest('hex');
+      const recalled = await this.#recall(request, digest, messages.length);
+      if ('refusal' in recalled) {
+        return recalled;
+      }
+      const prepared = await Promise.all(
+        messages.map((message, index) =>
+          this.#prepareJson(message, paths[index] ?? '', recalled.stored[index] ?? null, request),
+        ),
+      );
+      const refused = prepared.find((one) => 'refusal' in one);
+      if (refused !== undefined) {
+        await Promise.all(prepared.map(discard));
+        return refused;
+      }
+      return this.#commit(prepared as Candidate[], digest, request);
+    });
+  }
+
+  /** Takes one message as it is. Rejects only when `content` does; nothing is stored then. */
+  fromStream(
+    content: AsyncIterable<Buffer>,
+    envelope: { sender: string; recipients: string[] },
+    request: InjectRequest,
+  ): Promise<InjectAnswer> {
+    return this.#once(request, async () => {
+      const faults = this.#envelopeFaults(envelope);
+      if (faults.length > 0) {
+        return refuseRequest(422, 'MESSAGE_INVALID', faults);
+      }
+      const received = this.#receive(envelope, request);
+      const hash = createHash('sha256').update(JSON.stringify(envelope));
+      const refusal = await fill(received, hashed(content, hash));
+      if (refusal !== null) {
+        return describeRefusal(refusal, '');
+      }
+      const digest = hash.digest('hex');
+      const recalled = await this.#recall(request, digest, 1);
+      if ('refusal' in recalled) {
+        await received.discard();
+        return recalled;
+      }
+      const [stored] = recalled.stored;
+      if (stored != null) {
+        await received.discard();
+        return answer([stored]);
+      }
+      const { recipients } = envelope;
+      return this.#commit([{ received, recipients }], digest, request);
+    });
+  }
+
+  async #once(request: InjectRequest, work: () => Promise<InjectAnswer>): Promise<InjectAnswer> {
+    if (!this.#options.queue.accepting) {
+      return refuseRequest(503, 'NOT_READY', 'The spool refuses writes.');
+    }
+    const done = await this.#guard.once(request.idempotencyKey, work);
+    return (
+      done ??
+      refuseRequest(
+        409,
+        'IDEMPOTENCY_KEY_BUSY',
+        'A request with this Idempotency-Key is being worked on.',
+      )
+    );
+  }
+
+  #parse(body: Buffer): { messages: JsonMessage[]; paths: string[] } | { refusal: InjectRefusal } {
+    if (nestingDepth(body) > MAX_DEPTH) {
+      return refuseRequest(422, 'MESSAGE_INVALID', `JSON is nested deeper than ${MAX_DEPTH}.`);
+    }
+    let value: unknown;
+    try {
+      value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    } catch {
+      // The parser's words quote the text around the fault, which may be a password.
+      return refuseRequest(400, 'JSON_INVALID', 'The body is not JSON in UTF-8.');
+    }
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    if (values.length === 0 || values.length > MAX_MESSAGES) {
+      return refuseRequest(422, 'MESSAGE_INVALID', `1 to ${MAX_MESSAGES} messages are taken.`);
+    }
+    const paths = values.map((_, index) => (Array.isArray(value) ? String(index) : ''));
+    const { maxRecipients } = this.#options.settings();
+    const messages: JsonMessage[] = [];
+    const faults: JsonFault[] = [];
+    for (const [index, one] of values.entries()) {
+      const read = readJsonMessage(one, paths[index] as string, maxRecipients);
+      if ('message' in read) {
+        messages.push(read.message);
+      } else {
+        faults.push(...read.faults);
+      }
+      if (faults.length >= MAX_FAULTS) {
+        break;
+      }
+    }
+    return faults.length === 0
+      ? { messages, paths }
+      : refuseRequest(422, 'MESSAGE_INVALID', faults.slice(0, MAX_FAULTS));
+  }
+
+  #envelopeFaults({ sender, recipients }: { sender: string; recipients: string[] }): JsonFault[] {
+    const detail = 'must be an address like name@example.org';
+    const faults = recipients.flatMap((address, index) =>
+      parseMailbox(address) === null ? [{ path: `recipient.${index}`, detail }] : [],
+    );
+    if (sender !== '' && parseMailbox(sender) === null) {
+      faults.unshift({ path: 'envelope', detail: `${detail}, or empty` });
+    }
+    const { maxRecipients } = this.#options.settings();
+    if (recipients.length === 0 || recipients.length > maxRecipients) {
+      faults.push({ path: 'recipient', detail: `must be 1 to ${maxRecipients} addresses` });
+    }
+    return faults.slice(0, MAX_FAULTS);
+  }
+
+  async #recall(
+    { idempotencyKey }: InjectRequest,
+    digest: string,
+    count: number,
+  ): Promise<{ stored: Array<StoredMessage | null> } | { refusal: InjectRefusal }> {
+    if (idempotencyKey === null) {
+      return { stored: [] };
+    }
+    try {
+      const stored = await this.#guard.recall(idempotencyKey, digest, count);
+      return stored === 'other'
+        ? refuseRequest(
+            422,
+            'IDEMPOTENCY_KEY_REUSED',
+            'Another request was sent with this Idempotency-Key.',
+          )
+        : { stored };
+    } catch (error) {
+      this.#options.log.error({ code: 'NOT_STORED', err: error }, messageOf(error));
+      return refuseRequest(503, 'NOT_STORED', 'The spool cannot be read.');
+    }
+  }
+
+  async #prepareJson(
+    { sender, recipients, mime, settings, unknownKeys }: JsonMessage,
+    path: string,
+    stored: StoredMessage | null,
+    request: InjectRequest,
+  ): Promise<Candidate | { refusal: InjectRefusal }> {
+    if (stored !== null) {
+      return { stored };
+    }
+    const received = this.#receive({ sender, recipients }, request, { settings, unknownKeys });
+    const refusal = await fill(received, pieces(Buffer.from(mime, 'utf8')));
+    return refusal === null ? { received, recipients } : describeRefusal(refusal, path);
+  }
+
+  #receive(
+    { sender, recipients }: { sender: string; recipients: string[] },
+    { clientAddress }: InjectRequest,
+    beside?: StatedBeside,
+  ): ReceivedMessage {
+    const { node, policy, queue, clock, log, resolve, sealer } = this.#options;
+    const settings = this.#options.settings();
+    return new ReceivedMessage(
+      {
+        sender,
+        recipients: recipients.map((address) => ({ address, notify: null, orcpt: null })),
+        ret: null,
+        envid: null,
+        smtpUtf8: false,
+        eightBitMime: false,
+        mesh: null,
+        declaredBytes: null,
+      },
+      {
+        clientAddress,
+        helo: 'api',
+        protocol: 'HTTP',
+        tls: null,
+        user: 'api',
+        believed: false,
+        steerTo: policy.apiSteerTargets,
+      },
+      {
+        queue,
+        clock,
+        log,
+        node,
+        hostname: settings.hostname,
+        maxMessageBytes: settings.maxMessageBytes,
+        maxHeaderBytes: settings.maxHeaderBytes,
+        expireAfterMs: this.#options.expireAfterMs(),
+        resolve,
+        ownAddresses: () => ownAddresses(settings.listeners),
+        sealer,
+      },
+      undefined,
+      beside,
+    );
+  }
+
+  async #commit(
+    candidates: readonly Candidate[],
+    digest: string,
+    { idempotencyKey }: InjectRequest,
+  ): Promise<InjectAnswer> {
+    const results = await Promise.all(
+      candidates.map(async (candidate, index): Promise<StoredMessage | null> => {
+        if ('stored' in candidate) {
+          return candidate.stored;
+        }
+        const { received, recipients } = candidate;
+        const result = await received.commit((ids) =>
+          idempotencyKey === null
+            ? undefined
+            : this.#guard.note(idempotencyKey, digest, index, { ...ids, recipients }),
+        );
+        return 'queueId' in result ? { ...result, recipients } : null;
+      }),
+    );
+    const stored = results.filter((result) => result !== null);
+    return stored.length === results.length
+      ? answer(stored)
+      : refuseRequest(
+          503,
+          'NOT_STORED',
+          `${stored.length} of ${results.length} messages were stored; with an Idempotency-Key the same request stores only the rest.`,
+        );
+  }
+}
+
+function answer(stored: readonly StoredMessage[]): InjectAnswer {
+  return {
+    messages: stored.flatMap(({ queueId, traceId, recipients }) =>
+      recipients.map((recipient) => ({ recipient, queue_id: queueId, trace_id: traceId })),
+    ),
+  };
+}
+
+async function discard(candidate: Candidate | { refusal: InjectRefusal }): Promise<void> {
+  if ('received' in candidate) {
+    await candidate.received.discard();
+  }
+}
+
+/** Hands over the content and asks whether the message is taken. */
+async function fill(received: ReceivedMessage, content: AsyncIterable<Buffer>) {
+  const check = new ContentCheck();
+  try {
+    for await (const chunk of content) {
+      check.add(chunk);
+      if (check.violation !== null) {
+        received.violation(check.violation);
+      }
+      await received.write(chunk);
+      if (received.refusal !== null) {
+        break;
+      }
+    }
+  } catch (error) {
+    received.abort();
+    throw error;
+  }
+  const missing = check.end();
+  if (check.violation !== null) {
+    received.violation(check.violation);
+  }
+  if (check.eightBit) {
+    received.eightBit();
+  }
+  if (missing !== null) {
+    await received.write(missing);
+  }
+  return received.prepare();
+}
+
+async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let offset = 0; offset < bytes.length; offset += PIECE_BYTES) {
+    yield bytes.subarray(offset, offset + PIECE_BYTES);
+  }
+}
+
+async function* hashed(
+  content: AsyncIterable<Buffer>,
+  hash: { update(bytes: Buffer): unknown },
+): AsyncGenerator<Buffer> {
+  for await (const chunk of content) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
