@@ -46,7 +46,7 @@ async function allowSmarthost(
   const decision = await steer({ hostname: wanted, port: wantedPort }, steerTo, context);
   switch (decision.kind) {
     case 'refused':
-      return refuse(550, '5.7.1', `Smarthost refused: ${decision.reason}`);
+      return refuse(550, '5.7.1', `Smarthost: ${decision.reason}`);
     case 'temporary':
       return refuse(451, '4.4.3', `Smarthost: ${decision.reason}`);
     case 'allowed': {

@@ -19,26 +19,31 @@ export function refuseRequest(
   if (typeof what === 'string') {
     return { refusal: { status, code, detail: what } };
   }
-  const detail = what.map(({ path, detail: words }) => `${path || 'message'} ${words}`).join('; ');
+  const detail = what
+    .map(({ path, detail: words }) => (path === '' ? `the message ${words}` : `${path}: ${words}`))
+    .join('; ');
   return { refusal: { status, code, detail, faults: what } };
 }
 
 /** The same refusal as SMTP would give. @param path of the message within the request */
 export function describeRefusal(
-  { code, enhanced, text }: Refusal,
+  { code, enhanced, text, about = 'mime' }: Refusal,
   path: string,
 ): { refusal: InjectRefusal } {
+  const words = text.replace(/^Smarthost: /, '');
   const at = (key: string): string => [path, key].filter((part) => part !== '').join('.');
   if (enhanced === '5.7.1') {
-    return refuseRequest(403, 'STEERING_REFUSED', [{ path: at('smarthost'), detail: text }]);
+    return refuseRequest(403, 'STEERING_REFUSED', [{ path: at('smarthost'), detail: words }]);
   }
   if (enhanced === '4.4.3') {
-    return refuseRequest(503, 'STEERING_UNRESOLVED', [{ path: at('smarthost'), detail: text }]);
+    return refuseRequest(503, 'STEERING_UNRESOLVED', [{ path: at('smarthost'), detail: words }]);
   }
   if (code === 552) {
     return refuseRequest(413, 'MESSAGE_TOO_LARGE', [{ path: at('mime'), detail: text }]);
   }
   return code < 500
     ? refuseRequest(503, 'NOT_STORED', text)
-    : refuseRequest(422, 'CONTENT_INVALID', [{ path: at('mime'), detail: text }]);
+    : refuseRequest(422, 'CONTENT_INVALID', [
+        { path: at(about.startsWith('x-mq-') ? 'mime' : about), detail: text },
+      ]);
 }

@@ -103,12 +103,10 @@ export class Injection {
       }
       const received = this.#receive(envelope, request);
       const hash = createHash('sha256').update(JSON.stringify(envelope));
-      const refusal = await fill(received, hashed(content, hash));
-      if (refusal !== null) {
-        return describeRefusal(refusal, '');
-      }
+      await fill(received, hashed(content, hash));
       const digest = hash.digest('hex');
-      const recalled = await this.#recall(request, digest, 1);
+      const recalled =
+        received.refusal === null ? await this.#recall(request, digest, 1) : { stored: [] };
       if ('refusal' in recalled) {
         await received.discard();
         return recalled;
@@ -118,8 +116,11 @@ export class Injection {
         await received.discard();
         return answer([stored]);
       }
+      const refusal = await received.prepare();
       const { recipients } = envelope;
-      return this.#commit([{ received, recipients }], digest, request);
+      return refusal === null
+        ? this.#commit([{ received, recipients }], digest, request)
+        : describeRefusal(refusal, '');
     });
   }
 
@@ -221,7 +222,8 @@ export class Injection {
       return { stored };
     }
     const received = this.#receive({ sender, recipients }, request, { settings, unknownKeys });
-    const refusal = await fill(received, pieces(Buffer.from(mime, 'utf8')));
+    await fill(received, pieces(Buffer.from(mime, 'utf8')));
+    const refusal = await received.prepare();
     return refusal === null ? { received, recipients } : describeRefusal(refusal, path);
   }
 
@@ -314,8 +316,8 @@ async function discard(candidate: Candidate | { refusal: InjectRefusal }): Promi
   }
 }
 
-/** Hands over the content and asks whether the message is taken. */
-async function fill(received: ReceivedMessage, content: AsyncIterable<Buffer>) {
+/** Hands over the content, up to where nothing can save the message any more. */
+async function fill(received: ReceivedMessage, content: AsyncIterable<Buffer>): Promise<void> {
   const check = new ContentCheck();
   try {
     for await (const chunk of content) {
@@ -342,7 +344,6 @@ async function fill(received: ReceivedMessage, content: AsyncIterable<Buffer>) {
   if (missing !== null) {
     await received.write(missing);
   }
-  return received.prepare();
 }
 
 async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {

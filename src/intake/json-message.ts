@@ -209,8 +209,11 @@ const KEYS: ReadonlyMap<string, ReadKey> = new Map<string, ReadKey>([
     (r, value) => r.text('maxdelivertime', value, (t) => r.draft.setMaxDeliverTime(t)),
   ],
   ['retries', (r, value) => r.retries('retries', value)],
-  ['delayed', (r, value) => r.text('delayed', value, (t) => r.draft.setNotBefore(t))],
-  ['nextattempt', (r, value) => r.text('nextattempt', value, (t) => r.draft.setNotBefore(t))],
+  ['delayed', (r, value) => r.text('delayed', value, (t) => r.draft.setNotBefore('delayed', t))],
+  [
+    'nextattempt',
+    (r, value) => r.text('nextattempt', value, (t) => r.draft.setNotBefore('nextattempt', t)),
+  ],
   ['tag', (r, value) => r.text('tag', value, (t) => r.draft.addTags([t]))],
   ['tags', (r, value) => r.tags('tags', value)],
   ['dsn', (r, value) => r.below('dsn', value, DSN_KEYS)],

@@ -14,6 +14,8 @@ export interface StatedSettings extends Omit<MessageSettings, 'smarthost'> {
   notAfterMs?: number;
   /** Wall time before which nothing is tried. */
   notBeforeMs?: number;
+  /** The key or header field that says so. */
+  notBeforeField?: string;
   /** As on the envelope (RFC 3461 §4). */
   notify?: string;
   ret?: 'FULL' | 'HDRS';
@@ -120,9 +122,12 @@ export class SettingsDraft {
   }
 
   /** Of several times the latest holds. */
-  setNotBefore(text: string): string | null {
+  setNotBefore(field: string, text: string): string | null {
     const time = utcTime(text);
-    this.#settings.notBeforeMs = Math.max(time ?? 0, this.#settings.notBeforeMs ?? 0);
+    if ((time ?? 0) >= (this.#settings.notBeforeMs ?? 0)) {
+      this.#settings.notBeforeMs = time ?? 0;
+      this.#settings.notBeforeField = field;
+    }
     return time === null ? NO_TIME : null;
   }
 

@@ -206,12 +206,12 @@ export class ReceivedMessage implements DataReceiver {
 
   async #checkSettings(): Promise<void> {
     const { steerTo } = this.#session;
-    const { notBeforeMs, notAfterMs } = this.#stated;
+    const { notBeforeMs, notBeforeField = 'x-mq-delayed', notAfterMs } = this.#stated;
     const lastMs = Math.min(this.#expiresAtMs, notAfterMs ?? Infinity);
     if (notBeforeMs !== undefined && notBeforeMs >= lastMs) {
       const last = new Date(lastMs).toISOString();
-      const text = `x-mq-delayed lies behind the last time at which it may be delivered, ${last}`;
-      this.#refuse(550, '5.6.0', text);
+      const text = `${notBeforeField} lies behind the last time at which it may be delivered, ${last}`;
+      this.#refusal ??= { ...refuse(550, '5.6.0', text), about: notBeforeField };
     } else if (steerTo !== null) {
       const allowed = await allowSettings(this.#stated, steerTo, this.#options);
       if ('code' in allowed) {

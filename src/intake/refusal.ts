@@ -3,6 +3,8 @@ export interface Refusal {
   code: number;
   enhanced: string;
   text: string;
+  /** Key of a JSON message that it is about; absent: the message itself. */
+  about?: string;
 }
 
 export function refuse(code: number, enhanced: string, text: string): Refusal {

@@ -10,6 +10,7 @@ import { BodyCache } from './body-cache.js';
 import { Delivery } from './delivery.js';
 import { isFinal, isSettled, type Item, type ItemRecipient } from './item.js';
 import { describeQueue, type QueueView } from './queue-view.js';
+import { OWN_SMARTHOST_PREFIX } from '../route/route.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
 import type { QueueSettings } from './settings.js';
@@ -187,8 +188,9 @@ export class MailQueue {
   #enter(item: Item): void {
     this.#items.set(item.id, item);
     // Durable from now on; what came before shows in the phases of the sender's attempt.
-    const arrived = { ...arrivedMessage(item), receivedAtMs: this.#options.clock.nowMs() };
-    this.#options.recorder.arrived(arrived, this.#queueOf(item));
+    const queue = this.#queueOf(item);
+    const receivedAtMs = this.#options.clock.nowMs();
+    this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
     this.#schedule(item, item.recipients);
   }
 
@@ -249,7 +251,8 @@ export class MailQueue {
 
   /** A kill may have taken the record of a message that was accepted in its last moment. */
   async #remember(item: Item): Promise<void> {
-    await this.#options.recorder.recovered(arrivedMessage(item), this.#queueOf(item));
+    const queue = this.#queueOf(item);
+    await this.#options.recorder.recovered(arrivedMessage(item, queue), queue);
   }
 
   /** An item that an earlier run left: whatever was under way may have been taken. */
@@ -267,7 +270,7 @@ export class MailQueue {
   }
 }
 
-function arrivedMessage(item: Item): ArrivedMessage {
+function arrivedMessage(item: Item, queue: string): ArrivedMessage {
   return {
     queueId: item.id,
     sender: item.sender,
@@ -278,15 +281,19 @@ function arrivedMessage(item: Item): ArrivedMessage {
     bounceOf: item.bounceOf,
     arrival: item.arrival,
     ...item.trace,
-    ...optionalParts(item),
+    ...optionalParts(item, queue),
   };
 }
 
-function optionalParts({ settings, unknownKeys, recipients }: Item): Partial<ArrivedMessage> {
-  const own = settings?.smarthost;
+function optionalParts(
+  { settings, unknownKeys, recipients }: Item,
+  queue: string,
+): Partial<ArrivedMessage> {
   const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
   return {
-    ...(own === undefined ? {} : { ownSmarthost: `${own.hostname}:${own.port ?? 25}` }),
+    ...(settings?.smarthost === undefined
+      ? {}
+      : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),
     ...(unknownKeys === undefined ? {} : { unknownKeys }),
     ...(firstAttemptAtMs === null ? {} : { firstAttemptAtMs }),
   };

@@ -120,7 +120,9 @@ export class Scheduler {
     const reply = entry.recipients[0]?.lastReply ?? { code: null, enhanced: null, text: '' };
     const { clock, hopPauseMinMs, hopPauseMaxMs } = this.#options;
     const isMx = destination.nextHop.kind === 'mx';
-    destination.putBack(entry);
+    // What may have been taken here goes nowhere else.
+    const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
+    destination.putBack(doubtful ? { ...entry, movable: false } : entry);
     const pauseMs = destination.fault(
       { ...reply, stage, atMs: clock.nowMs() },
       clock.monotonicMs(),

@@ -11,6 +11,9 @@ import {
   type RouteTarget,
 } from './table.js';
 
+/** The queue of a message with its own smarthost is this and `host:port`. */
+export const OWN_SMARTHOST_PREFIX = '(smarthost) ';
+
 /** What routing may know of a message and one of its recipients. */
 export interface RouteQuery {
   queueId: string;
@@ -137,7 +140,7 @@ function choose(
 function ownQueue(table: RouteTable, { hostname, port, address }: MessageSmarthost): string {
   const named = address === null ? namedHop(table, hostname) : undefined;
   const host = hostname.includes(':') ? `[${hostname}]` : hostname;
-  return `(smarthost) ${host}:${port ?? named?.port ?? 25}`;
+  return `${OWN_SMARTHOST_PREFIX}${host}:${port ?? named?.port ?? 25}`;
 }
 
 function compares(comparison: Comparison | undefined, given: number): boolean {

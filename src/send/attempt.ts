@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import { queueIdIn } from '../format/reply.js';
-import type { AttemptRecord } from '../trace/record.js';
+import type { AttemptRecord, ReplyRecord } from '../trace/record.js';
 import type { ConnectionPool } from './connection-pool.js';
 import { PASSWORD_LOST } from './login.js';
 import type { NextHop } from './next-hop.js';
@@ -179,6 +179,23 @@ function report(
     remote_queue_id: telling.kind === 'delivered' ? queueIdIn(telling.text) : null,
     phases_ms: connection?.takePhases() ?? {},
     recipients: request.recipients.map(({ address }) => address),
+    ...(outcomes.some((outcome) => differs(outcome, telling))
+      ? { replies: outcomes.map(replyRecord) }
+      : {}),
   };
   return { outcomes, record };
+}
+
+function differs(one: Outcome, other: Outcome): boolean {
+  return one.kind !== other.kind || one.code !== other.code || one.text !== other.text;
+}
+
+function replyRecord({ kind, stage, code, enhanced, text }: Outcome): ReplyRecord {
+  return {
+    state: attemptState(stage ?? 'dot'),
+    result: kind === 'delivered' ? 'accepted' : code === null ? 'lost' : 'error',
+    code,
+    enhanced_code: enhanced,
+    description: text,
+  };
 }

@@ -18,6 +18,8 @@ export interface Outcome {
   enhanced: string | null;
   /** The remote's words, or ours when it said nothing. */
   text: string;
+  /** Where the reply to this recipient came, when it had one of its own. */
+  stage?: Stage;
   /** The hop asks for less at a time: the queue slows down. */
   slowDown?: boolean;
   /** The hop named the time after which to come back. */

@@ -142,8 +142,10 @@ async function settleReplies(
 ): Promise<Conclusion> {
   const outcomes = outcomesOf(request, replies);
   const stage = lastStage(replies);
+  const invalid = outcomes.some(({ kind, code }) => kind === 'hop-fault' && code === null);
   const result =
-    replies.fault?.result ?? (replies.dot?.code.toString().startsWith('2') ? 'accepted' : 'error');
+    replies.fault?.result ??
+    (Math.floor((replies.dot?.code ?? 0) / 100) === 2 ? 'accepted' : invalid ? 'invalid' : 'error');
   const conclusion: Conclusion = { outcomes, stage, result, connection, reused };
   if (replies.fault !== null || outcomes.some(({ kind }) => kind === 'hop-fault')) {
     connection.leave();
@@ -174,7 +176,9 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
         return {
           ...classifyReply(stage, reply, rules),
           inTransaction: true,
-          code: reply.code,
+          stage,
+          // Text that is no reply has no code.
+          code: reply.code === 0 ? null : reply.code,
           enhanced: reply.enhanced,
           text: printableReply(reply.text),
         };
@@ -196,8 +200,9 @@ function lastStage(replies: TransactionReplies): Stage {
   if (replies.dot !== null || replies.sentWhole) {
     return 'dot';
   }
-  const refused = replies.rcpt.every((reply) => reply !== null && reply.code >= 400);
-  if (replies.data !== null && !refused && replies.mail?.code === 250) {
+  const answered = replies.rcpt.every((reply) => reply !== null);
+  const taken = replies.rcpt.some((reply) => reply !== null && Math.floor(reply.code / 100) === 2);
+  if (replies.mail?.code === 250 && answered && taken) {
     return 'data';
   }
   return replies.mail === null || replies.mail.code >= 400 ? 'mail' : 'rcpt';

@@ -70,6 +70,17 @@ export interface AttemptRecord {
   remote_queue_id: string | null;
   phases_ms: PhasesMs;
   recipients: string[];
+  /** In the order of the recipients, where they were answered differently. */
+  replies?: ReplyRecord[];
+}
+
+/** What a recipient of an attempt was answered. */
+export interface ReplyRecord {
+  state: AttemptState;
+  result: AttemptResult;
+  code: number | null;
+  enhanced_code: string | null;
+  description: string;
 }
 
 export interface RecipientRecord {

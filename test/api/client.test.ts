@@ -193,3 +193,39 @@ test('an answer over its limit is cut off, not kept', async (t) => {
   await rejects(clientOf(url, 20_000).getJson('/trace'), { where: url, message: /size|exceed/i });
   assert.ok(sent < 200, `${sent} MiB were taken`);
 });
+
+test('a message is sent in the pieces in which it comes, and its answer is read', async (t) => {
+  const seen: Array<[headers: IncomingMessage['headers'], body: string]> = [];
+  const url = await serve(t, (request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')));
+    request.on('end', () => {
+      seen.push([request.headers, body]);
+      response.writeHead(202).end('{"messages":[]}');
+    });
+  });
+  async function* content(): AsyncGenerator<Buffer> {
+    yield Buffer.from('A: 1\r\n');
+    await new Promise((resolve) => setImmediate(resolve));
+    yield Buffer.from('\r\n\xff', 'latin1');
+  }
+  const answer = await clientOf(url).postMessage('/v1/inject', content(), { 'x-key': 'k' });
+  assert.deepEqual(answer, { messages: [] });
+  const [[headers, body] = assert.fail()] = seen;
+  assert.equal(body, 'A: 1\r\n\r\n\xff');
+  assert.deepEqual(
+    [headers['content-type'], headers['x-key'], headers.authorization],
+    ['message/rfc822', 'k', `Bearer ${CANARY}`],
+  );
+});
+
+test('a node that refuses a message while it is still sent is heard', async (t) => {
+  const url = await serve(t, answering(403, '{"detail": "not yours to name"}'));
+  async function* content(): AsyncGenerator<Buffer> {
+    for (let index = 0; index < 100; index++) yield Buffer.alloc(10_000);
+  }
+  await rejects(clientOf(url).postMessage('/v1/inject', content()), {
+    code: 'API_REFUSED',
+    message: 'not yours to name',
+  });
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { messageJson } from '../../src/api/v1/messages.js';
+import type { ReplyRecord } from '../../src/trace/record.js';
 import { aHopRecord, anAttempt, aRecipientRecord, queueId } from '../trace/hop-records.js';
 import { runApi } from './api-bench.js';
 
@@ -84,10 +85,24 @@ test('expiry is process/timeout, and nobody was connected to', () => {
 test('of several recipients each has its own results', () => {
   const addresses = ['one@b.example', 'two@b.example', 'three@b.example'];
   const refused = { code: 550, enhanced_code: '5.1.1', description: 'no such user' };
+  const accepted: ReplyRecord = {
+    state: 'message',
+    result: 'accepted',
+    code: 250,
+    enhanced_code: '2.0.0',
+    description: 'Ok',
+  };
   const record = aHopRecord(ID, {
     envelope: { sender: '', recipients: addresses },
     attempts: [
-      anAttempt({ recipients: addresses }),
+      anAttempt({
+        recipients: addresses,
+        replies: [
+          accepted,
+          { ...accepted, ...refused, state: 'rcptto', result: 'error' },
+          accepted,
+        ],
+      }),
       anAttempt({ recipients: ['three@b.example'], code: 451, result: 'error', state: 'rcptto' }),
     ],
     recipients: [

@@ -11,7 +11,13 @@ import {
   string,
   uint8Array,
 } from 'fast-check';
-import { fieldValue, findHeaderEnd, parseHeader, withoutFields } from '../../src/format/header.js';
+import {
+  fieldValue,
+  findHeaderEnd,
+  leadingContinuationEnd,
+  parseHeader,
+  withoutFields,
+} from '../../src/format/header.js';
 
 const NAMES = ['Subject', 'X-Mesh-Trace', 'received', 'X-1', 'DKIM-Signature'];
 
@@ -143,4 +149,39 @@ test('a value is unfolded, trimmed and bounded', () => {
   assert.equal(field.name, 'subject');
   assert.equal(fieldValue(bytes, field), 'one two\tthr\u00e9e');
   assert.equal(fieldValue(bytes, field, 5), 'one');
+});
+
+test('only the white space of header fields is trimmed, and of a long run of it in no time', () => {
+  const value = (text: string): string => {
+    const bytes = Buffer.from(`A:${text}\r\n`);
+    const [field] = parseHeader(bytes).fields;
+    assert.ok(field !== undefined);
+    return fieldValue(bytes, field, 100_000);
+  };
+  assert.equal(value(' \t\u00a0x\u00a0 \t'), '\u00a0x\u00a0');
+  assert.equal(value('\r\n \r\n\tx\r\n '), 'x');
+  assert.equal(value(' \t '), '');
+  const startedMs = performance.now();
+  assert.equal(value(`${' '.repeat(40_000)}x${' '.repeat(40_000)}y`).length, 40_002);
+  assert.ok(performance.now() - startedMs < 1000);
+});
+
+test('lines that continue nothing are passed over where a field will stand above them', () => {
+  for (const [text, end] of [
+    ['', 0],
+    ['A: b\r\n', 0],
+    ['\r\n', 0],
+    [' a\r\nA: b\r\n', 4],
+    ['\t\r\n \r\nA: b\r\n', 6],
+    [' a', 2],
+  ] as const) {
+    assert.equal(leadingContinuationEnd(Buffer.from(text)), end, JSON.stringify(text));
+  }
+  const bytes = Buffer.from(' a\r\nA: b\r\n c\r\n\r\n');
+  const { fields, end } = parseHeader(bytes, leadingContinuationEnd(bytes));
+  assert.deepEqual(
+    fields.map((field) => [field.name, field.start, fieldValue(bytes, field)]),
+    [['a', 4, 'b c']],
+  );
+  assert.equal(end, bytes.length - 2);
 });

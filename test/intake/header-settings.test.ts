@@ -133,7 +133,7 @@ test('a password is taken as it stands: unfolded, without the white space around
 });
 
 test('a header that stands twice refuses the message and is named', async (t) => {
-  const { app, spool } = await runSteering(t);
+  const { app, stored } = await runSteering(t);
   for (const [first, second, name] of [
     [HOST, HOST, 'x-mq-smarthost-hostname'],
     [HOST, 'x-mq-smarthost-hostname : core', 'x-mq-smarthost-hostname'],
@@ -143,13 +143,12 @@ test('a header that stands twice refuses the message and is named', async (t) =>
     const reply = await app.send(steered(first, second));
     assert.equal(reply, `550 5.6.0 Header field ${name} stands twice`);
   }
-  assert.equal(spool.taken.length, 0);
-  assert.equal(spool.openBodies.size, 0);
+  assert.deepEqual(stored(), [0, 0]);
   assert.match(await app.send(steered(HOST)), /^250 /);
 });
 
 test('a broken value refuses the message and names its header, never the value', async (t) => {
-  const { app, spool } = await runSteering(t);
+  const { app, stored } = await runSteering(t);
   const broken: ReadonlyArray<[name: string, ...values: string[]]> = [
     [
       'smarthost-port',
@@ -217,8 +216,7 @@ test('a broken value refuses the message and names its header, never the value',
       assert.ok(!name.startsWith('smart') || value.length < 6 || !reply.includes(value), reply);
     }
   }
-  assert.equal(spool.taken.length, 0);
-  assert.equal(spool.openBodies.size, 0);
+  assert.deepEqual(stored(), [0, 0]);
 });
 
 test('a value that is longer than any setting is refused whole, not cut', async (t) => {
@@ -313,7 +311,12 @@ test('a message never waits longer than the node lets it, and is not begun behin
     ['X-MQ-Delayed: 2030-01-02 00:00:00', 'X-MQ-MaxDeliverTime: 2030-01-02 00:00:00'],
     ['X-MQ-NextAttempt: 2030-01-03 00:00:00', 'X-MQ-MaxDeliverTime: 2030-01-02 00:00:00'],
   ]) {
-    assert.match(await app.send(steered(...fields)), /^550 5\.6\.0 x-mq-delayed /, fields.join());
+    const name = (fields[0] ?? '').split(':')[0]?.toLowerCase();
+    assert.match(
+      await app.send(steered(...fields)),
+      new RegExp(`^550 5\\.6\\.0 ${name} `),
+      fields.join(),
+    );
   }
   assert.equal(spool.taken.length, 2);
 });

@@ -138,7 +138,7 @@ test('JSON smarthost wins over headers in its own mime, which are removed in any
 });
 
 test("who holds the API's token steers towards the node's own list, else 403 and nothing is stored", async (t) => {
-  const { json, stream, spool } = await runInjecting(t);
+  const { json, stream, stored } = await runInjecting(t);
   const evil = { hostname: 'evil.example' };
   assert.deepEqual(refusal(await json({ ...MESSAGE, smarthost: evil })), [
     403,
@@ -149,7 +149,7 @@ test("who holds the API's token steers towards the node's own list, else 403 and
   assert.deepEqual(refusal(answer), [403, 'STEERING_REFUSED', '1.smarthost']);
   const header = steered('X-MQ-Smarthost-Hostname: 127.0.0.1');
   assert.deepEqual(refusal(await stream([header])).slice(0, 2), [403, 'STEERING_REFUSED']);
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [0, 0]);
+  assert.deepEqual(stored(), [0, 0]);
   const empty = await runInjecting(t, { policy: { apiSteerTo: [] } });
   const { json: closed } = empty;
   const esp = { hostname: 'esp.example' };
@@ -165,7 +165,7 @@ test('DNS that cannot tell is 503, and nothing is stored', async (t) => {
 });
 
 test('mail that holds a bare CR, a bare LF or NUL is 422 and says which', async (t) => {
-  const { json, stream, spool } = await runInjecting(t);
+  const { json, stream, stored } = await runInjecting(t);
   const attack = 'MAIL FROM:<evil@x.test>\r\nRCPT TO:<v@x.test>\r\nDATA\r\nx\r\n.\r\n';
   for (const [end, kind] of [
     ['\n.\n', 'bare LF'],
@@ -191,11 +191,11 @@ test('mail that holds a bare CR, a bare LF or NUL is 422 and says which', async 
       assert.ok('refusal' in answer && answer.refusal.detail.includes(kind), kind);
     }
   }
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [0, 0]);
+  assert.deepEqual(stored(), [0, 0]);
 });
 
 test('headers that SMTP would refuse are 422, too much is 413', async (t) => {
-  const { json, stream, spool } = await runInjecting(t, { settings: { maxMessageBytes: 10_000 } });
+  const { json, stream, stored } = await runInjecting(t, { settings: { maxMessageBytes: 10_000 } });
   for (const mime of [
     steered('X-MQ-Tag: a', 'X-MQ-Tag: b'),
     steered('X-MQ-Smarthost-Port: 25'),
@@ -212,7 +212,7 @@ test('headers that SMTP would refuse are 422, too much is 413', async (t) => {
     'mime',
   ]);
   assert.equal(refusal(await stream([big.slice(0, 6000), big.slice(6000)]))[0], 413);
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [0, 0]);
+  assert.deepEqual(stored(), [0, 0]);
 });
 
 test('what is no JSON, no message or too much is refused without a word of it', async (t) => {
@@ -241,7 +241,7 @@ test('what is no JSON, no message or too much is refused without a word of it', 
 });
 
 test('an array is checked whole before anything is stored; faults carry the index', async (t) => {
-  const { json, spool } = await runInjecting(t);
+  const { json, spool, stored } = await runInjecting(t);
   const wrong = { ...MESSAGE, smarthost: { hostname: 'h', port: '25 x' } };
   assert.deepEqual(refusal(await json([MESSAGE, wrong, { ...MESSAGE, recipient: 1 }])), [
     422,
@@ -251,7 +251,7 @@ test('an array is checked whole before anything is stored; faults carry the inde
   ]);
   const last = await json([MESSAGE, MESSAGE, { ...MESSAGE, mime: 'A: 1\n' }]);
   assert.deepEqual(refusal(last), [422, 'CONTENT_INVALID', '2.mime']);
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [0, 0]);
+  assert.deepEqual(stored(), [0, 0]);
   const many = Array.from({ length: 1000 }, (_, at) => ({ ...MESSAGE, recipient: `${at}@y.test` }));
   const answered = messages(await json(many));
   assert.deepEqual(
@@ -265,7 +265,7 @@ test('an array is checked whole before anything is stored; faults carry the inde
 });
 
 test('a stream is stored as it is; one that breaks off, or has bad addresses, is not', async (t) => {
-  const { stream, injection, spool } = await runInjecting(t);
+  const { stream, injection, spool, stored } = await runInjecting(t);
   const content = 'A: \xfc\r\n\r\n\xff\x80';
   messages(await stream(content.split('')));
   assert.equal(contentOf(spool.taken[0]), `${content}\r\n`);
@@ -291,7 +291,7 @@ test('a stream is stored as it is; one that breaks off, or has bad addresses, is
       ...paths,
     ]);
   }
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [1, 0]);
+  assert.deepEqual(stored(), [1, 0]);
   messages(await addressed('', ['b@y.test']));
 });
 
@@ -318,7 +318,7 @@ test('a message of 50 MB that comes as it is streams through: it is never in mem
 });
 
 test('a spool that refuses is 503, and nothing is left behind', async (t) => {
-  const { json, stream, spool } = await runInjecting(t);
+  const { json, stream, spool, stored } = await runInjecting(t);
   spool.refuseBodies = true;
   assert.deepEqual(refusal(await json(MESSAGE)), [503, 'NOT_STORED']);
   assert.deepEqual(refusal(await stream([PLAIN])), [503, 'NOT_STORED']);
@@ -326,5 +326,5 @@ test('a spool that refuses is 503, and nothing is left behind', async (t) => {
   spool.healthy = false;
   assert.deepEqual(refusal(await json(MESSAGE)), [503, 'NOT_READY']);
   assert.deepEqual(refusal(await stream([PLAIN])), [503, 'NOT_READY']);
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [0, 0]);
+  assert.deepEqual(stored(), [0, 0]);
 });

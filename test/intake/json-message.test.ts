@@ -76,6 +76,7 @@ test('other per-message keys', () => {
     notAfterMs: Date.UTC(2030, 11, 31, 23, 59, 59),
     retryIntervalsSeconds: [60, 300],
     notBeforeMs: Date.UTC(2030, 0, 2),
+    notBeforeField: 'nextattempt',
     tags: ['a', 'b', 'c'],
     notify: 'FAILURE',
     ret: 'FULL',

@@ -30,6 +30,8 @@ export class MemorySpool implements Spool {
   gate: Promise<void> = Promise.resolve();
   /** Bodies that were neither finished nor discarded. */
   readonly openBodies = new Set<string>();
+  /** Bodies that were finished and neither stored nor discarded since. */
+  readonly looseBodies = new Set<string>();
   readonly notes = new Map<string, Note>();
   /** Bodies are digested instead of kept, as if they were files. */
   digestBodies = false;
@@ -64,6 +66,7 @@ export class MemorySpool implements Spool {
       },
       finish: async () => {
         this.openBodies.delete(id);
+        this.looseBodies.add(id);
         if (hash !== null) {
           this.digests.set(id, hash.digest('hex'));
           return { kind: 'file', sizeBytes };
@@ -72,6 +75,7 @@ export class MemorySpool implements Spool {
       },
       discard: async () => {
         this.openBodies.delete(id);
+        this.looseBodies.delete(id);
       },
     };
   }
@@ -85,6 +89,7 @@ export class MemorySpool implements Spool {
       throw new Error('the spool refused a write');
     }
     const bytes = body.kind === 'inline' ? Buffer.from(body.bytes) : Buffer.alloc(0);
+    this.looseBodies.delete(item.id);
     this.taken.push({ item: structuredClone(item), bytes });
     if (note !== undefined) {
       this.notes.set(note.key, note);

@@ -8,14 +8,13 @@ const HOUR_MS = 3_600_000;
 
 test('a repeated request with its Idempotency-Key gets the same ids and stores nothing', async (t) => {
   const clock = new ManualClock();
-  const { json, stream, spool } = await runInjecting(t, { clock });
+  const { json, stream, spool, stored } = await runInjecting(t, { clock });
   const two = [MESSAGE, { ...MESSAGE, recipient: ['c@y.test', 'd@y.test'] }];
   const first = messages(await json(two, { idempotencyKey: 'key 1' }));
   assert.deepEqual(messages(await json(two, { idempotencyKey: 'key 1' })), first);
   const streamed = messages(await stream([PLAIN], { idempotencyKey: 'key 2' }));
   assert.deepEqual(messages(await stream(PLAIN.split(''), { idempotencyKey: 'key 2' })), streamed);
-  assert.equal(spool.taken.length, 3);
-  assert.equal(spool.openBodies.size, 0);
+  assert.deepEqual(stored(), [3, 0]);
   for (const { key, value, untilMs } of spool.notes.values()) {
     assert.match(key, /^inject![0-9a-f]{64}![01]$/);
     assert.equal(untilMs, clock.nowMs() + 24 * HOUR_MS);
@@ -26,8 +25,22 @@ test('a repeated request with its Idempotency-Key gets the same ids and stores n
   assert.equal(spool.taken.length, 5);
 });
 
+test('a repeated request is answered also when it could not be decided now', async (t) => {
+  const dns: Record<string, string[] | Error> = { 'esp.example': ['198.51.100.1'] };
+  const { json, stream, stored } = await runInjecting(t, { dns });
+  const smarthost = { hostname: 'esp.example' };
+  const header = `X-MQ-Smarthost-Hostname: esp.example\r\n${PLAIN}`;
+  const first = messages(await json({ ...MESSAGE, smarthost }, { idempotencyKey: '1' }));
+  const streamed = messages(await stream([header], { idempotencyKey: '2' }));
+  dns['esp.example'] = new Error('DNS is gone');
+  assert.deepEqual(messages(await json({ ...MESSAGE, smarthost }, { idempotencyKey: '1' })), first);
+  assert.deepEqual(messages(await stream([header], { idempotencyKey: '2' })), streamed);
+  assert.equal(refusal(await stream([header]))[0], 503);
+  assert.deepEqual(stored(), [2, 0]);
+});
+
 test('the same key with another request is refused', async (t) => {
-  const { json, stream, spool, injection } = await runInjecting(t);
+  const { json, stream, stored, injection } = await runInjecting(t);
   const idempotencyKey = 'key';
   messages(await json(MESSAGE, { idempotencyKey }));
   const others = [
@@ -44,7 +57,7 @@ test('the same key with another request is refused', async (t) => {
   for (const answer of others) {
     assert.deepEqual(refusal(answer), [422, 'IDEMPOTENCY_KEY_REUSED']);
   }
-  assert.deepEqual([spool.taken.length, spool.openBodies.size], [1, 0]);
+  assert.deepEqual(stored(), [1, 0]);
 });
 
 test('the same key while the first request is being worked on is 409', async (t) => {

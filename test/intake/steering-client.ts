@@ -31,6 +31,8 @@ export interface SteeringIntake extends RunningIntake {
   stranger: Dialogue;
   /** The item that was stored last. */
   last: () => Item;
+  /** Messages that were stored, and bodies that were left behind. */
+  stored: () => [messages: number, leftBehind: number];
   /** Its content without our own lines. */
   lastContent: () => string;
 }
@@ -61,6 +63,10 @@ export async function runSteering(
     ...running,
     app: session,
     stranger: await Dialogue.open(running.port),
+    stored: () => {
+      const { taken: messages, openBodies, looseBodies } = running.spool;
+      return [messages.length, openBodies.size + looseBodies.size];
+    },
     last: () => taken().item,
     lastContent: () => contentOf(taken()),
   };

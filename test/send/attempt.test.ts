@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BODY, hopTo, kinds, LOGIN, makeSender, to } from './attempting.js';
-import { runScriptedServer } from './scripted-server.js';
+import { close, runScriptedServer } from './scripted-server.js';
 
 const EVERYTHING = [
   'PIPELINING',
@@ -23,6 +23,7 @@ for (const offers of [['PIPELINING'], []]) {
       {
         kind: 'delivered',
         inTransaction: true,
+        stage: 'dot',
         code: 250,
         enhanced: '2.0.0',
         text: 'Ok: queued as HOP1',
@@ -76,6 +77,7 @@ for (const offers of [['PIPELINING'], []]) {
       ['535 5.7.8 who?', 'hop-fault'],
       ['538 5.7.11 encrypt', 'hop-fault'],
     ];
+    const stages: Record<string, string> = { MAIL: 'mail', RCPT: 'rcpt', DATA: 'data', '.': 'dot' };
     const sender = makeSender(t);
     for (const [verb, state] of Object.entries(states)) {
       for (const [reply, kind] of table) {
@@ -86,6 +88,7 @@ for (const offers of [['PIPELINING'], []]) {
           kind,
           ...(code === '421' ? { slowDown: true } : {}),
           inTransaction: true,
+          stage: stages[verb],
           code: Number(code),
           enhanced,
           text,
@@ -108,6 +111,14 @@ for (const offers of [['PIPELINING'], []]) {
         ['delivered', 250, '2.0.0', 'Ok: queued as HOP1'],
         ['failed', 550, '5.1.1', 'no such user'],
         ['deferred', 451, '4.2.0', 'greylisted'],
+      ],
+    );
+    assert.deepEqual(
+      record.replies?.map(({ state, result, code }) => [state, result, code]),
+      [
+        ['message', 'accepted', 250],
+        ['rcptto', 'error', 550],
+        ['rcptto', 'error', 451],
       ],
     );
     assert.deepEqual([record.code, record.description], [550, 'no such user']);
@@ -320,4 +331,17 @@ test('a reply of several lines is one text', async (t) => {
     [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.text],
     ['failed', '5.7.1', 'first second third'],
   );
+});
+
+test('an attempt says where the session ended and what was wrong with the answer', async (t) => {
+  const sender = makeSender(t);
+  for (const [on, state, result, code] of [
+    [{ DATA: close }, 'data', 'lost', null],
+    [{ RCPT: '990 what is this' }, 'rcptto', 'invalid', null],
+    [{ RCPT: '550 5.1.1 no' }, 'rcptto', 'error', 550],
+  ] as const) {
+    const server = await runScriptedServer(t, { on: { ...on } });
+    const { record } = await sender.send(hopTo(server.port));
+    assert.deepEqual([record.state, record.result, record.code], [state, result, code]);
+  }
 });

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { isQueueId } from '../../base/identifiers.js';
 import type { MessageSettings } from '../../format/message-settings.js';
-import type { AttemptRecord, HopRecord, RecipientRecord } from '../../trace/record.js';
+import type { AttemptRecord, HopRecord } from '../../trace/record.js';
 import { problem } from '../problem.js';
 import type { ApiViews, ShownMessage } from '../views.js';
 
@@ -49,10 +49,8 @@ export function messageJson({ record, settings }: ShownMessage): Record<string, 
     envelope: record.envelope.sender,
     recipient: recipients.length === 1 ? recipients[0] : recipients,
     ...settingsJson(record, settings),
-    results: record.attempts.flatMap((attempt, index) =>
-      attempt.recipients.map((address) =>
-        resultOf(record, attempt, address, lastOf(record, index, address)),
-      ),
+    results: record.attempts.flatMap((attempt) =>
+      attempt.recipients.map((address, index) => resultOf(record, attempt, address, index)),
     ),
   };
 }
@@ -75,42 +73,31 @@ function settingsJson(
   return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== undefined));
 }
 
-/** What is known of a recipient by itself, if this was the last attempt for it. */
-function lastOf(record: HopRecord, index: number, address: string): RecipientRecord | undefined {
-  const later = record.attempts.slice(index + 1);
-  return later.some(({ recipients }) => recipients.includes(address))
-    ? undefined
-    : record.recipients.find((recipient) => recipient.address === address);
-}
-
-/**
- * A record tells how an attempt went as a whole. For a recipient that was answered otherwise, the
- * answer to it counts, where it is still known.
- */
 function resultOf(
   record: HopRecord,
   attempt: AttemptRecord,
   recipient: string,
-  own: RecipientRecord | undefined,
+  index: number,
 ): DeliveryResult {
-  const { state, result, code, enhanced_code: status, description } = attempt;
-  const common = {
+  const {
+    state,
+    result,
+    code,
+    enhanced_code: status,
+    description,
+  } = attempt.replies?.[index] ?? attempt;
+  return {
     recipient,
     time: utcTime(Date.parse(attempt.started_at) + attempt.duration_ms),
     mta: attempt.next_hop,
     from: record.node,
     to: attempt.remote,
+    state,
+    result,
+    code,
+    status,
+    description,
   };
-  return own !== undefined && own.code !== null && own.code !== code
-    ? {
-        ...common,
-        state: own.code < 400 ? 'message' : 'rcptto',
-        result: own.code < 400 ? 'accepted' : 'error',
-        code: own.code,
-        status: own.enhanced_code,
-        description: own.description ?? '',
-      }
-    : { ...common, state, result, code, status, description };
 }
 
 function utcTime(ms: number): string {
