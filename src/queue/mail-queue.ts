@@ -2,9 +2,11 @@ import type { Clock, Timer } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { newQueueId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
+import type { MessageSettings } from '../format/message-settings.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import type { Attempt } from '../send/request.js';
+import type { RecordedSettings } from '../trace/record.js';
 import type { ArrivedMessage, TraceRecorder } from '../trace/recorder.js';
 import { BodyCache } from './body-cache.js';
 import { Delivery } from './delivery.js';
@@ -294,7 +296,19 @@ function optionalParts(
     ...(settings?.smarthost === undefined
       ? {}
       : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),
+    ...(settings === undefined ? {} : { settings: recordedSettings(settings) }),
     ...(unknownKeys === undefined ? {} : { unknownKeys }),
     ...(firstAttemptAtMs === null ? {} : { firstAttemptAtMs }),
+  };
+}
+
+/** Without the smarthost, which is recorded without its login. */
+function recordedSettings(settings: MessageSettings): RecordedSettings {
+  const { tags, maxAttempts, retryIntervalsSeconds, security } = settings;
+  return {
+    ...(tags === undefined ? {} : { tags }),
+    ...(maxAttempts === undefined ? {} : { maxattempts: maxAttempts }),
+    ...(retryIntervalsSeconds === undefined ? {} : { retries: retryIntervalsSeconds }),
+    ...(security === undefined ? {} : { security }),
   };
 }

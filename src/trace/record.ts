@@ -133,8 +133,18 @@ export interface HopRecord {
   removed_headers?: string[];
   /** The smarthost that the message named itself, as `host:port`. */
   own_smarthost?: string;
+  /** What else it said about its own delivery. */
+  settings?: RecordedSettings;
   /** Keys of the JSON that it came in with and that mean nothing here. */
   unknown_keys?: Record<string, unknown>;
+}
+
+/** By the names in which a message says it in JSON. */
+export interface RecordedSettings {
+  tags?: string[];
+  maxattempts?: number;
+  retries?: number[];
+  security?: string;
 }
 
 /** A node that has, or should have, a hop of the path and could not be asked. */

@@ -1,7 +1,13 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
-import type { Action, AttemptRecord, HopRecord, RecipientRecord } from './record.js';
+import type {
+  Action,
+  AttemptRecord,
+  HopRecord,
+  RecipientRecord,
+  RecordedSettings,
+} from './record.js';
 import type { TraceStore } from './store.js';
 
 /** How a message came in. */
@@ -29,6 +35,8 @@ export interface ArrivedMessage {
   arrival: Arrival;
   /** The smarthost that the message names itself, as `host:port`. */
   ownSmarthost?: string;
+  /** What else it says about its own delivery. */
+  settings?: RecordedSettings;
   /** Keys of the JSON that it came in with and that mean nothing here. */
   unknownKeys?: Record<string, unknown>;
   /** Wall time before which it is not attempted. */
@@ -132,13 +140,15 @@ export class TraceRecorder {
   }
 }
 
-function optionalParts({ arrival, ownSmarthost, unknownKeys }: ArrivedMessage): Partial<HopRecord> {
+function optionalParts(message: ArrivedMessage): Partial<HopRecord> {
+  const { arrival, ownSmarthost, settings, unknownKeys } = message;
   const { removedHeaders } = arrival;
   return {
     ...(removedHeaders === undefined
       ? {}
       : { removed_headers: removedHeaders.slice(0, MAX_REMOVED_HEADERS) }),
     ...(ownSmarthost === undefined ? {} : { own_smarthost: ownSmarthost }),
+    ...(settings === undefined ? {} : { settings }),
     ...(unknownKeys === undefined ? {} : { unknown_keys: unknownKeys }),
   };
 }

@@ -129,7 +129,12 @@ test('settings come back without the password, and unknown keys as they came', (
   const unknown = JSON.parse(
     '{"campaign": [1], "__proto__": {"x": 1}, "results": "mine", "queue_id": "mine"}',
   ) as Record<string, unknown>;
-  const record = aHopRecord(ID, { unknown_keys: unknown, own_smarthost: 'esp.example:587' });
+  const stated = { tags: ['vip'], maxattempts: 3, retries: [60, 300], security: 'verified' };
+  const record = aHopRecord(ID, {
+    unknown_keys: unknown,
+    own_smarthost: 'esp.example:587',
+    settings: stated,
+  });
   const shown = messageJson({
     record,
     settings: {
@@ -140,10 +145,6 @@ test('settings come back without the password, and unknown keys as they came', (
         username: 'u',
         sealedPassword: 'v1:sealed',
       },
-      tags: ['vip'],
-      maxAttempts: 3,
-      retryIntervalsSeconds: [60, 300],
-      security: 'verified',
     },
   });
   assert.deepEqual(shown['smarthost'], { hostname: 'esp.example', port: 587, username: 'u' });
@@ -157,7 +158,8 @@ test('settings come back without the password, and unknown keys as they came', (
   assert.deepEqual(Object.getPrototypeOf(shown), Object.prototype);
   const later = messageJson({ record, settings: null });
   assert.deepEqual(later['smarthost'], { hostname: 'esp.example', port: 587 });
-  const six = { ...record, own_smarthost: '2001:db8::1:25' };
+  assert.deepEqual(later['tags'], ['vip'], 'also after it has left the queue');
+  const six = { ...record, own_smarthost: '[2001:db8::1]:25' };
   assert.deepEqual(messageJson({ record: six, settings: null })['smarthost'], {
     hostname: '2001:db8::1',
     port: 25,

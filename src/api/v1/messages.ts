@@ -55,22 +55,19 @@ export function messageJson({ record, settings }: ShownMessage): Record<string, 
   };
 }
 
-/** After the message has left the queue, its smarthost is all that is still known. */
+/** The login is only known while the message is in the queue. */
 function settingsJson(
-  { own_smarthost: own }: HopRecord,
+  { own_smarthost: own, settings: stated }: HopRecord,
   settings: MessageSettings | null,
 ): Record<string, unknown> {
-  const { smarthost, tags, maxAttempts, retryIntervalsSeconds, security } = settings ?? {};
-  const shown: Record<string, unknown> = { tags, maxattempts: maxAttempts, security };
-  shown['retries'] = retryIntervalsSeconds;
-  if (smarthost !== undefined) {
-    const { hostname, port, username } = smarthost;
-    shown['smarthost'] = { hostname, port, ...(username === null ? {} : { username }) };
-  } else if (own !== undefined) {
-    const colon = own.lastIndexOf(':');
-    shown['smarthost'] = { hostname: own.slice(0, colon), port: Number(own.slice(colon + 1)) };
+  if (own === undefined) {
+    return { ...stated };
   }
-  return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== undefined));
+  const colon = own.lastIndexOf(':');
+  const hostname = own.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  const username = settings?.smarthost?.username ?? null;
+  const login = username === null ? {} : { username };
+  return { ...stated, smarthost: { hostname, port: Number(own.slice(colon + 1)), ...login } };
 }
 
 function resultOf(
