@@ -59,7 +59,7 @@ export class Delivery {
   }
 
   /** Never rejects: what goes wrong in here is logged and the entry waits for its destination. */
-  async run(entry: RoutedEntry, destination: Destination): Promise<void> {
+  async run(entry: RoutedEntry, destination: Destination, connectCounted: boolean): Promise<void> {
     const { clock, log } = this.#options;
     try {
       for (const recipient of entry.recipients) {
@@ -69,7 +69,8 @@ export class Delivery {
         await this.#expire(entry, destination);
         return;
       }
-      const report = await this.#options.attempt(this.#request(entry, destination));
+      const request = this.#request(entry, destination, connectCounted);
+      const report = await this.#options.attempt(request);
       this.#learn(destination, report);
       await this.#conclude(entry, destination, report, mtaName(entry.nextHop));
     } catch (error) {
@@ -78,8 +79,13 @@ export class Delivery {
     }
   }
 
-  #request(entry: RoutedEntry, destination: Destination): Parameters<Attempt>[0] {
+  #request(
+    entry: RoutedEntry,
+    destination: Destination,
+    connectCounted: boolean,
+  ): Parameters<Attempt>[0] {
     const { item, recipients, nextHop } = entry;
+    let counted = connectCounted;
     const doubt = recipients[0]?.doubtAt ?? null;
     return {
       message: outgoing(item),
@@ -87,7 +93,12 @@ export class Delivery {
       nextHop,
       capacity: destination.capacity,
       onlyHost: doubt?.queue === destination.name ? doubt.host : null,
-      onConnect: () => destination.connected(this.#options.clock.monotonicMs()),
+      onConnect: () => {
+        if (!counted) {
+          destination.connected(this.#options.clock.monotonicMs());
+        }
+        counted = false;
+      },
       openBody: () => this.#openBody(item),
     };
   }

@@ -69,7 +69,7 @@ export class MailQueue {
     this.#scheduler = new Scheduler({
       clock: options.clock,
       chooseRoute: options.chooseRoute,
-      run: (entry, destination) => delivery.run(entry, destination),
+      run: (...started) => delivery.run(...started),
       hasFreeSession: options.hasFreeSession,
       hopPauseMinMs: options.settings.hopPauseMinSeconds * 1000,
       hopPauseMaxMs: options.settings.hopPauseMaxSeconds * 1000,

@@ -16,8 +16,11 @@ const MAX_ASKED_PAUSE_MS = 3_600_000;
 export interface SchedulerOptions {
   clock: Clock;
   chooseRoute: ChooseRoute;
-  /** Makes one attempt for the entry and settles it. Never rejects. */
-  run: (entry: RoutedEntry, destination: Destination) => Promise<void>;
+  /**
+   * Makes one attempt for the entry and settles it. Never rejects. A free session is taken before
+   * it returns. `connectCounted`: its first new connection already counts for the rate.
+   */
+  run: (entry: RoutedEntry, destination: Destination, connectCounted: boolean) => Promise<void>;
   /** True when a message to the hop needs no new connection. */
   hasFreeSession: (nextHop: NextHop) => boolean;
   hopPauseMinMs: number;
@@ -244,11 +247,22 @@ export class Scheduler {
       }
       const next = this.#confirm(entry, destination);
       if (next !== null) {
-        destination.started(clock.monotonicMs());
-        this.#inFlight++;
-        void this.#options.run(next, destination).finally(() => this.#ended(destination));
+        this.#start(next, destination);
       }
     }
+  }
+
+  #start(entry: RoutedEntry, destination: Destination): void {
+    const { clock, hasFreeSession, run } = this.#options;
+    const nowMs = clock.monotonicMs();
+    destination.started(nowMs);
+    this.#inFlight++;
+    // Counted now: of a burst, each has to see the connections that those before it will open.
+    const connects = !hasFreeSession(entry.nextHop);
+    if (connects) {
+      destination.connected(nowMs);
+    }
+    void run(entry, destination, connects).finally(() => this.#ended(destination));
   }
 
   /**

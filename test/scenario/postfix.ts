@@ -22,23 +22,49 @@ export interface Postfix {
   log(): Promise<string>;
 }
 
-/** Starts a Postfix that relays all that loopback hands in to another port of loopback. */
+/** What a Postfix takes mail by: lines of master.cf, and of main.cf what they need. */
+export interface PostfixServices {
+  masterCf: string;
+  mainCf: string;
+}
+
+export interface PostfixOptions {
+  /** Where it sends all mail: another port of loopback. */
+  relayPort: number;
+  /**
+   * A port of loopback where it takes mail from everyone; or the services that take it, given the
+   * folder of the configuration and an empty one for their files.
+   */
+  port: number | ((config: string, folder: string) => Promise<PostfixServices>);
+}
+
+/** Name of the machine that Postfix believes to run on. */
+export const POSTFIX_NAME = 'foreign.test';
+
+/** Starts a Postfix that relays all that it takes. */
 export async function startPostfix(
   t: TestContext,
-  { port, relayPort }: { port: number; relayPort: number },
+  { port, relayPort }: PostfixOptions,
 ): Promise<Postfix> {
   const folder = await scratchFolder(t);
   const program = locate('postfix') ?? 'postfix';
   const logFile = path.join(folder, 'log', 'mail.log');
   const [owner, group] = await ownerOf('postfix');
-  for (const name of ['etc', 'queue', 'data', 'log']) {
+  for (const name of ['etc', 'queue', 'data', 'log', 'services']) {
     await mkdir(path.join(folder, name));
     await chmod(path.join(folder, name), 0o755);
   }
   await chown(path.join(folder, 'data'), owner, group);
   const config = path.join(folder, 'etc');
-  await writeFile(path.join(config, 'main.cf'), mainCf(folder, logFile, relayPort));
-  await writeFile(path.join(config, 'master.cf'), masterCf(port));
+  const services =
+    typeof port === 'number'
+      ? openService(port)
+      : await port(config, path.join(folder, 'services'));
+  await writeFile(
+    path.join(config, 'main.cf'),
+    mainCf(folder, logFile, relayPort) + services.mainCf,
+  );
+  await writeFile(path.join(config, 'master.cf'), services.masterCf + MASTER_CF);
   atEnd(t, async () => {
     // Exit code 1 when it did not run, which is as good.
     await run(program, ['-c', config, 'stop']);
@@ -58,7 +84,8 @@ function readOrNothing(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => '');
 }
 
-async function ownerOf(user: string): Promise<[number, number]> {
+/** User and group id of a user of this machine. */
+export async function ownerOf(user: string): Promise<[number, number]> {
   const line = (await readFile('/etc/passwd', 'utf8'))
     .split('\n')
     .find((entry) => entry.startsWith(`${user}:`));
@@ -72,27 +99,33 @@ queue_directory = ${folder}/queue
 data_directory = ${folder}/data
 maillog_file = ${logFile}
 maillog_file_prefixes = ${folder}
-myhostname = foreign.test
+myhostname = ${POSTFIX_NAME}
 mydestination =
-mynetworks = 127.0.0.0/8
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 alias_maps =
 alias_database =
 relayhost = [127.0.0.1]:${relayPort}
-smtpd_relay_restrictions = permit_mynetworks, reject
 smtp_tls_security_level = none
-smtpd_tls_security_level = none
 message_size_limit = 52428800
 minimal_backoff_time = 1s
 queue_run_delay = 1s
 `;
 }
 
+/** Relays for everyone on loopback. */
+function openService(port: number): PostfixServices {
+  return {
+    masterCf: `127.0.0.1:${port} inet n - n - - smtpd\n`,
+    mainCf: `mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_tls_security_level = none
+`,
+  };
+}
+
 /** Without chroot, for which files of the system would have to be copied. */
-function masterCf(port: number): string {
-  return `127.0.0.1:${port} inet n - n - - smtpd
-pickup    unix  n - n 60 1 pickup
+const MASTER_CF = `pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
 tlsmgr    unix  - - n 1000? 1 tlsmgr
@@ -112,4 +145,3 @@ anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
 `;
-}
