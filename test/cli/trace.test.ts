@@ -330,7 +330,7 @@ test('queue show tells the last fault and when it is tried again', async () => {
   assert.match(done.stdout, /^next attempt {6}in 57 s, at 12:04:00\.000$/m);
   assert.match(
     done.stdout,
-    /^last fault {6}535 authentication failed \(in auth, at 12:00:00\.000\)$/m,
+    /^last fault {8}535 authentication failed \(in auth, at 12:00:00\.000\)$/m,
   );
 });
 
