@@ -19,7 +19,6 @@ import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
 import { pinSink } from './route/sink-redirect.js';
-import type { RouteTable } from './route/table.js';
 import { createAttempt } from './send/attempt.js';
 import type { Capacity } from './send/capacity.js';
 import { ConnectionPool } from './send/connection-pool.js';
@@ -128,7 +127,7 @@ export class RelayNode {
 
   /** Rejects with a `RelayError` when a port, the spool or the store is not to be had. */
   async start(): Promise<void> {
-    this.#router.reload(await this.#pinnedSink(this.#settings, null));
+    this.#router.reload(await pinSink(this.#settings.route, null, this.#locator.resolveOnce));
     await this.#traceStore.open();
     await this.#queue.start();
     await this.#api.start();
@@ -170,11 +169,13 @@ export class RelayNode {
    * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved.
    */
   async reload(settings: NodeSettings): Promise<void> {
-    const table = await this.#pinnedSink(settings, this.#router.table);
+    const same = !changed(this.#settings.send.dnsServers, settings.send.dnsServers);
+    const locator = same ? this.#locator : this.#createLocator(settings);
+    const table = await pinSink(settings.route, this.#router.table, locator.resolveOnce);
     const restart = needsRestart(this.#settings, settings);
-    if (changed(this.#settings.send.dnsServers, settings.send.dnsServers)) {
+    if (!same) {
       this.#locator.close();
-      this.#locator = this.#createLocator(settings);
+      this.#locator = locator;
     }
     this.#settings = {
       ...settings,
@@ -200,10 +201,6 @@ export class RelayNode {
       chance: Math.random,
       clock: this.#clock,
     });
-  }
-
-  #pinnedSink(settings: NodeSettings, before: RouteTable | null): Promise<RouteTable> {
-    return pinSink(settings.route, before, (host) => this.#locator.resolveOnce(host));
   }
 
   /** A mail server that is this node: by its name, or by an address that a listener is reached at. */

@@ -1,10 +1,12 @@
 import type { Secret } from '../base/secret.js';
 import type { MessageSmarthost } from '../format/message-settings.js';
-import { isLoopbackAddress } from '../format/loopback.js';
+import { isLoopbackAddress, isLoopbackHost } from '../format/loopback.js';
 import type { Login, NextHop } from '../send/next-hop.js';
 import { namedHop, type RouteTable } from './table.js';
 
 const IMPLICIT_TLS_PORT = 465;
+/** Nobody listens in on the loopback; everywhere else a password asks for a verified peer. */
+const VERIFIED = { tls: 'verified', securedByMessage: true } as const;
 
 /**
  * The hop that a message names itself. It overrides what is configured as a whole: without
@@ -18,15 +20,16 @@ export function overrideHop(
   const login = loginOf(own, unseal);
   const named = own.address === null ? namedHop(table, own.hostname) : undefined;
   if (named !== undefined) {
+    const exposed = login !== undefined && !isLoopbackHost(named.host);
     return {
       ...named,
+      ...(exposed && named.tls !== 'verified' ? VERIFIED : {}),
       port: own.port ?? named.port,
       ofMessage: true,
       ...(login === undefined ? {} : { login }),
     };
   }
   const port = own.port ?? 25;
-  // Nobody listens in on the loopback; everywhere else a password asks for a verified peer.
   const exposed = login !== undefined && !isLoopbackAddress(own.address ?? '');
   return {
     name: own.hostname.includes(':') ? `[${own.hostname}]:${port}` : `${own.hostname}:${port}`,
@@ -34,8 +37,8 @@ export function overrideHop(
     host: own.hostname,
     port,
     ...(own.address === null ? {} : { address: own.address }),
-    tls: exposed ? 'verified' : 'opportunistic',
-    ...(exposed ? { securedByMessage: true } : {}),
+    tls: 'opportunistic',
+    ...(exposed ? VERIFIED : {}),
     implicitTls: port === IMPLICIT_TLS_PORT,
     allowInsecureAuth: table.allowInsecureAuth,
     trace: 'none',

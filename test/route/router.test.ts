@@ -6,6 +6,7 @@ import { Router, capacityOf, type ChosenRoute } from '../../src/route/router.js'
 import type { RouteQuery } from '../../src/route/route.js';
 import type { RouteTable } from '../../src/route/table.js';
 import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
+import type { NextHop } from '../../src/send/next-hop.js';
 import { aNextHop, aQuery, aRouteHop, aTable } from './tables.js';
 
 const OWN: MessageSmarthost = {
@@ -85,6 +86,18 @@ test('messages with the same own smarthost and login share a hop, others never d
   ]) {
     assert.notEqual(route(router, { own: other }).nextHop, nextHop, JSON.stringify(other));
   }
+});
+
+test('a login that a message brings for a name of the topology goes to verified peers only', () => {
+  const far = aNextHop('far', { tls: 'opportunistic', host: 'far.example' });
+  const near = aNextHop('near', { tls: 'opportunistic', host: '127.0.0.1' });
+  const router = routerFor({ named: { far, near } });
+  const hopOf = (hostname: string, login: object): NextHop =>
+    route(router, { own: { ...OWN, hostname, port: null, address: null, ...login } }).nextHop;
+  const none = { username: null, sealedPassword: null };
+  assert.equal(hopOf('far', {}).tls, 'verified');
+  assert.equal(hopOf('far', none).tls, 'opportunistic');
+  assert.equal(hopOf('near', {}).tls, 'opportunistic');
 });
 
 test('on the loopback a login needs no TLS', () => {
