@@ -19,6 +19,7 @@ import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
 import { pinSink } from './route/sink-redirect.js';
+import type { RouteTable } from './route/table.js';
 import { createAttempt } from './send/attempt.js';
 import type { Capacity } from './send/capacity.js';
 import { ConnectionPool } from './send/connection-pool.js';
@@ -127,7 +128,7 @@ export class RelayNode {
 
   /** Rejects with a `RelayError` when a port, the spool or the store is not to be had. */
   async start(): Promise<void> {
-    this.#router.reload(await pinSink(this.#settings.route, null, this.#locator.resolveOnce));
+    this.#router.reload(await pinnedSink(this.#settings, null, this.#locator));
     await this.#traceStore.open();
     await this.#queue.start();
     await this.#api.start();
@@ -171,7 +172,12 @@ export class RelayNode {
   async reload(settings: NodeSettings): Promise<void> {
     const same = !changed(this.#settings.send.dnsServers, settings.send.dnsServers);
     const locator = same ? this.#locator : this.#createLocator(settings);
-    const table = await pinSink(settings.route, this.#router.table, locator.resolveOnce);
+    const table = await pinnedSink(settings, this.#router.table, locator).catch((error) => {
+      if (!same) {
+        locator.close();
+      }
+      throw error;
+    });
     const restart = needsRestart(this.#settings, settings);
     if (!same) {
       this.#locator.close();
@@ -298,6 +304,14 @@ function capacityOfChange(change: CapacityChange): Partial<Capacity> {
     idleTimeoutMs: idleSeconds === undefined ? undefined : idleSeconds * 1000,
   };
   return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
+}
+
+function pinnedSink(
+  { route }: NodeSettings,
+  before: RouteTable | null,
+  locator: Locator,
+): Promise<RouteTable> {
+  return pinSink(route, before, (host) => locator.resolveOnce(host));
 }
 
 function changed(a: unknown, b: unknown): boolean {
