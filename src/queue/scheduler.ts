@@ -99,6 +99,11 @@ export class Scheduler {
 
   /** The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile. */
   defer(entry: QueueEntry, dueMs: number, destination?: Destination): void {
+    this.#putOff(entry, dueMs, destination);
+    this.#armDueTimer();
+  }
+
+  #putOff(entry: QueueEntry, dueMs: number, destination?: Destination): void {
     const waiting =
       destination === undefined
         ? this.#group(entry).map((group) => ({
@@ -110,7 +115,6 @@ export class Scheduler {
       one.destination.deferred++;
       this.#deferred.push(dueMs, one);
     }
-    this.#armDueTimer();
   }
 
   /** The hop is at fault: the entry keeps its place and the destination pauses. */
@@ -204,6 +208,10 @@ export class Scheduler {
     const entries: QueueEntry[] = [];
     for (const destination of this.#destinations.values()) {
       entries.push(...destination.drain());
+    }
+    for (const { entry, destination } of this.#deferred.drain()) {
+      destination.deferred--;
+      this.#putOff(entry, entry.recipients[0]?.nextAttemptAtMs ?? 0);
     }
     for (const entry of entries) {
       for (const group of this.#group(entry)) {

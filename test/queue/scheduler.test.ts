@@ -164,6 +164,11 @@ test('rerouting moves waiting entries to their new hop, in order, and ends the p
   bench.scheduler.reroute();
   assert.equal(bench.at('new').length, 3);
   assert.equal(bench.destination('new').ready, 1);
+  assert.equal(
+    bench.destination('new').deferred,
+    1,
+    'what is deferred is counted where it will go',
+  );
   bench.clock.advance(1000);
   assert.equal(bench.destination('new').ready, 2, 'what was deferred follows when it is due');
   while (bench.running.length > 0) await bench.running[0]?.end();
