@@ -5,10 +5,12 @@ import type { RouteTable } from './table.js';
 
 /**
  * The sink in place of a hop (SMARTHOST: queues): queues, capacities and the meaning of replies stay
- * as they are, only the connection goes elsewhere, with the sink's login and never with the hop's.
+ * as they are, only the connection goes elsewhere, with the sink's login, if the sink wants one, and
+ * never with the hop's.
  */
 export function redirectToSink(hop: NextHop, sink: NextHop): NextHop {
-  return hop.replyRules === undefined ? { ...sink } : { ...sink, replyRules: hop.replyRules };
+  const { replyRules } = hop;
+  return { ...sink, loginIfOffered: true, ...(replyRules === undefined ? {} : { replyRules }) };
 }
 
 /**

@@ -135,8 +135,9 @@ export class Connection extends LibraryConnection {
       this.close();
       throw new SessionFault('starttls', 'error', 'the certificate could not be verified');
     }
-    if (this.nextHop.login !== undefined) {
-      await this.#logIn(this.nextHop.login);
+    const { login, loginIfOffered } = this.nextHop;
+    if (login !== undefined && (loginIfOffered !== true || this._supportedAuth.length > 0)) {
+      await this.#logIn(login);
     }
   }
 

@@ -45,6 +45,8 @@ export interface NextHop {
   /** PEM roots that vouch for this hop; absent: the system's. */
   ca?: string[];
   login?: Login;
+  /** The login is for the case that the hop wants one: where no AUTH is offered, mail goes without. */
+  loginIfOffered?: boolean;
   /** Send the login without TLS also to a host that is not loopback. */
   allowInsecureAuth: boolean;
   trace: TraceCarrier;

@@ -173,6 +173,21 @@ test('a hop that offers no login, or none that we know, gets none: a fault of th
   }
 });
 
+test('a login for the case that one is wanted is left out where no AUTH is offered, and only there', async (t) => {
+  const sender = makeSender(t);
+  const login = { login: LOGIN, loginIfOffered: true };
+  const plain = await runScriptedServer(t);
+  const without = await sender.send(hopTo(plain.port, login));
+  assert.deepEqual(kinds(without), ['delivered']);
+  assert.equal(without.record.user, null);
+  showsNoCredential(plain);
+  const asking = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: WELCOMING });
+  const logged = await sender.send(hopTo(asking.port, login));
+  assert.equal(logged.record.user, USERNAME);
+  const strange = await runScriptedServer(t, { offers: ['AUTH GSSAPI'] });
+  assert.deepEqual(kinds(await sender.send(hopTo(strange.port, login))), ['hop-fault']);
+});
+
 test('a refused login is a fault of the hop with its words, and no mail is offered', async (t) => {
   const answers: ReadonlyArray<[answer: Answer, words: string]> = [
     ['535 5.7.8 bad credentials', '535 5.7.8 bad credentials'],
