@@ -191,10 +191,11 @@ export class Scheduler {
     this.#pump(destination);
   }
 
-  /** Makes every deferred entry of a destination due now. */
+  /** Makes every entry due now that the destination deferred; what wants to wait itself does. */
   retryDeferred(destination: Destination): void {
     for (const waiting of this.#deferred.drain()) {
-      if (waiting.destination === destination) {
+      const tried = waiting.entry.recipients.some(({ lastReply }) => lastReply !== null);
+      if (waiting.destination === destination && tried) {
         this.#wake(waiting);
       } else {
         this.#deferred.push(waiting.entry.recipients[0]?.nextAttemptAtMs ?? 0, waiting);

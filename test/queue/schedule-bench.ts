@@ -65,6 +65,15 @@ export class ScheduleBench {
 
   defer(queue: string, number: number, dueMs: number): void {
     const entry = entryFor(queue, number);
+    const lastReply = { code: 451, enhanced: null, text: 'later' };
+    const deferred = { state: 'deferred', nextAttemptAtMs: dueMs, lastReply };
+    Object.assign(entry.recipients[0] as object, deferred);
+    this.scheduler.defer(entry, dueMs);
+  }
+
+  /** A message that says itself when it wants to go. */
+  delay(queue: string, number: number, dueMs: number): void {
+    const entry = entryFor(queue, number);
     Object.assign(entry.recipients[0] as object, { state: 'deferred', nextAttemptAtMs: dueMs });
     this.scheduler.defer(entry, dueMs);
   }

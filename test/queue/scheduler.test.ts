@@ -131,6 +131,16 @@ test('retry makes the deferred entries of one queue due now and ends its backoff
   assert.equal(bench.at('core').length, 1);
 });
 
+test('retry does not hurry a message that wants to go later', () => {
+  const bench = new ScheduleBench();
+  bench.delay('core', 1, NOW_MS + 10_000);
+  bench.defer('core', 2, NOW_MS + 10_000);
+  bench.scheduler.retryDeferred(bench.destination('core'));
+  assert.deepEqual(bench.started, [idOf(2)]);
+  bench.clock.advance(10_000);
+  assert.deepEqual(bench.started, [idOf(2), idOf(1)]);
+});
+
 test('an operator pauses and resumes a queue; deferred entries that come due wait with the rest', async () => {
   const bench = new ScheduleBench();
   bench.ready('core', 1, 2, 3);

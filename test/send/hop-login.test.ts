@@ -180,7 +180,7 @@ test('a login for the case that one is wanted is left out where no AUTH is offer
   const without = await sender.send(hopTo(plain.port, login));
   assert.deepEqual(kinds(without), ['delivered']);
   assert.equal(without.record.user, null);
-  showsNoCredential(plain);
+  showsNoCredential(plain.lines().join('\n'));
   const asking = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: WELCOMING });
   const logged = await sender.send(hopTo(asking.port, login));
   assert.equal(logged.record.user, USERNAME);
