@@ -136,7 +136,8 @@ export class Connection extends LibraryConnection {
       throw new SessionFault('starttls', 'error', 'the certificate could not be verified');
     }
     const { login, loginIfOffered } = this.nextHop;
-    if (login !== undefined && (loginIfOffered !== true || this._supportedAuth.length > 0)) {
+    const offered = this._supportedAuth.length > 0 || this.supports('AUTH');
+    if (login !== undefined && (loginIfOffered !== true || offered)) {
       await this.#logIn(login);
     }
   }
