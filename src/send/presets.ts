@@ -80,9 +80,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     capacity: {},
     replyRules: [
       // "Amazon SES email sending errors": an account that is paused until it is reviewed, or a
-      // login without the permission to send.
+      // login without the permission to send, which may hold for some senders only.
       ofTheAccount(/sending (?:is )?(?:paused|suspended|disabled)/i),
-      ofTheAccount(/^(?:5\.\d+\.\d+ )?access denied: .*not authorized/i),
+      ofSome(/^(?:5\.\d+\.\d+ )?access denied: .*not authorized/i),
     ],
   },
   /**

@@ -68,7 +68,7 @@ const TABLE: ReadonlyArray<[preset: PresetName, line: string, meaning: string]> 
   [
     'ses',
     "554 Access denied: User `arn:x' is not authorized to perform `ses:SendRawEmail'",
-    'hop-fault',
+    'deferred',
   ],
   ['ses', '554 Message rejected: Email address is not verified.', 'failed'],
   ['ses', '554 Transaction failed: Local address contains control or whitespace', 'failed'],
