@@ -10,6 +10,8 @@ import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './r
 const MAX_SLEEP_MS = 60_000;
 /** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
 const MX_PAUSE_FACTOR = 15;
+/** States of an attempt in which the hop had heard of the message. */
+const IN_TRANSACTION: ReadonlySet<string> = new Set(['mailfrom', 'rcptto', 'data', 'message']);
 /** A pause that the hop itself asks for is believed up to this. */
 const MAX_ASKED_PAUSE_MS = 3_600_000;
 
@@ -117,7 +119,7 @@ export class Scheduler {
     }
   }
 
-  /** The hop is at fault: the entry keeps its place and the destination pauses. */
+  /** The hop is at fault: the destination pauses, and the entry stays in it. */
   hopFault(
     entry: RoutedEntry,
     destination: Destination,
@@ -129,7 +131,13 @@ export class Scheduler {
     const isMx = destination.nextHop.kind === 'mx';
     // What may have been taken here goes nowhere else.
     const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
-    destination.putBack(doubtful ? { ...entry, movable: false } : entry);
+    const back = doubtful ? { ...entry, movable: false } : entry;
+    // Where it was about the message, another one finds out how the hop is: it may be this one only.
+    if (IN_TRANSACTION.has(stage)) {
+      destination.add(back);
+    } else {
+      destination.putBack(back);
+    }
     const pauseMs = destination.fault(
       { ...reply, stage, atMs: clock.nowMs() },
       clock.monotonicMs(),

@@ -17,7 +17,7 @@ interface Running {
   /** Ends the attempt and lets the scheduler notice. */
   end(): Promise<void>;
   /** The hop refuses the login; the entry goes back to its queue. */
-  fault(retryAfterMs?: number): Promise<void>;
+  fault(retryAfterMs?: number, stage?: string): Promise<void>;
 }
 
 /** A scheduler whose attempts last until the test ends them. */
@@ -109,12 +109,12 @@ export class ScheduleBench {
         resolve();
         await turn();
       };
-      const fault = (retryAfterMs?: number): Promise<void> => {
+      const fault = (retryAfterMs?: number, stage = 'authplain'): Promise<void> => {
         for (const recipient of entry.recipients) {
           moveRecipient(recipient, 'ready');
           recipient.lastReply = { code: 535, enhanced: '5.7.8', text: 'wrong password' };
         }
-        this.scheduler.hopFault(entry, destination, 'authplain', retryAfterMs);
+        this.scheduler.hopFault(entry, destination, stage, retryAfterMs);
         return end();
       };
       const running: Running = { entry, destination, end, fault };

@@ -131,6 +131,18 @@ test('retry makes the deferred entries of one queue due now and ends its backoff
   assert.equal(bench.at('core').length, 1);
 });
 
+test('after a fault over a message another one is the probe, so that it alone holds up nobody', async () => {
+  const bench = new ScheduleBench();
+  bench.ready('core', 1, 2, 3);
+  await bench.running[0]?.fault(undefined, 'rcptto');
+  await bench.running[0]?.end();
+  bench.clock.advance(PAUSE_MIN_MS);
+  assert.deepEqual(bench.at('core'), [idOf(3)]);
+  bench.scheduler.healed(bench.destination('core'));
+  await bench.only('core').end();
+  assert.deepEqual(bench.at('core'), [idOf(1)]);
+});
+
 test('retry does not hurry a message that wants to go later', () => {
   const bench = new ScheduleBench();
   bench.delay('core', 1, NOW_MS + 10_000);
