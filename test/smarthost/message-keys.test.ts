@@ -84,11 +84,14 @@ suite('SMARTHOST: one message: other keys', { concurrency: 2 }, () => {
       t.test(`${way}: \`retries\`: seconds, the last one repeats`, async () => {
         const recipient = `later-retries@${way}.test`;
         await send(recipient, { json: { retries: [40, 90] }, fields: ['x-mq-retries: 40, 90'] });
-        for (const [index, dueSeconds] of [40, 90, 90].entries()) {
+        for (let index = 0; index < 3; index++) {
           const waits = ({ attempts, action }: HopRecord): boolean =>
             attempts.length > index && action === 'delayed';
+          const record = await node.api.untilRecord(recipient, waits);
+          // The other way's message is in the same queue: its `retry` is one of this message, too.
+          const dueSeconds = record.attempts.length === 1 ? 40 : 90;
+          const waitMs = waitOf(record);
           // A tenth of it is left to chance.
-          const waitMs = waitOf(await node.api.untilRecord(recipient, waits));
           assert.ok(waitMs >= dueSeconds * 1000 - 50, `${index}: ${waitMs}`);
           assert.ok(waitMs <= dueSeconds * 1100 + 50, `${index}: ${waitMs}`);
           await node.api.control('(smarthost)', 'retry');
