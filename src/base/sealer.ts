@@ -5,19 +5,9 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { codeOf, messageOf, RelayError } from './errors.js';
+import { writeFirst } from './first-file.js';
 import { Secret } from './secret.js';
 
 const KEY_BYTES = 32;
@@ -110,38 +100,10 @@ function decodeKey(text: string): Buffer | null {
 }
 
 function makeKey(file: string): Buffer {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
   const key = randomBytes(KEY_BYTES);
-  const descriptor = openSync(draft, 'wx', 0o600);
-  try {
-    writeSync(descriptor, `${key.toString('base64')}\n`);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  try {
-    // Unlike a rename, a link does not replace the key of a process that was faster.
-    linkSync(draft, file);
-    syncFolder(dirname(file));
-    return key;
-  } catch (error) {
-    const other = codeOf(error) === 'EEXIST' ? readKey(file) : null;
-    if (other === null) throw error;
-    return other;
-  } finally {
-    unlinkSync(draft);
-  }
-}
-
-/** What is sealed with a key may not outlive it: its name has to be durable too. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+  const other = writeFirst(file, `${key.toString('base64')}\n`) ? key : readKey(file);
+  if (other === null) throw unusable(file, 'was removed while it was made');
+  return other;
 }
 
 function unusable(file: string, what: string, cause?: unknown): RelayError {

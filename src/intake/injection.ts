@@ -1,32 +1,23 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import type { Sealer } from '../base/sealer.js';
 import { parseMailbox } from '../format/address.js';
-import { ownAddresses } from '../policy/own-addresses.js';
 import type { Policy } from '../policy/policy.js';
-import type { ResolveHost } from '../policy/steering.js';
-import type { MailQueue } from '../queue/mail-queue.js';
 import { ContentCheck } from './content-check.js';
 import { describeRefusal, refuseRequest, type InjectRefusal } from './inject-refusal.js';
 import { nestingDepth, readJsonMessage, type JsonFault, type JsonMessage } from './json-message.js';
-import { ReceivedMessage, type StatedBeside } from './receive-data.js';
+import {
+  ReceivedMessage,
+  receiveOptions,
+  type IntakeServices,
+  type StatedBeside,
+} from './receive-data.js';
 import { RepeatGuard, type StoredMessage } from './repeat-guard.js';
 import type { IntakeSettings } from './settings.js';
+import { newTransaction } from './transaction.js';
 
-export interface InjectionOptions {
-  node: string;
+export interface InjectionOptions extends IntakeServices {
   settings: () => IntakeSettings;
   policy: Policy;
-  queue: MailQueue;
-  clock: Clock;
-  log: Logger;
-  expireAfterMs: () => number;
-  /** For smarthosts that messages name. */
-  resolve: ResolveHost;
-  /** For the passwords that messages bring. */
-  sealer: () => Sealer;
 }
 
 export interface InjectRequest {
@@ -232,18 +223,10 @@ export class Injection {
     { clientAddress }: InjectRequest,
     beside?: StatedBeside,
   ): ReceivedMessage {
-    const { node, policy, queue, clock, log, resolve, sealer } = this.#options;
-    const settings = this.#options.settings();
     return new ReceivedMessage(
       {
-        sender,
+        ...newTransaction(sender),
         recipients: recipients.map((address) => ({ address, notify: null, orcpt: null })),
-        ret: null,
-        envid: null,
-        smtpUtf8: false,
-        eightBitMime: false,
-        mesh: null,
-        declaredBytes: null,
       },
       {
         clientAddress,
@@ -252,21 +235,9 @@ export class Injection {
         tls: null,
         user: 'api',
         believed: false,
-        steerTo: policy.apiSteerTargets,
+        steerTo: this.#options.policy.apiSteerTargets,
       },
-      {
-        queue,
-        clock,
-        log,
-        node,
-        hostname: settings.hostname,
-        maxMessageBytes: settings.maxMessageBytes,
-        maxHeaderBytes: settings.maxHeaderBytes,
-        expireAfterMs: this.#options.expireAfterMs(),
-        resolve,
-        ownAddresses: () => ownAddresses(settings.listeners),
-        sealer,
-      },
+      receiveOptions(this.#options, this.#options.settings()),
       undefined,
       beside,
     );

@@ -1,34 +1,19 @@
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import type { Sealer } from '../base/sealer.js';
 import { isLoopbackAddress } from '../format/loopback.js';
-import { ownAddresses } from '../policy/own-addresses.js';
 import type { Policy } from '../policy/policy.js';
-import type { ResolveHost } from '../policy/steering.js';
-import type { MailQueue } from '../queue/mail-queue.js';
-import { ReceivedMessage } from './receive-data.js';
+import { ReceivedMessage, receiveOptions, type IntakeServices } from './receive-data.js';
 import { refuse } from './refusal.js';
 import { Session } from './session.js';
 import type { SessionServices } from './session-services.js';
 import type { IntakeSettings, ListenerSettings } from './settings.js';
 
-export interface ListenerOptions {
-  node: string;
+export interface ListenerOptions extends IntakeServices {
   settings: IntakeSettings;
   listener: ListenerSettings;
   policy: Policy;
-  queue: MailQueue;
-  clock: Clock;
-  log: Logger;
-  expireAfterMs: () => number;
-  /** For smarthosts that messages name. */
-  resolve: ResolveHost;
-  /** For the passwords that messages bring. */
-  sealer: () => Sealer;
   /** Sessions open at all listeners of the node. */
   sessions: () => number;
 }
@@ -148,7 +133,7 @@ export class Listener extends SMTPServer {
   }
 
   #makeServices(): SessionServices {
-    const { node, settings, listener, policy, queue, clock, log, resolve, sealer } = this.#options;
+    const { settings, listener, policy, queue, clock, log } = this.#options;
     return {
       hostname: settings.hostname,
       requiresTls: listener.tls === 'required',
@@ -169,24 +154,7 @@ export class Listener extends SMTPServer {
       accepting: () => queue.accepting,
       draining: () => this.#draining,
       receive: (transaction, sender, done) =>
-        new ReceivedMessage(
-          transaction,
-          sender,
-          {
-            queue,
-            clock,
-            log,
-            node,
-            hostname: settings.hostname,
-            maxMessageBytes: settings.maxMessageBytes,
-            maxHeaderBytes: settings.maxHeaderBytes,
-            expireAfterMs: this.#options.expireAfterMs(),
-            resolve,
-            ownAddresses: () => ownAddresses(settings.listeners),
-            sealer,
-          },
-          done,
-        ),
+        new ReceivedMessage(transaction, sender, receiveOptions(this.#options, settings), done),
     };
   }
 

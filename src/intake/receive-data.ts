@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.js';
 import { findHeaderEnd } from '../format/header.js';
 import type { MessageSettings } from '../format/message-settings.js';
 import { formatReceived } from '../format/received.js';
+import { ownAddresses } from '../policy/own-addresses.js';
 import type { SteerTarget } from '../policy/settings.js';
 import type { Item } from '../queue/item.js';
 import type { MailQueue } from '../queue/mail-queue.js';
@@ -15,6 +16,7 @@ import { ignoredNames, readHeaderSettings } from './header-settings.js';
 import type { StatedSettings } from './message-settings.js';
 import { newItem } from './new-item.js';
 import { refuse, type Refusal } from './refusal.js';
+import type { IntakeSettings } from './settings.js';
 import type { ContentViolation, DataReceiver } from './smtp-parser.js';
 import type { Transaction } from './transaction.js';
 
@@ -47,6 +49,35 @@ export interface ReceiveOptions extends SettingsContext {
   maxMessageBytes: number;
   maxHeaderBytes: number;
   expireAfterMs: number;
+}
+
+/** What listeners and the API have in common: where their messages go, and by which rules. */
+export interface IntakeServices extends Omit<SettingsContext, 'ownAddresses'> {
+  node: string;
+  queue: MailQueue;
+  log: Logger;
+  expireAfterMs: () => number;
+}
+
+/** The options of a message that begins now. */
+export function receiveOptions(
+  services: IntakeServices,
+  { hostname, listeners, maxMessageBytes, maxHeaderBytes }: IntakeSettings,
+): ReceiveOptions {
+  const { node, queue, clock, log, resolve, sealer } = services;
+  return {
+    queue,
+    clock,
+    log,
+    node,
+    hostname,
+    maxMessageBytes,
+    maxHeaderBytes,
+    expireAfterMs: services.expireAfterMs(),
+    resolve,
+    ownAddresses: () => ownAddresses(listeners),
+    sealer,
+  };
 }
 
 export interface MessageIds {

@@ -25,6 +25,20 @@ export interface TransactionContext {
 
 type Parameters = Map<string, string | true>;
 
+/** A transaction that nothing is said of but its sender. */
+export function newTransaction(sender: string): Transaction {
+  return {
+    sender,
+    recipients: [],
+    ret: null,
+    envid: null,
+    smtpUtf8: false,
+    eightBitMime: false,
+    mesh: null,
+    declaredBytes: null,
+  };
+}
+
 /** @param argument what stands behind `MAIL FROM:` */
 export function beginTransaction(
   argument: string,
@@ -38,16 +52,7 @@ export function beginTransaction(
   if ('code' in parameters) {
     return parameters;
   }
-  const transaction: Transaction = {
-    sender: path.address.address,
-    recipients: [],
-    ret: null,
-    envid: null,
-    smtpUtf8: false,
-    eightBitMime: false,
-    mesh: null,
-    declaredBytes: null,
-  };
+  const transaction = newTransaction(path.address.address);
   for (const [keyword, value] of parameters) {
     const handle = Object.hasOwn(MAIL_PARAMETERS, keyword) ? MAIL_PARAMETERS[keyword] : undefined;
     const refusal =

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js';
+import { within } from '../base/deadline.js';
 import { codeOf } from '../base/errors.js';
 import { canonicalAddress, classifyAddress } from './address-class.js';
 import type { SteerTarget } from './settings.js';
@@ -174,7 +175,9 @@ async function addressesOf(
 ): Promise<{ addresses: string[] } | Steering> {
   const unknown = refused(`${hostname} does not resolve`);
   try {
-    const found = await within(RESOLVE_TIMEOUT_MS, clock, resolve(hostname));
+    const found = await within(resolve(hostname), RESOLVE_TIMEOUT_MS, clock, () => {
+      throw new Error('no answer in time');
+    });
     const addresses = found
       .slice(0, MAX_ADDRESSES)
       .map(canonicalAddress)
@@ -185,13 +188,6 @@ async function addressesOf(
       ? unknown
       : { kind: 'temporary', reason: `${hostname} cannot be resolved now` };
   }
-}
-
-function within<T>(timeoutMs: number, clock: Clock, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const deadline = clock.after(timeoutMs, () => reject(new Error('no answer in time')));
-    promise.finally(() => deadline.cancel()).then(resolve, reject);
-  });
 }
 
 function refused(reason: string): Steering {

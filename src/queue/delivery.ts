@@ -188,8 +188,11 @@ export class Delivery {
     }
     if (settlement.unspent.length > 0) {
       const unspent = { ...entry, recipients: settlement.unspent };
-      const asked = outcomes.find(({ retryAfterMs }) => retryAfterMs !== undefined)?.retryAfterMs;
-      scheduler.hopFault(unspent, destination, record.state, asked);
+      scheduler.hopFault(unspent, destination, {
+        stage: record.state,
+        inTransaction: outcomes.some(({ inTransaction }) => inTransaction),
+        retryAfterMs: outcomes.find(({ retryAfterMs: asked }) => asked !== undefined)?.retryAfterMs,
+      });
     }
   }
 
@@ -207,7 +210,8 @@ export class Delivery {
     }
     if (waiting.length > 0) {
       const scheduler = this.#options.scheduler();
-      scheduler.hopFault({ ...entry, recipients: waiting }, destination, 'process');
+      const fault = { stage: 'process', inTransaction: false, retryAfterMs: undefined };
+      scheduler.hopFault({ ...entry, recipients: waiting }, destination, fault);
     }
   }
 

@@ -10,8 +10,6 @@ import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './r
 const MAX_SLEEP_MS = 60_000;
 /** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
 const MX_PAUSE_FACTOR = 15;
-/** States of an attempt in which the hop had heard of the message. */
-const IN_TRANSACTION: ReadonlySet<string> = new Set(['mailfrom', 'rcptto', 'data', 'message']);
 /** A pause that the hop itself asks for is believed up to this. */
 const MAX_ASKED_PAUSE_MS = 3_600_000;
 
@@ -27,6 +25,15 @@ export interface SchedulerOptions {
   hasFreeSession: (nextHop: NextHop) => boolean;
   hopPauseMinMs: number;
   hopPauseMaxMs: number;
+}
+
+/** An attempt that met a fault of the hop. */
+export interface FaultyAttempt {
+  stage: string;
+  /** The hop had heard of the message, so it may stumble over this one only. */
+  inTransaction: boolean;
+  /** The pause that the hop itself asks for. */
+  retryAfterMs: number | undefined;
 }
 
 /**
@@ -123,8 +130,7 @@ export class Scheduler {
   hopFault(
     entry: RoutedEntry,
     destination: Destination,
-    stage: string,
-    retryAfterMs?: number,
+    { stage, inTransaction, retryAfterMs }: FaultyAttempt,
   ): void {
     const reply = entry.recipients[0]?.lastReply ?? { code: null, enhanced: null, text: '' };
     const { clock, hopPauseMinMs, hopPauseMaxMs } = this.#options;
@@ -132,8 +138,8 @@ export class Scheduler {
     // What may have been taken here goes nowhere else.
     const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
     const back = doubtful ? { ...entry, movable: false } : entry;
-    // Where it was about the message, another one finds out how the hop is: it may be this one only.
-    if (IN_TRANSACTION.has(stage)) {
+    // Where it may be about the message, another one finds out how the hop is.
+    if (inTransaction) {
       destination.add(back);
     } else {
       destination.putBack(back);

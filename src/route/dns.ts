@@ -2,6 +2,7 @@ import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import NodeCache from 'node-cache';
 import type { Clock } from '../base/clock.js';
+import { within } from '../base/deadline.js';
 import { codeOf } from '../base/errors.js';
 import { isLoopbackHost } from '../format/loopback.js';
 
@@ -135,7 +136,10 @@ export class DnsClient {
     }
     let asking = this.#asking.get(question) as Promise<DnsAnswer<T>> | undefined;
     if (asking === undefined) {
-      asking = this.#inTime(lookUp()).then((answer) => {
+      asking = within<DnsAnswer<T>>(lookUp(), LOOKUP_DEADLINE_MS, this.#clock, () => ({
+        kind: 'failed',
+        words: 'no DNS server answered in time',
+      })).then((answer) => {
         this.#asking.delete(question);
         this.#keep(question, answer);
         return answer;
@@ -152,18 +156,6 @@ export class DnsClient {
       const keepMs = answer.kind === 'found' ? FOUND_MS : NOT_FOUND_MS;
       this.#cache.set(question, { answer, untilMs: this.#clock.monotonicMs() + keepMs });
     }
-  }
-
-  #inTime<T>(looking: Promise<DnsAnswer<T>>): Promise<DnsAnswer<T>> {
-    return new Promise((resolve) => {
-      const late = this.#clock.after(LOOKUP_DEADLINE_MS, () =>
-        resolve({ kind: 'failed', words: 'no DNS server answered in time' }),
-      );
-      void looking.then((answer) => {
-        late.cancel();
-        resolve(answer);
-      });
-    });
   }
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Clock } from '../base/clock.js';
+import { within } from '../base/deadline.js';
 import { codeOf } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
 import type { TokenSettings } from './next-hop.js';
@@ -38,7 +39,10 @@ export class AccessTokens {
   async get(settings: TokenSettings): Promise<Secret> {
     if (settings.kind === 'file') {
       const { path } = settings;
-      return tokenIn(await this.#inTime(readStart(path), path), path);
+      const text = await within(readStart(path), this.#deadlineMs, this.#clock, () => {
+        throw new TokenFault(`no access token in ${path}: it took too long to read`);
+      });
+      return tokenIn(text, path);
     }
     const kept = this.#kept.get(settings);
     if (kept !== undefined && this.#clock.monotonicMs() < kept.untilMs) {
@@ -92,15 +96,6 @@ export class AccessTokens {
       child.stdin?.on('error', () => undefined);
     }).catch((error: Error) => {
       throw new TokenFault(`no access token from the program ${program}: ${endOf(error)}`);
-    });
-  }
-
-  #inTime<T>(work: Promise<T>, path: string): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = this.#clock.after(this.#deadlineMs, () =>
-        reject(new TokenFault(`no access token in ${path}: it took too long to read`)),
-      );
-      work.finally(() => late.cancel()).then(resolve, reject);
     });
   }
 }

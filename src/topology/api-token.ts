@@ -1,16 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import { writeFirst } from '../base/first-file.js';
 import { Secret } from '../base/secret.js';
 
 /** Name of the token's file in a node's data folder. */
@@ -26,7 +18,7 @@ export const API_TOKEN_FILE = 'api-token';
 export function keepApiToken(dataDir: string): Secret {
   const file = join(dataDir, API_TOKEN_FILE);
   try {
-    return readToken(file) ?? makeToken(dataDir, file);
+    return readToken(file) ?? makeToken(file);
   } catch (cause) {
     if (cause instanceof RelayError) throw cause;
     throw new RelayError(
@@ -59,26 +51,9 @@ function readToken(file: string): Secret | undefined {
   });
 }
 
-function makeToken(dataDir: string, file: string): Secret {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
+function makeToken(file: string): Secret {
   const token = randomBytes(32).toString('base64url');
-  const descriptor = openSync(draft, 'wx', 0o600);
-  try {
-    writeSync(descriptor, `${token}\n`);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  try {
-    // unlike a rename, a link does not replace the token of a process that was faster
-    linkSync(draft, file);
-    return new Secret(token);
-  } catch (error) {
-    const other = codeOf(error) === 'EEXIST' ? readToken(file) : undefined;
-    if (other === undefined) throw error;
-    return other;
-  } finally {
-    unlinkSync(draft);
-  }
+  const kept = writeFirst(file, `${token}\n`) ? new Secret(token) : readToken(file);
+  if (kept !== undefined) return kept;
+  throw new Error('the file was removed while it was made');
 }

@@ -114,7 +114,8 @@ export class ScheduleBench {
           moveRecipient(recipient, 'ready');
           recipient.lastReply = { code: 535, enhanced: '5.7.8', text: 'wrong password' };
         }
-        this.scheduler.hopFault(entry, destination, stage, retryAfterMs);
+        const inTransaction = stage !== 'authplain';
+        this.scheduler.hopFault(entry, destination, { stage, inTransaction, retryAfterMs });
         return end();
       };
       const running: Running = { entry, destination, end, fault };
