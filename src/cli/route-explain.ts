@@ -45,6 +45,8 @@ export interface HopExplanation {
   login: LoginExplanation | null;
   tls: TlsExplanation;
   trace: NextHop['trace'];
+  /** Rows of `replies` and of a preset that are asked before the common table. */
+  reply_rows: number;
   capacity: Record<string, { value: number | null; where: string }>;
   /** The sink that is connected to instead; login and TLS of the hop are not used then. */
   sink: ConnectionExplanation | null;
@@ -207,6 +209,7 @@ class HopExplainer {
       login: decision.to.kind === 'own' ? null : this.#sources.loginOf(queue),
       tls: tlsOf(hop),
       trace: hop.trace,
+      reply_rows: hop.replyRules?.length ?? 0,
       capacity: this.#capacityOf(queue),
       sink: this.#sink(),
       servers: await this.#serversOf(hop),

@@ -63,6 +63,7 @@ function hopRows(hop: HopExplanation): Row[] {
     rows.push(...sinkRows(sink, login));
   }
   rows.push(['Trace', traceText(hop)]);
+  if (hop.reply_rows > 0) rows.push(['Replies', `${hop.reply_rows} rows before the common table`]);
   Object.entries(hop.capacity).forEach(([key, { value, where }], index) => {
     const shown = value === null ? where : `${value} (${where})`;
     rows.push([index === 0 ? 'Limits' : '', `${key}: ${shown}`]);

@@ -119,11 +119,13 @@ export class Router {
     return this.#withRules(hop, domain);
   }
 
-  /** Of several entries that fit the queue, the last one with rules counts. */
+  /** Those of the table, then of several entries that fit the queue the last one with rules. */
   #withRules(hop: NextHop, queue: string): NextHop {
-    const rules = this.#table.capacities.byQueue.findLast(
+    const { capacities, replyRules: own } = this.#table;
+    const ofQueue = capacities.byQueue.findLast(
       ({ queue: pattern, replyRules }) => replyRules !== undefined && fitsPattern(pattern, queue),
     )?.replyRules;
+    const rules = own === undefined ? ofQueue : [...own, ...(ofQueue ?? [])];
     return rules === undefined ? hop : { ...hop, replyRules: rules };
   }
 

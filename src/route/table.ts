@@ -17,6 +17,11 @@ export interface RouteTable {
   ca?: string[];
   /** May the login of a message cross an unencrypted connection that leaves this machine? */
   allowInsecureAuth: boolean;
+  /**
+   * What refusals mean of hosts that the topology does not name (those that MX records or messages
+   * name); the rows of a queue come after these.
+   */
+  replyRules?: NextHop['replyRules'];
   capacities: Capacities;
 }
 

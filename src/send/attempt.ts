@@ -183,7 +183,7 @@ function report(
       ? { replies: outcomes.map(replyRecord) }
       : {}),
   };
-  return { outcomes, record };
+  return { outcomes, record, dsnOffered: connection?.supports('DSN') ?? false };
 }
 
 function differs(one: Outcome, other: Outcome): boolean {

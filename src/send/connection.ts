@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
 import type { AccessTokens } from './access-token.js';
-import { allowLogin, logIn } from './login.js';
+import { allowLogin, logIn, withoutCredentials } from './login.js';
 import { mechanismsFor, type Mechanism } from './mechanism.js';
 import type { Login, NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
@@ -234,13 +234,19 @@ export class Connection extends LibraryConnection {
         mayGoInClear: isLoopbackAddress(this.remoteAddress ?? '') || this.nextHop.allowInsecureAuth,
         offered: this._supportedAuth,
       });
-      const reply = await logIn(login, this.#mechanism, (line) => this.#ask(line), this.#tokens);
+      const sent: string[] = [];
+      const ask = (line: string): Promise<Reply | null> => {
+        sent.push(line);
+        return this.#ask(line);
+      };
+      const reply = await logIn(login, this.#mechanism, ask, this.#tokens);
       if (reply === null) {
         throw this.#fault ?? this.#lost();
       }
       const { code, enhanced, text } = reply;
       if (code < 200 || code > 299) {
-        throw new SessionFault('auth', code < 400 ? 'invalid' : 'error', text, code, enhanced);
+        const words = withoutCredentials(text, login, sent);
+        throw new SessionFault('auth', code < 400 ? 'invalid' : 'error', words, code, enhanced);
       }
       this.authenticated = true;
     } catch (error) {

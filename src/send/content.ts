@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
+import { codeOf } from '../base/errors.js';
 import { SessionFault } from './session-fault.js';
 
-/** The bytes to send. `isDamaged`: the body turned out to be of another length than was stored. */
+/** The bytes to send. `isDamaged`: the body turned out to be another than was stored. */
 export function contentOf(
   header: Buffer,
   body: Buffer | Readable,
@@ -12,19 +13,26 @@ export function contentOf(
     return { content, isDamaged: () => false };
   }
   let damaged = false;
-  /** Fails where the length is wrong: a truncated message must never look whole. */
+  /** Fails where it is not what was stored: a truncated message must never look whole. */
   async function* whole(stream: Readable): AsyncGenerator<Buffer> {
     if (header.length > 0) {
       yield header;
     }
     let sentBytes = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      sentBytes += chunk.length;
-      yield chunk;
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        sentBytes += chunk.length;
+        yield chunk;
+      }
+      damaged = sentBytes !== bodyBytes;
+    } catch (error) {
+      damaged = codeOf(error) === 'BODY_DAMAGED';
+      if (!damaged) {
+        throw error;
+      }
     }
-    damaged = sentBytes !== bodyBytes;
     if (damaged) {
-      throw new SessionFault('data', 'error', 'the stored body is not as long as it was');
+      throw new SessionFault('data', 'error', 'the stored body is not what it was');
     }
   }
   return { content: Readable.from(whole(body), { objectMode: false }), isDamaged: () => damaged };

@@ -134,6 +134,29 @@ async function tokenOf(login: TokenLogin, tokens: AccessTokens): Promise<Secret>
   }
 }
 
+/** Shorter pieces of what was sent are in any text by chance. */
+const MIN_HIDDEN_LENGTH = 4;
+
+/**
+ * The text of a reply without what it repeats of a login: some servers quote what they refuse, and
+ * their words go to logs, traces and senders.
+ *
+ * @param sent the lines of the login
+ */
+export function withoutCredentials(text: string, login: Login, sent: readonly string[]): string {
+  const pieces = sent.flatMap((line) => {
+    const blob = line.startsWith('AUTH ') ? (line.split(' ')[2] ?? '') : line;
+    // RFC 4616 separates its parts by NUL, XOAUTH2 by U+0001.
+    const parts = Buffer.from(blob, 'base64').toString().replaceAll('\x01', '\0').split('\0');
+    return [blob, ...parts.map((part) => part.replace(/^auth=Bearer /, ''))];
+  });
+  const password = 'password' in login ? (login.password?.reveal() ?? '') : '';
+  return [password, ...pieces]
+    .filter((piece) => piece.length >= MIN_HIDDEN_LENGTH && piece !== login.username)
+    .sort((a, b) => b.length - a.length)
+    .reduce((shown, piece) => shown.replaceAll(piece, '(hidden)'), text);
+}
+
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }

@@ -1,5 +1,5 @@
 import type { Secret } from '../base/secret.js';
-import type { ReplyRule } from './outcome.js';
+import type { ReplyRule } from './reply-table.js';
 
 /**
  * How a connection to a next hop is protected.
@@ -57,6 +57,6 @@ export interface NextHop {
   ofMessage?: boolean;
   /** The same for the TLS that a message asks for and that the topology does not. */
   securedByMessage?: boolean;
-  /** Replies of this hop that do not mean what their codes say; before the common table. */
+  /** Refusals of this hop that do not mean what their codes say; before the common tables. */
   replyRules?: readonly ReplyRule[];
 }

@@ -1,7 +1,18 @@
+import { fitsPattern } from '../format/pattern.js';
 import type { SmtpReply } from '../format/reply.js';
 import type { AttemptRecord, AttemptState } from '../trace/record.js';
 import type { Mechanism } from './mechanism.js';
+import type { NextHop } from './next-hop.js';
+import {
+  COMMON_TABLE,
+  PEER_TABLE,
+  SESSION_CODES,
+  type ReplyRule,
+  type Stage,
+} from './reply-table.js';
 import { asksForLess, MAX_SEARCHED_LENGTH, retryAfterMsIn } from './throttling.js';
+
+export type { Stage } from './reply-table.js';
 
 /** What one attempt meant for one recipient. */
 export interface Outcome {
@@ -24,6 +35,16 @@ export interface Outcome {
   slowDown?: boolean;
   /** The hop named the time after which to come back. */
   retryAfterMs?: number;
+  /**
+   * A fault of the hop that may yet be about this message only, such as its size: from the third
+   * time in a row on it has to cost an attempt, so that one message never blocks the others.
+   */
+  mayBeMessage?: boolean;
+  /**
+   * The hop took other recipients of this transaction and no more of them: this one belongs into
+   * the next transaction, at once and at no cost (RFC 5321 §4.5.3.1.10).
+   */
+  nextTransaction?: boolean;
 }
 
 /** One attempt: an outcome for each recipient in the order of the request, and its record. */
@@ -34,80 +55,58 @@ export interface AttemptReport {
   earlier?: AttemptRecord[];
   /** The host that was asked last: of a hop with several, the one that a doubt is about. */
   host?: string;
+  /** It offered DSN (RFC 3461), so that it got what the sender wants to hear, and sees to it. */
+  dsnOffered?: boolean;
 }
-
-/** The part of a session in which a reply came. */
-export type Stage =
-  | 'connect'
-  | 'greeting'
-  | 'ehlo'
-  | 'starttls'
-  | 'auth'
-  | 'mail'
-  | 'rcpt'
-  | 'data'
-  | 'dot'
-  | 'rset';
-
-/** One row of the table that says what a reply means. */
-export interface ReplyRule {
-  stages: readonly Stage[];
-  /** Reply codes from and to, both included. */
-  codes: readonly [number, number];
-  /** Fits the reply's text, its enhanced code in front. Absent: any text. */
-  pattern?: RegExp;
-  kind: Outcome['kind'];
-  /** The hop asks for less at a time. */
-  slowDown?: true;
-}
-
-const SESSION: readonly Stage[] = ['connect', 'greeting', 'ehlo', 'starttls', 'auth', 'rset'];
-const TRANSACTION: readonly Stage[] = ['mail', 'rcpt', 'data', 'dot'];
-
-/**
- * (stage, code) → what it means; the first row that fits. A refused login or a missing permission
- * (535, 530, 454, 538), TLS troubles, a refused greeting and 421 are faults of the hop, never of
- * the message: it waits until somebody has healed the hop.
- */
-const RULES: readonly ReplyRule[] = [
-  { stages: SESSION, codes: [400, 599], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [421, 421], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [454, 454], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [530, 530], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [535, 535], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [538, 538], kind: 'hop-fault' },
-  { stages: TRANSACTION, codes: [400, 499], kind: 'deferred' },
-  { stages: TRANSACTION, codes: [500, 599], kind: 'failed' },
-  { stages: ['dot'], codes: [200, 299], kind: 'delivered' },
-];
 
 /** What a reply means for the message, and for how much is sent to the hop. */
-export type Meaning = Pick<Outcome, 'kind' | 'slowDown' | 'retryAfterMs'>;
+export type Meaning = Pick<
+  Outcome,
+  'kind' | 'slowDown' | 'retryAfterMs' | 'mayBeMessage' | 'nextTransaction'
+>;
+
+/** What of a hop decides about its replies. */
+export type Replier = Partial<Pick<NextHop, 'kind' | 'replyRules'>>;
 
 /**
- * Meaning of a reply: the first row that fits, of the hop's own rules and then of the common ones. A
- * code that no row names (a 3xx where none belongs, text that is no reply) comes from a broken
- * peer: a fault of the hop. Whatever the row, 421 and words of throttling ask for less at a time,
- * and a 4yz reply may name the time after which to come back.
+ * Meaning of a reply: for a refusal the first row that fits, of the hop's own rules, of those for
+ * nodes of the mesh if it is one, and of the common ones. A code that no row names (a 3xx where none
+ * belongs, text that is no reply) comes from a broken peer: a fault of the hop. Whatever the row,
+ * only a 2yz to the final dot delivers; what is said of the session is no failure of the message;
+ * 421 and words of throttling ask for less at a time; and a 4yz reply may name the time after which
+ * to come back.
  */
 export function classifyReply(
   stage: Stage,
   reply: Pick<SmtpReply, 'code' | 'enhanced' | 'text'>,
-  rules: readonly ReplyRule[] = [],
+  { kind: hopKind, replyRules = [] }: Replier = {},
 ): Meaning {
   const { code, enhanced, text } = reply;
+  if (code < 400 || code > 599) {
+    const delivers = stage === 'dot' && code >= 200 && code <= 299;
+    return { kind: delivers ? 'delivered' : 'hop-fault' };
+  }
   const words = (enhanced === null ? text : `${enhanced} ${text}`).slice(0, MAX_SEARCHED_LENGTH);
-  const fits = ({ stages, codes, pattern }: ReplyRule): boolean =>
+  const fits = ({ stages, codes, match, kind }: ReplyRule): boolean =>
     stages.includes(stage) &&
     code >= codes[0] &&
     code <= codes[1] &&
-    (pattern === undefined || pattern.test(words));
-  const rule = rules.find(fits) ?? RULES.find(fits);
+    !(kind === 'failed' && SESSION_CODES.includes(code)) &&
+    (match === undefined || match.some((pattern) => fitsPattern(pattern, words)));
+  const rule =
+    replyRules.find(fits) ??
+    (hopKind === 'node' ? PEER_TABLE.find(fits) : undefined) ??
+    COMMON_TABLE.find(fits);
   const meaning: Meaning = { kind: rule?.kind ?? 'hop-fault' };
+  if (rule?.mayBeMessage === true) {
+    meaning.mayBeMessage = true;
+  }
   if (rule?.slowDown === true || asksForLess(reply)) {
     meaning.slowDown = true;
+  } else if (rule?.nextTransaction === true) {
+    meaning.nextTransaction = true;
   }
-  const retryAfterMs = code >= 400 && code <= 499 ? retryAfterMsIn(text) : null;
+  const retryAfterMs = code <= 499 ? retryAfterMsIn(text) : null;
   if (retryAfterMs !== null) {
     meaning.retryAfterMs = retryAfterMs;
   }

@@ -1,5 +1,5 @@
 import type { Capacity } from './capacity.js';
-import type { ReplyRule, Stage } from './outcome.js';
+import { TRANSACTION, type ReplyRule } from './reply-table.js';
 
 /** What is known about a service that much mail is sent through. */
 export interface Preset {
@@ -11,24 +11,22 @@ export interface Preset {
 
 export type PresetName = 'microsoft-365' | 'gmail' | 'ses' | 'sendgrid';
 
-const TRANSACTION: readonly Stage[] = ['mail', 'rcpt', 'data', 'dot'];
-
 /**
  * A limit or a lock of the whole account, said as if it were for good: nothing is wrong with the
  * message, and no other message would fare better now.
  */
-function ofTheAccount(pattern: RegExp): ReplyRule {
-  return { stages: TRANSACTION, codes: [500, 599], pattern, kind: 'hop-fault' };
+function ofTheAccount(...match: string[]): ReplyRule {
+  return { stages: TRANSACTION, codes: [500, 599], match, kind: 'hop-fault' };
 }
 
 /** The same of a limit that less mail keeps away from. */
-function ofItsVolume(pattern: RegExp): ReplyRule {
-  return { ...ofTheAccount(pattern), slowDown: true };
+function ofItsVolume(...match: string[]): ReplyRule {
+  return { ...ofTheAccount(...match), slowDown: true };
 }
 
 /** A limit that concerns some senders or recipients only: their mail waits, the rest goes on. */
-function ofSome(pattern: RegExp): ReplyRule {
-  return { stages: TRANSACTION, codes: [500, 599], pattern, kind: 'deferred' };
+function ofSome(...match: string[]): ReplyRule {
+  return { ...ofTheAccount(...match), kind: 'deferred' };
 }
 
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
@@ -41,18 +39,18 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     capacity: { maxConnections: 3, maxMessagesPerMinute: 30 },
     replyRules: [
       // The same page: 10,000 recipients a day, and a mailbox whose sent items have filled it.
-      ofItsVolume(/SubmissionQuotaExceeded/i),
-      ofTheAccount(/^5\.2\.2 .*STOREDRV\.Submission/i),
+      ofItsVolume('*SubmissionQuotaExceeded*'),
+      ofTheAccount('5.2.2 *STOREDRV.Submission*'),
       // Microsoft Learn, "Fix NDR error 5.7.700 through 5.7.750": too much mail of the tenant; an
       // address that is not trusted yet; a domain of the sender that is not registered.
-      ofItsVolume(/^5\.7\.705 |tenant has exceeded threshold/i),
-      ofTheAccount(/^5\.7\.708 |traffic not accepted from this IP/i),
-      ofSome(/^5\.7\.750 /),
+      ofItsVolume('5.7.705 *', '*tenant has exceeded threshold*'),
+      ofTheAccount('5.7.708 *', '*traffic not accepted from this IP*'),
+      ofSome('5.7.750 *'),
       // Microsoft Learn, "NDR errors in Exchange Online": the sender is restricted until an
       // administrator lifts it; limits of a day for a sender (5.1.90) and for what leaves the tenant.
-      ofSome(/^5\.1\.8 .*bad outbound sender/i),
-      ofSome(/^5\.1\.90 /),
-      ofSome(/^5\.7\.23[23] /),
+      ofSome('5.1.8 *bad outbound sender*'),
+      ofSome('5.1.90 *'),
+      ofSome('5.7.232 *', '5.7.233 *'),
     ],
   },
   /**
@@ -64,10 +62,10 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     capacity: {},
     replyRules: [
       // The relay counts by the sender of the envelope: others may still send.
-      ofSome(/^5\.4\.5 .*relay.* limit exceeded for user/i),
-      ofItsVolume(/^5\.4\.5 .*daily .*(?:limit|quota) exceeded/i),
-      ofItsVolume(/^5\.7\.1 .*daily .*relay.* limit exceeded/i),
-      ofItsVolume(/^5\.7\.1 .*email quota exceeded/i),
+      ofSome('5.4.5 *relay* limit exceeded for user*'),
+      ofItsVolume('5.4.5 *daily *limit exceeded*', '5.4.5 *daily *quota exceeded*'),
+      ofItsVolume('5.7.1 *daily *relay* limit exceeded*'),
+      ofItsVolume('5.7.1 *email quota exceeded*'),
     ],
   },
   /**
@@ -81,8 +79,15 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     replyRules: [
       // "Amazon SES email sending errors": an account that is paused until it is reviewed, or a
       // login without the permission to send, which may hold for some senders only.
-      ofTheAccount(/sending (?:is )?(?:paused|suspended|disabled)/i),
-      ofSome(/^(?:5\.\d+\.\d+ )?access denied: .*not authorized/i),
+      ofTheAccount(
+        '*sending paused*',
+        '*sending is paused*',
+        '*sending suspended*',
+        '*sending is suspended*',
+        '*sending disabled*',
+        '*sending is disabled*',
+      ),
+      ofSome('access denied: *not authorized*', '5.*.* access denied: *not authorized*'),
     ],
   },
   /**
@@ -94,10 +99,10 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     replyRules: [
       // Twilio, "SMTP Errors and Troubleshooting" and "Understanding the Maximum Credits Exceeded
       // error": the credits of the day or the plan; a lock for a while; a login that is missing.
-      ofItsVolume(/maximum credits exceeded/i),
-      ofItsVolume(/exceeded your (?:daily |monthly )?(?:messaging|sending) limits?/i),
-      ofTheAccount(/temporarily blocked/i),
-      ofTheAccount(/unauthenticated senders not allowed/i),
+      ofItsVolume('*maximum credits exceeded*'),
+      ofItsVolume('*exceeded your *messaging limit*', '*exceeded your *sending limit*'),
+      ofTheAccount('*temporarily blocked*'),
+      ofTheAccount('*unauthenticated senders not allowed*'),
     ],
   },
 };

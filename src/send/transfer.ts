@@ -10,6 +10,7 @@ import {
   traceHeader,
   unsendable,
 } from './mail-parameters.js';
+import type { NextHop } from './next-hop.js';
 import { classifyReply, type Meaning, type Outcome, type Stage } from './outcome.js';
 import type { AttemptRequest } from './request.js';
 import type { SessionFault } from './session-fault.js';
@@ -54,7 +55,11 @@ export async function transfer(
     const outcomes = recipients.map(() => refusal);
     return { outcomes, stage: 'mail', result: 'error', connection, reused };
   }
-  const body = await request.openBody().catch(() => null);
+  const body = await request.openBody().catch((error: unknown) => {
+    // Nothing is known of the body: that is for who keeps it to say.
+    pool.release(connection, capacity);
+    throw error;
+  });
   if (body === null || (Buffer.isBuffer(body) && body.length !== message.sizeBytes)) {
     pool.release(connection, capacity);
     return unreadable(recipients, connection, reused);
@@ -91,7 +96,7 @@ export function faulty(
   connection: Connection | null,
 ): Conclusion {
   const { nextHop } = request;
-  const meaning = meaningOf(fault, nextHop.replyRules);
+  const meaning = meaningOf(fault, nextHop);
   // What a message brought itself and what is wrong is its own trouble: it must not stop the queue.
   const asked =
     (nextHop.ofMessage === true && fault.stage === 'auth') ||
@@ -110,11 +115,11 @@ export function faulty(
 }
 
 /** A fault without a reply says nothing but that it is one. */
-function meaningOf(fault: SessionFault, rules: AttemptRequest['nextHop']['replyRules']): Meaning {
+function meaningOf(fault: SessionFault, nextHop: NextHop): Meaning {
   const { code, enhanced, message: text } = fault;
   return code === null
     ? { kind: 'hop-fault' }
-    : classifyReply(fault.stage, { code, enhanced, text }, rules);
+    : classifyReply(fault.stage, { code, enhanced, text }, nextHop);
 }
 
 /** A truncated message was not sent, or cut off before its end. */
@@ -162,8 +167,8 @@ async function settleReplies(
  * the reply to the final dot. Without that reply the message is in doubt if all of it had left.
  */
 function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outcome[] {
-  const rules = request.nextHop.replyRules;
-  return request.recipients.map((_, index): Outcome => {
+  const { nextHop } = request;
+  const outcomes = request.recipients.map((_, index): Outcome => {
     const steps: Array<[Stage, Reply | null]> = [
       ['mail', replies.mail],
       ['rcpt', replies.rcpt[index] ?? null],
@@ -174,7 +179,7 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
       const good = stage === 'data' ? 3 : 2;
       if (reply !== null && (stage === 'dot' || Math.floor(reply.code / 100) !== good)) {
         return {
-          ...classifyReply(stage, reply, rules),
+          ...classifyReply(stage, reply, nextHop),
           inTransaction: true,
           stage,
           // Text that is no reply has no code.
@@ -186,7 +191,7 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
     }
     const { fault } = replies;
     return {
-      ...(fault === null ? {} : meaningOf(fault, rules)),
+      ...(fault === null ? {} : meaningOf(fault, nextHop)),
       kind: replies.sentWhole ? 'in-doubt' : 'hop-fault',
       inTransaction: true,
       code: fault?.code ?? null,
@@ -194,6 +199,13 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
       text: printableReply(fault?.message ?? 'the hop did not answer'),
     };
   });
+  if (!outcomes.some(({ kind }) => kind === 'delivered')) {
+    // Where it took nobody, a next transaction at once would fare no better.
+    for (const outcome of outcomes) {
+      delete outcome.nextTransaction;
+    }
+  }
+  return outcomes;
 }
 
 function lastStage(replies: TransactionReplies): Stage {

@@ -2,8 +2,10 @@ import { rootCertificates } from 'node:tls';
 import { RelayError } from '../base/errors.js';
 import type { Login, NextHop, TokenSettings } from '../send/next-hop.js';
 import { PRESETS } from '../send/presets.js';
+import type { ReplyRule } from '../send/reply-table.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
+import { compileReplies } from './compile-replies.js';
 import type { Path } from './fault.js';
 import { entryOf, type HopPlan, type HopProblem } from './hop-plan.js';
 import { joinHostPort } from './host-address.js';
@@ -17,9 +19,14 @@ export class NextHopCompiler {
   readonly #meshRoots: readonly string[];
   /** Roots for everything that is not a node of the mesh; undefined: those of the system. */
   readonly outsideRoots: string[] | undefined;
+  /** What refusals of every hop mean: the rows of the node, then those of `defaults`. */
+  readonly replyRules: readonly ReplyRule[];
 
   constructor(topology: Topology, nodeName: string, inputs: CompileInputs) {
     this.#inputs = inputs;
+    this.replyRules = [entryOf(topology.nodes, nodeName), topology.defaults].flatMap((entry) =>
+      compileReplies(entry?.replies),
+    );
     const { ca, ephemeralCa } = certificateSources(topology, nodeName);
     const files = ca === undefined ? [] : [ca.file];
     const ephemeral = ephemeralCa ? inputs.allotment?.tls?.ca : undefined;
@@ -54,7 +61,11 @@ export class NextHopCompiler {
     // inside of the mesh only its own CA vouches
     const ca =
       plan.kind === 'node' && this.#meshRoots.length > 0 ? [...this.#meshRoots] : this.outsideRoots;
-    const replyRules = plan.preset === undefined ? [] : PRESETS[plan.preset].replyRules;
+    const replyRules = [
+      ...compileReplies(plan.replies),
+      ...this.replyRules,
+      ...(plan.preset === undefined ? [] : PRESETS[plan.preset].replyRules),
+    ];
     return {
       name: plan.kind === 'host' ? joinHostPort(plan.host, port) : plan.name,
       kind: plan.kind,

@@ -8,6 +8,7 @@ import { entryOf, planNamed } from './hop-plan.js';
 import { targetsOf, type Target } from './node-hops.js';
 import type { RouteEntry } from './schema-routes.js';
 import type { NodeEntry, Topology } from './schema.js';
+import { bytesOf } from './size.js';
 import { parseSteerEntry } from './steer-entry.js';
 
 const MX_PORT = 25;
@@ -40,6 +41,7 @@ export function compileRoutes(
     sink: targets.sink === undefined ? null : compiler.compile(targets.sink),
     mx: { port: node['mx-port'] ?? MX_PORT, tls: 'opportunistic', ...ca },
     named: compileNamed(topology, nodeName, node, compiler),
+    ...(compiler.replyRules.length === 0 ? {} : { replyRules: compiler.replyRules }),
     ...ca,
     allowInsecureAuth: node['allow-insecure-auth'] ?? false,
     capacities: compileCapacities(topology, node, queues.all),
@@ -72,21 +74,10 @@ function compileRule(entry: RouteEntry, where: string, target: RouteTarget): Rou
   return rule;
 }
 
-const UNIT_BYTES: Readonly<Record<string, number>> = {
-  b: 1,
-  kb: 1000,
-  mb: 1_000_000,
-  gb: 1_000_000_000,
-  kib: 1024,
-  mib: 1024 ** 2,
-  gib: 1024 ** 3,
-};
-
 /** The schema has checked the form: an operator, a number, and perhaps a unit. */
 function parseSize(text: string): Comparison {
-  const [, operator, number, unit] = /^([<>]=?)\s*([\d.]+)\s*([a-z]*)$/i.exec(text) ?? [];
-  const bytes = Number(number) * (UNIT_BYTES[(unit || 'b').toLowerCase()] ?? Number.NaN);
-  return { operator: operator as Comparison['operator'], value: Math.round(bytes) };
+  const [, operator, size = ''] = /^([<>]=?)\s*(.*)$/.exec(text) ?? [];
+  return { operator: operator as Comparison['operator'], value: bytesOf(size) };
 }
 
 function parseAttempts(attempts: number | string): Comparison {

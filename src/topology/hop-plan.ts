@@ -2,6 +2,7 @@ import type { TlsMode, TraceCarrier } from '../send/next-hop.js';
 import type { Path, RuleId } from './fault.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, isWildcard, joinHostPort, parseHostPort, reachableHost } from './host-address.js';
+import type { ReplyEntry } from './schema-replies.js';
 import type { HopObject } from './schema-routes.js';
 import type { LinkEntry, ListenerEntry, NodeEntry, SinkEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
@@ -35,6 +36,8 @@ export interface HopPlan {
   allowInsecureAuth: boolean;
   trace: TraceCarrier;
   preset?: NonNullable<HopObject['preset']>;
+  /** What refusals of this hop mean: its own rows, then those of its link. */
+  replies?: ReplyEntry[];
 }
 
 /** Why there is no plan. */
@@ -167,15 +170,16 @@ export function unknownName(topology: Topology, path: Path, name: string): HopPr
   };
 }
 
-/** The same text for the same host, login and protection. */
+/** The same text for the same host, login and protection, and the same meaning of its replies. */
 export function identityOf(plan: HopPlan): string {
   const { kind, name, host, port, tls, implicitTls, username, password, token } = plan;
-  const { allowInsecureAuth, trace, preset } = plan;
+  const { allowInsecureAuth, trace, preset, replies } = plan;
   return JSON.stringify([
     [kind, name, host, port],
     [tls, implicitTls, allowInsecureAuth, trace],
     [username, password, token],
     preset,
+    replies,
   ]);
 }
 
@@ -226,7 +230,7 @@ function basePlan(
   port: HopPlan['port'],
   keys: HopKeys,
 ): HopPlan {
-  const { username, password, token, preset } = keys;
+  const { username, password, token, preset, replies } = keys;
   return {
     kind,
     name,
@@ -240,6 +244,7 @@ function basePlan(
     allowInsecureAuth: keys['allow-insecure-auth'] ?? false,
     trace: keys.trace ?? 'none',
     ...(preset === undefined ? {} : { preset }),
+    ...(replies === undefined ? {} : { replies }),
   };
 }
 
@@ -309,6 +314,7 @@ function withLink(keys: HopKeys, link: LinkEntry): HopKeys {
   // XMESH is only taken from a client that logged in, so a link without a login cannot use it
   const carried = link.trace === 'envelope' && link.username === undefined ? 'none' : link.trace;
   const tls = keys.tls ?? link.tls;
+  const replies = [...(keys.replies ?? []), ...(link.replies ?? [])];
   return {
     ...keys,
     ...(tls === undefined ? {} : { tls }),
@@ -316,6 +322,7 @@ function withLink(keys: HopKeys, link: LinkEntry): HopKeys {
     ...(link.password === undefined ? {} : { password: link.password }),
     'allow-insecure-auth': keys['allow-insecure-auth'] === true || link['allow-insecure-auth'],
     trace: keys.trace ?? carried,
+    ...(replies.length === 0 ? {} : { replies }),
   };
 }
 

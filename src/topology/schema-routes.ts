@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { repliesSchema } from './schema-replies.js';
 import {
   capacitySchema,
   passwordSchema,
@@ -49,6 +50,7 @@ const smarthostObjectSchema = z.strictObject({
     .optional()
     .describe('Default `none` for a host outside of the topology.'),
   preset: presetSchema.optional(),
+  replies: repliesSchema.optional(),
   ...capacitySchema.shape,
 });
 

@@ -34,24 +34,30 @@ export const capacityKeys = {
     .int()
     .min(1)
     .max(10_000)
-    .describe('Open connections to one next hop. Default 20.'),
+    .describe(
+      'Open connections to one next hop; beyond it mail waits until one is free. Default 20.',
+    ),
   'max-messages-per-connection': z
     .int()
     .min(1)
     .max(1_000_000)
-    .describe('Messages over one connection before it is closed with QUIT. Default 100.'),
+    .describe(
+      'Messages over one connection; then it is closed with QUIT, and a new one is opened. Default 100.',
+    ),
   'max-messages-per-minute': z
     .int()
     .min(1)
     .max(1_000_000)
-    .describe('Messages of one queue in any 60 seconds. Default: no limit.'),
+    .describe('Messages of one queue in any 60 seconds; beyond it they wait. Default: no limit.'),
   'max-connects-per-minute': z
     .int()
     .min(1)
     .max(1_000_000)
-    .describe('Connections that one queue opens in any 60 seconds. Default: no limit.'),
+    .describe(
+      'Connections that one queue opens in any 60 seconds; beyond it mail waits. Default: no limit.',
+    ),
   'idle-timeout': seconds.describe(
-    'Seconds after which an unused connection is closed with QUIT. Default 30.',
+    'Seconds that a connection to a next hop may be unused; then it is closed with QUIT. Default 30.',
   ),
 };
 

@@ -115,6 +115,16 @@ test('user, size, tag, attempts and the null sender are taken into account', asy
   assert.equal((await failing(...slow, '--attempts', '1')).length, 2);
 });
 
+test('the rows about replies of a hop are counted', async (t) => {
+  const hop =
+    '{ hostname: core, replies: [{ code: 554, action: pause }, { code: 5xx, action: retry }] }';
+  const file = mesh(t, MESH.replace('smarthost: core\n', `smarthost: ${hop}\n`));
+  const { hops } = await explained([file, ...FROM, '--to', 'bob@x.example']);
+  assert.equal(hops[0]?.reply_rows, 2);
+  const { stdout } = await run([file, ...FROM, '--to', 'bob@x.example', '--no-dns']);
+  assert.match(stdout, /^Replies +2 rows before the common table$/m);
+});
+
 test('without a rule the smarthost is told, with link, login, trace and limits', async (t) => {
   const file = mesh(t);
   const { decided_by, where, hops } = await explained([file, ...FROM, '--to', 'bob@x.example']);

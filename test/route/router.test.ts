@@ -194,6 +194,23 @@ test('rules about replies reach the hops of the queues that they are given for',
   assert.equal(route(router, { recipient: 'a@b.example' }).nextHop.replyRules, undefined);
 });
 
+test('rules for all hosts that the topology does not name come before those of a queue', () => {
+  const common = [{ stages: ['dot'], codes: [550, 550], kind: 'deferred' }] as const;
+  const ofQueue = [{ stages: ['rcpt'], codes: [554, 554], kind: 'hop-fault' }] as const;
+  const router = routerFor({
+    fallback: { kind: 'mx' },
+    replyRules: common,
+    capacities: {
+      base: DEFAULT_CAPACITY,
+      byQueue: [{ queue: 'gmail.example', capacity: {}, replyRules: ofQueue }],
+    },
+  });
+  const rulesFor = (query: Partial<RouteQuery>) => route(router, query).nextHop.replyRules;
+  assert.deepEqual(rulesFor({ recipient: 'a@gmail.example' }), [...common, ...ofQueue]);
+  assert.deepEqual(rulesFor({ recipient: 'a@b.example' }), common);
+  assert.deepEqual(rulesFor({ own: OWN }), common);
+});
+
 test('only what belongs to a pool may move to another hop', () => {
   const router = routerFor({
     rules: [

@@ -68,7 +68,8 @@ for (const offers of [['PIPELINING'], []]) {
     const states = { MAIL: 'mailfrom', RCPT: 'rcptto', DATA: 'data', '.': 'message' };
     const table: ReadonlyArray<[reply: string, kind: string]> = [
       ['450 4.2.1 later', 'deferred'],
-      ['451 4.3.0 later', 'deferred'],
+      ['451 4.7.1 later', 'deferred'],
+      ['452 4.3.1 full', 'hop-fault'],
       ['550 5.1.1 never', 'failed'],
       ['554 5.7.1 never', 'failed'],
       ['421 4.3.2 closing', 'hop-fault'],
@@ -122,6 +123,69 @@ for (const offers of [['PIPELINING'], []]) {
       ],
     );
     assert.deepEqual([record.code, record.description], [550, 'no such user']);
+  });
+
+  test(`recipients beyond those of one transaction are for the next one, ${how}`, async (t) => {
+    const tooMany = '452 4.5.3 too many recipients';
+    const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
+    const sender = makeSender(t);
+    const attempt = async (on: Record<string, string | string[]>) => {
+      const server = await runScriptedServer(t, { offers, on });
+      const { outcomes } = await sender.send(hopTo(server.port), { recipients });
+      return outcomes.map(({ kind, nextTransaction }) => [kind, nextTransaction]);
+    };
+    assert.deepEqual(await attempt({ RCPT: ['250 ok', tooMany, tooMany] }), [
+      ['delivered', undefined],
+      ['deferred', true],
+      ['deferred', true],
+    ]);
+    // A hop that has taken nobody takes nobody in the next one either.
+    const refused = { RCPT: ['250 ok', tooMany, tooMany], '.': '550 5.7.1 no' };
+    assert.deepEqual(await attempt(refused), [
+      ['failed', undefined],
+      ['deferred', undefined],
+      ['deferred', undefined],
+    ]);
+    const nobody = { RCPT: tooMany, DATA: '503 5.5.1 no recipients' };
+    assert.deepEqual(
+      await attempt(nobody),
+      recipients.map(() => ['deferred', undefined]),
+    );
+  });
+
+  test(`a node that is full is at fault at every verb, a foreign hop only at MAIL, ${how}`, async (t) => {
+    const sender = makeSender(t);
+    for (const verb of ['MAIL', 'RCPT', 'DATA', '.']) {
+      const server = await runScriptedServer(t, { offers, on: { [verb]: '452 4.3.1 full' } });
+      const node = await sender.send(hopTo(server.port));
+      assert.deepEqual(kinds(node), ['hop-fault'], verb);
+      const [outcome] = node.outcomes;
+      assert.deepEqual([outcome?.inTransaction, outcome?.code], [true, 452]);
+      assert.equal(outcome?.mayBeMessage, undefined);
+      const foreign = await sender.send(hopTo(server.port, { kind: 'host' }));
+      const atMail = verb === 'MAIL';
+      assert.deepEqual(kinds(foreign), [atMail ? 'hop-fault' : 'deferred'], verb);
+      assert.equal(foreign.outcomes[0]?.mayBeMessage, atMail ? true : undefined);
+    }
+  });
+
+  test(`the hop's own rules decide at every verb, ${how}`, async (t) => {
+    const match = ['*relay access denied*'];
+    const stages = ['mail', 'rcpt', 'data', 'dot'] as const;
+    const replyRules = [{ stages, codes: [554, 554], match, kind: 'hop-fault' }] as const;
+    const sender = makeSender(t);
+    for (const verb of ['MAIL', 'RCPT', 'DATA', '.']) {
+      const on = { [verb]: '554 5.7.1 <b@y.test>: Relay access denied' };
+      const { port } = await runScriptedServer(t, { offers, on });
+      assert.deepEqual(kinds(await sender.send(hopTo(port))), ['failed'], verb);
+      const { outcomes } = await sender.send(hopTo(port, { replyRules }));
+      const { kind, text, code } = outcomes[0] ?? {};
+      assert.deepEqual(
+        [kind, code, text],
+        ['hop-fault', 554, '<b@y.test>: Relay access denied'],
+        verb,
+      );
+    }
   });
 
   test(`after a refused transaction the session is reset and used again, ${how}`, async (t) => {

@@ -12,13 +12,7 @@ import {
   USERNAME,
 } from './attempting.js';
 import { makeCertificate } from './certificates.js';
-import {
-  close,
-  runScriptedServer,
-  type Answer,
-  type Script,
-  type ScriptedSession,
-} from './scripted-server.js';
+import { close, runScriptedServer, type Answer, type Script } from './scripted-server.js';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -238,12 +232,38 @@ test('a login stays with its session: the next message does not log in again', a
   assert.equal(server.lines().filter((line) => line.startsWith('AUTH')).length, 1);
 });
 
-test('what a hop echoes of a login is not passed on by us in any other word than its own', async (t) => {
-  const echo: Answer = (session: ScriptedSession, line) =>
-    session.say(`535 5.7.8 ${line.slice(0, 10)}`);
-  const server = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: { AUTH: echo } });
-  const { outcomes } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-  assert.equal(outcomes[0]?.text, 'AUTH PLAIN');
+test('what a hop repeats of a login in its refusal is hidden', async (t) => {
+  const heard: string[] = [];
+  const quoting: Answer = (session, line) => {
+    heard.push(line);
+    const quoted = heard.map((one) => `${one} ${Buffer.from(one, 'base64').toString('latin1')}`);
+    const words = `${quoted.join(' ')} ${PASSWORD}`.replaceAll(/[^ -~]+/g, ' ');
+    session.say(
+      line.startsWith('AUTH PLAIN ')
+        ? `535 5.7.8 ${words}`
+        : (WELCOME_TO[line] ?? `535 5.7.8 ${words}`),
+    );
+  };
+  const WELCOME_TO: Record<string, string> = {
+    'AUTH LOGIN': '334 VXNlcm5hbWU6',
+    [base64(USERNAME)]: '334 UGFzc3dvcmQ6',
+    'AUTH CRAM-MD5': `334 ${base64(CHALLENGE)}`,
+  };
+  for (const mechanism of ['PLAIN', 'LOGIN', 'CRAM-MD5']) {
+    heard.length = 0;
+    const on = { AUTH: quoting, '*': quoting };
+    const server = await runScriptedServer(t, { offers: [`AUTH ${mechanism}`], on });
+    const { outcomes } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+    const { code, text = '' } = outcomes[0] ?? {};
+    assert.equal(code, 535);
+    assert.match(text, /\(hidden\)/);
+    assert.ok(!text.includes(PASSWORD), text);
+    for (const line of heard.flatMap((one) =>
+      one.split(' ').slice(one.startsWith('AUTH') ? 2 : 0),
+    )) {
+      assert.ok(!text.includes(line), `${mechanism}: ${line} in ${text}`);
+    }
+  }
 });
 
 /** An address of this machine that is not loopback, or undefined. */

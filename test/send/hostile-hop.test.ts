@@ -102,7 +102,7 @@ for (const offers of [['AUTH PLAIN'], ['AUTH PLAIN', 'PIPELINING']]) {
       ['RCPT', '451 4.2.0 later', 'deferred'],
       ['DATA', '554 5.5.1 no', 'failed'],
       ['.', '250 2.0.0 ok', 'delivered'],
-      ['.', '451 4.3.0 later', 'deferred'],
+      ['.', '451 4.7.1 later', 'deferred'],
       ['.', '554 5.6.0 no', 'failed'],
     ] as const;
     for (const [verb, reply, kind] of table) {
@@ -175,7 +175,7 @@ test('250 before the end of the content is no delivery', async (t) => {
 test('a refusal in the middle of the content counts, and its session is not used again', async (t) => {
   for (const [reply, kind] of [
     ['552 5.3.4 too big', 'failed'],
-    ['451 4.3.1 full', 'deferred'],
+    ['451 4.7.1 later', 'deferred'],
     ['421 4.3.2 bye', 'hop-fault'],
   ] as const) {
     const refuse: Answer = (session: ScriptedSession) => {

@@ -76,5 +76,5 @@ test('a hop with a preset knows the replies that only look permanent', () => {
   ).route;
   assert.ok(fallback.kind === 'hop');
   const { replyRules } = PRESETS['microsoft-365'];
-  assert.equal(fallback.hop.nextHop.replyRules, replyRules.length === 0 ? undefined : replyRules);
+  assert.deepEqual(fallback.hop.nextHop.replyRules, replyRules);
 });
