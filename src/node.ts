@@ -12,8 +12,11 @@ import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
 import type { NodeSettings } from './node-settings.js';
 import { Policy } from './policy/policy.js';
+import { BodyMemory } from './queue/body-memory.js';
 import { LevelSpool } from './queue/level-spool.js';
 import { MailQueue } from './queue/mail-queue.js';
+import type { QuarantinedMessage } from './queue/quarantine.js';
+import { QUARANTINE_QUEUE } from './queue/queue-view.js';
 import { routeQuery } from './queue/route-query.js';
 import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
@@ -72,10 +75,13 @@ export class RelayNode {
     });
     this.#locator = this.#createLocator(settings);
     this.#pool = new ConnectionPool(settings.send, clock);
+    const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
     this.#queue = new MailQueue({
       settings: settings.queue,
       hostname: settings.intake.hostname,
-      spool: new LevelSpool(settings.queue.directory, systemDisk, settings.queue.inlineBodyBytes),
+      spool: new LevelSpool(settings.queue, systemDisk, bodyMemory),
+      disk: systemDisk,
+      bodyMemory,
       chooseRoute: (item, recipient, isWell) =>
         this.#router.choose(routeQuery(item, recipient), item.settings?.security, isWell),
       attempt: createAttempt({
@@ -237,6 +243,13 @@ export class RelayNode {
         control: (name, action) => this.#queue.control(name, action),
         limit: (name, change) => this.#queue.limit(name, capacityOfChange(change)),
       },
+      quarantine: {
+        queue: QUARANTINE_QUEUE,
+        list: () => this.#queue.quarantined(),
+        find: (queueId) => this.#quarantined(queueId),
+        retry: (queueId) => this.#queue.retryQuarantined(queueId),
+        delete: (queueId) => this.#queue.deleteQuarantined(queueId),
+      },
       inject: this.#injection,
       messages: { find: (queueId) => this.#findMessage(queueId) },
       health: {
@@ -254,7 +267,12 @@ export class RelayNode {
     const records = await this.#traceStore.find(queueId);
     const record = records.find((candidate) => candidate.queue_id === queueId);
     const settings = this.#queue.find(queueId)?.settings ?? null;
-    return record === undefined ? null : { record, settings };
+    const quarantine = this.#quarantined(queueId);
+    return record === undefined ? null : { record, settings, quarantine };
+  }
+
+  #quarantined(queueId: string): QuarantinedMessage | null {
+    return this.#queue.findQuarantined(queueId);
   }
 
   #find(id: string, chain: boolean): Promise<ChainTrace | null> {
@@ -329,6 +347,12 @@ function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
   }
   if (changed([before.api.host, before.api.port], [after.api.host, after.api.port])) {
     names.push('api');
+  }
+  if (before.trace.maxAgeSeconds !== after.trace.maxAgeSeconds) {
+    names.push('trace-max-age');
+  }
+  if (before.trace.maxRecords !== after.trace.maxRecords) {
+    names.push('trace-max-records');
   }
   if (before.queue.directory !== after.queue.directory) {
     names.push('data');

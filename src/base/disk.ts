@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
 /** A file being written; the owner closes it. */
@@ -15,12 +14,15 @@ export interface Disk {
   makeFolder(path: string): Promise<void>;
   /** Makes a file that did not exist, mode 0600. */
   create(path: string): Promise<FileWriter>;
-  read(path: string): Readable;
+  /** Rejects when the file cannot be opened. */
+  read(path: string): Promise<Readable>;
   sizeBytes(path: string): Promise<number | null>;
   list(folder: string): Promise<string[]>;
   remove(path: string): Promise<void>;
   /** Makes the names in a folder durable. */
   syncFolder(path: string): Promise<void>;
+  /** Bytes that this process may still write on the disk of a path; null when it does not say. */
+  freeBytes(path: string): Promise<number | null>;
 }
 
 export const systemDisk: Disk = {
@@ -41,7 +43,10 @@ export const systemDisk: Disk = {
       close: () => handle.close(),
     };
   },
-  read: (path) => createReadStream(path, { highWaterMark: 256 * 1024 }),
+  async read(path) {
+    const handle = await open(path, 'r');
+    return handle.createReadStream({ highWaterMark: 256 * 1024 });
+  },
   async sizeBytes(path) {
     try {
       return (await stat(path)).size;
@@ -57,6 +62,14 @@ export const systemDisk: Disk = {
       await handle.sync();
     } finally {
       await handle.close();
+    }
+  },
+  async freeBytes(path) {
+    try {
+      const { bavail, bsize } = await statfs(path);
+      return bavail * bsize;
+    } catch {
+      return null;
     }
   },
 };

@@ -30,16 +30,22 @@ function take(bytes: number): Buffer {
  * base 32. Ids sort by the time of their birth, so a scan of the spool is in order of arrival.
  */
 export function newQueueId(nowMs: number): string {
-  let id = '';
-  let rest = nowMs;
-  for (let digit = 0; digit < 9; digit++) {
-    id = ALPHABET[rest % 32] + id;
-    rest = Math.floor(rest / 32);
-  }
+  let id = queueIdTime(nowMs);
   for (const byte of take(9)) {
     id += ALPHABET[byte % 32];
   }
   return id;
+}
+
+/** The first characters of the queue ids that were born at a time: what sorts before it was born before. */
+export function queueIdTime(atMs: number): string {
+  let time = '';
+  let rest = Math.max(0, Math.floor(atMs));
+  for (let digit = 0; digit < 9; digit++) {
+    time = ALPHABET[rest % 32] + time;
+    rest = Math.floor(rest / 32);
+  }
+  return time;
 }
 
 /** True for text of the form that `newQueueId` makes. */

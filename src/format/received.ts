@@ -16,10 +16,8 @@ export interface ReceivedFields {
 
 /** The header line with CRLF, folded at 78 columns where words allow. */
 export function formatReceived(fields: ReceivedFields): string {
-  const literal = fields.clientAddress.includes(':')
-    ? `[IPv6:${fields.clientAddress}]`
-    : `[${fields.clientAddress}]`;
-  const lines = [`Received: from ${heloToken(fields.helo, literal)} (${literal})`];
+  const { name, literal } = clientName(fields.helo, fields.clientAddress);
+  const lines = [`Received: from ${name} (${literal})`];
   if (fields.tls !== null) {
     lines.push(` (using ${fields.tls.protocol} with cipher ${fields.tls.cipher})`);
   }
@@ -30,9 +28,13 @@ export function formatReceived(fields: ReceivedFields): string {
   return `${lines.join('\r\n')};\r\n ${formatDate(fields.dateMs)}\r\n`;
 }
 
-/** A HELO name that is no atom would break the syntax of the line; the address stands for it. */
-function heloToken(helo: string, literal: string): string {
-  return /^[\w.:[\]-]{1,255}$/.test(helo) ? helo : literal;
+/**
+ * The name that a client gave, and its address as a literal (RFC 5321 §4.1.3). A HELO name that is
+ * no atom would break the syntax of a field; the address stands for it.
+ */
+export function clientName(helo: string, address: string): { name: string; literal: string } {
+  const literal = address.includes(':') ? `[IPv6:${address}]` : `[${address}]`;
+  return { name: /^[\w.:[\]-]{1,255}$/.test(helo) ? helo : literal, literal };
 }
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];

@@ -1,3 +1,4 @@
+import { decodeUnitext, encodeUnitext } from '../format/unitext.js';
 import { decodeXtext, encodeXtext } from '../format/xtext.js';
 
 /** The values of delivery status notifications (RFC 3461), on the envelope and as plain text. */
@@ -7,7 +8,7 @@ export const MAX_ENVID = 100;
 export const MAX_ORCPT = 500;
 const NOTIFY_WORDS = new Set(['SUCCESS', 'FAILURE', 'DELAY']);
 // oxlint-disable-next-line no-control-regex
-const CONTROL = /[\x00-\x1f\x7f]/;
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
 /** §4.1: `NEVER`, or a list of SUCCESS, FAILURE and DELAY, in upper case; null for anything else. */
 export function parseNotify(text: string): string | null {
@@ -29,10 +30,21 @@ export function isCleanXtext(value: string): boolean {
   return decoded !== null && !CONTROL.test(decoded);
 }
 
-/** §4.2: an address type, a semicolon and xtext. */
+/**
+ * §4.2: an address type, a semicolon and xtext; of the type `utf-8` also what RFC 6533 §3 has for
+ * it, which may be above ASCII. That is only for transactions with SMTPUTF8.
+ */
 export function isOrcpt(value: string): boolean {
-  const [, address] = /^[A-Za-z0-9-]+;(.+)$/.exec(value) ?? [];
-  return address !== undefined && value.length <= MAX_ORCPT && isCleanXtext(address);
+  const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/.exec(value) ?? [];
+  if (type === undefined || address === undefined || value.length > MAX_ORCPT) {
+    return false;
+  }
+  const unitext = isUtf8Type(type) ? decodeUnitext(address) : null;
+  return unitext === null ? isCleanXtext(address) : !CONTROL.test(unitext);
+}
+
+function isUtf8Type(type: string): boolean {
+  return type.toLowerCase() === 'utf-8';
 }
 
 /** An envelope id as plain text in the form that it has on the envelope; null when it cannot be one. */
@@ -44,6 +56,9 @@ export function encodeEnvid(plain: string): string | null {
 /** An original recipient as plain text, `type;address`, in the form that it has on the envelope. */
 export function encodeOrcpt(plain: string): string | null {
   const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/.exec(plain) ?? [];
-  const orcpt = `${type};${encodeXtext(address ?? '')}`;
-  return type !== undefined && isOrcpt(orcpt) ? orcpt : null;
+  if (type === undefined || address === undefined) {
+    return null;
+  }
+  const orcpt = `${type};${isUtf8Type(type) ? encodeUnitext(address) : encodeXtext(address)}`;
+  return isOrcpt(orcpt) ? orcpt : null;
 }

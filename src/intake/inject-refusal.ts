@@ -38,6 +38,9 @@ export function describeRefusal(
   if (enhanced === '4.4.3') {
     return refuseRequest(503, 'STEERING_UNRESOLVED', [{ path: at('smarthost'), detail: words }]);
   }
+  if (enhanced === '4.3.1') {
+    return refuseRequest(503, 'QUEUE_FULL', text);
+  }
   if (code === 552) {
     return refuseRequest(413, 'MESSAGE_TOO_LARGE', [{ path: at('mime'), detail: text }]);
   }

@@ -12,6 +12,7 @@ import {
   type StatedBeside,
 } from './receive-data.js';
 import { RepeatGuard, type StoredMessage } from './repeat-guard.js';
+import { refuseFull, type Refusal } from './refusal.js';
 import type { IntakeSettings } from './settings.js';
 import { newTransaction } from './transaction.js';
 
@@ -56,7 +57,7 @@ export class Injection {
 
   /** Takes a JSON message, or an array of them. Never rejects for what the request holds. */
   fromJson(body: Buffer, request: InjectRequest): Promise<InjectAnswer> {
-    return this.#once(request, async () => {
+    return this.#once(request, body.length, async () => {
       const parsed = this.#parse(body);
       if ('refusal' in parsed) {
         return parsed;
@@ -87,7 +88,7 @@ export class Injection {
     envelope: { sender: string; recipients: string[] },
     request: InjectRequest,
   ): Promise<InjectAnswer> {
-    return this.#once(request, async () => {
+    return this.#once(request, 0, async () => {
       const faults = this.#envelopeFaults(envelope);
       if (faults.length > 0) {
         return refuseRequest(422, 'MESSAGE_INVALID', faults);
@@ -115,9 +116,19 @@ export class Injection {
     });
   }
 
-  async #once(request: InjectRequest, work: () => Promise<InjectAnswer>): Promise<InjectAnswer> {
-    if (!this.#options.queue.accepting) {
+  /** @param sizeBytes of the request, which its messages take about as much of; 0 when nothing is known */
+  async #once(
+    request: InjectRequest,
+    sizeBytes: number,
+    work: () => Promise<InjectAnswer>,
+  ): Promise<InjectAnswer> {
+    const { queue } = this.#options;
+    if (!queue.accepting) {
       return refuseRequest(503, 'NOT_READY', 'The spool refuses writes.');
+    }
+    const full = refuseFull(queue.refusal(sizeBytes));
+    if (full !== null) {
+      return describeRefusal(full, '');
     }
     const done = await this.#guard.once(request.idempotencyKey, work);
     return (
@@ -249,7 +260,7 @@ export class Injection {
     { idempotencyKey }: InjectRequest,
   ): Promise<InjectAnswer> {
     const results = await Promise.all(
-      candidates.map(async (candidate, index): Promise<StoredMessage | null> => {
+      candidates.map(async (candidate, index): Promise<StoredMessage | Refusal> => {
         if ('stored' in candidate) {
           return candidate.stored;
         }
@@ -259,12 +270,16 @@ export class Injection {
             ? undefined
             : this.#guard.note(idempotencyKey, digest, index, { ...ids, recipients }),
         );
-        return 'queueId' in result ? { ...result, recipients } : null;
+        return 'queueId' in result ? { ...result, recipients } : result;
       }),
     );
-    const stored = results.filter((result) => result !== null);
-    return stored.length === results.length
-      ? answer(stored)
+    const stored = results.filter((result) => 'queueId' in result);
+    const refused = results.find((result) => 'code' in result);
+    if (refused === undefined) {
+      return answer(stored);
+    }
+    return stored.length === 0
+      ? describeRefusal(refused, '')
       : refuseRequest(
           503,
           'NOT_STORED',

@@ -5,7 +5,7 @@ import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
 import type { Policy } from '../policy/policy.js';
 import { ReceivedMessage, receiveOptions, type IntakeServices } from './receive-data.js';
-import { refuse } from './refusal.js';
+import { refuse, refuseFull } from './refusal.js';
 import { Session } from './session.js';
 import type { SessionServices } from './session-services.js';
 import type { IntakeSettings, ListenerSettings } from './settings.js';
@@ -152,6 +152,7 @@ export class Listener extends SMTPServer {
       mayRelay: (identity, client) => policy.mayRelay(identity, client),
       steerTargets: (identity) => policy.steerTargets(identity),
       accepting: () => queue.accepting,
+      full: (sizeBytes) => refuseFull(queue.refusal(sizeBytes)),
       draining: () => this.#draining,
       receive: (transaction, sender, done) =>
         new ReceivedMessage(transaction, sender, receiveOptions(this.#options, settings), done),

@@ -6,6 +6,7 @@ import type { MessageSettings } from '../format/message-settings.js';
 import { formatReceived } from '../format/received.js';
 import { ownAddresses } from '../policy/own-addresses.js';
 import type { SteerTarget } from '../policy/settings.js';
+import { SpoolRefusal } from '../queue/group-commit.js';
 import type { Item } from '../queue/item.js';
 import type { MailQueue } from '../queue/mail-queue.js';
 import { bodyPlace, type BodyWriter, type FinishedBody, type Note } from '../queue/spool.js';
@@ -79,6 +80,9 @@ export function receiveOptions(
     sealer,
   };
 }
+
+/** Codes of errors that end when there is room again. */
+const WANTS_ROOM: ReadonlySet<string> = new Set(['QUEUE_FULL', 'SPOOL_FULL', 'ENOSPC', 'EDQUOT']);
 
 export interface MessageIds {
   queueId: string;
@@ -221,12 +225,20 @@ export class ReceivedMessage implements DataReceiver {
       const item = this.#item(body);
       const ids = { queueId: item.id, traceId: item.trace.traceId };
       const note = noteFor(ids);
-      await this.#options.queue.accept(item, body, note === undefined ? {} : { note });
-      return ids;
+      const { handedOver } = this.#transaction;
+      const { queueId, repeated } = await this.#options.queue.accept(item, body, {
+        ...(note === undefined ? {} : { note }),
+        ...(handedOver === null ? {} : { handedOver }),
+      });
+      if (repeated) {
+        await this.#body.discard();
+      }
+      return { ...ids, queueId };
     } catch (error) {
-      const refusal = this.#notStored(error);
-      await this.#body.discard();
-      return refusal;
+      if (!(error instanceof SpoolRefusal)) {
+        await this.#body.discard();
+      }
+      return this.#notStored(error);
     }
   }
 
@@ -365,8 +377,22 @@ export class ReceivedMessage implements DataReceiver {
   }
 
   #notStored(error: unknown): Refusal {
-    this.#options.log.error({ code: codeOf(error), queue_id: this.#id }, messageOf(error));
-    this.#refusal ??= refuse(451, '4.3.0', 'The message could not be stored; try again later');
+    const code = codeOf(error);
+    this.#options.log.error({ code, queue_id: this.#id }, messageOf(error));
+    const words = code === 'QUEUE_FULL' ? messageOf(error) : 'There is no room for the message now';
+    // RFC 3463 §3.4: X.3.1, mail system full.
+    this.#refusal ??= WANTS_ROOM.has(code)
+      ? refuse(452, '4.3.1', `${words}; try again later`)
+      : refuse(451, '4.3.0', 'The message could not be stored; try again later');
+    if (
+      this.#transaction.handedOver !== null &&
+      error instanceof SpoolRefusal &&
+      error.undetermined
+    ) {
+      // A node that hears nothing comes back here, where a repeat is recognised; with a refusal it
+      // could go elsewhere with a message that may be here all the same.
+      this.#refusal = { ...this.#refusal, unsaid: true };
+    }
     return this.#refusal;
   }
 

@@ -5,8 +5,15 @@ export interface Refusal {
   text: string;
   /** Key of a JSON message that it is about; absent: the message itself. */
   about?: string;
+  /** The session ends without this reply: whether the message was taken is not certain. */
+  unsaid?: true;
 }
 
 export function refuse(code: number, enhanced: string, text: string): Refusal {
   return { code, enhanced, text };
+}
+
+/** RFC 3463 §3.4, X.3.1: mail system full. Null stays null. */
+export function refuseFull(full: { text: string } | null): Refusal | null {
+  return full === null ? null : refuse(452, '4.3.1', `${full.text}; try again later`);
 }

@@ -25,6 +25,8 @@ export interface SessionServices {
   /** The smarthosts that messages of a client may name; null when they may not steer at all. */
   steerTargets(identity: Identity | null): readonly SteerTarget[] | null;
   accepting(): boolean;
+  /** Why a message of so many bytes has no room now, or null. */
+  full(sizeBytes: number): Refusal | null;
   draining(): boolean;
   receive(
     transaction: Transaction,

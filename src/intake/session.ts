@@ -185,6 +185,10 @@ export class Session extends SMTPConnection {
       if ('code' in begun) {
         return begun;
       }
+      const full = this.#services.full(begun.declaredBytes ?? 0);
+      if (full !== null) {
+        return full;
+      }
       this.#transaction = begun;
       return refuse(250, '2.1.0', 'Sender ok');
     });
@@ -248,6 +252,8 @@ export class Session extends SMTPConnection {
     this._unrecognizedCommands = 0;
     if ('queueId' in result) {
       this.send(250, `2.6.0 queued as ${result.queueId}`, false);
+    } else if (result.unsaid === true) {
+      this._socket.destroy();
     } else {
       this.#answer(result);
     }
@@ -280,7 +286,9 @@ export class Session extends SMTPConnection {
     if (this.#transaction === null || this.#transaction.recipients.length === 0) {
       return refuse(503, '5.5.1', 'Send RCPT TO first');
     }
-    return this.#services.accepting() ? null : refuse(451, '4.3.0', 'Mail cannot be stored now');
+    return this.#services.accepting()
+      ? this.#services.full(this.#transaction.declaredBytes ?? 0)
+      : refuse(451, '4.3.0', 'Mail cannot be stored now');
   }
 
   #context() {

@@ -1,7 +1,9 @@
+import { isQueueId } from '../base/identifiers.js';
 import { isAscii, parseParameters, parsePath } from '../format/address.js';
 import type { Envelope, EnvelopeRecipient } from '../format/envelope.js';
 import { decodeXtext } from '../format/xtext.js';
 import type { Identity } from '../policy/credentials.js';
+import type { HandedOver } from '../queue/delivery-keys.js';
 import { decodeXmesh, type MeshContext } from '../trace/propagate.js';
 import { isCleanXtext, isOrcpt, MAX_ENVID, parseNotify, parseRet } from './dsn-values.js';
 import { refuse, type Refusal } from './refusal.js';
@@ -13,6 +15,8 @@ import { refuse, type Refusal } from './refusal.js';
 export interface Transaction extends Envelope {
   /** The context that a link's peer sent along, or null. */
   mesh: MeshContext | null;
+  /** What the peer calls the message, so that a repeat is recognised; null from anybody else. */
+  handedOver: HandedOver | null;
   /** SIZE of MAIL FROM, or null. */
   declaredBytes: number | null;
 }
@@ -35,6 +39,7 @@ export function newTransaction(sender: string): Transaction {
     smtpUtf8: false,
     eightBitMime: false,
     mesh: null,
+    handedOver: null,
     declaredBytes: null,
   };
 }
@@ -96,6 +101,10 @@ export function addRecipient(
   }
   if (!transaction.smtpUtf8 && !isAscii(recipient.address)) {
     return refuse(553, '5.6.7', 'A recipient address that is not ASCII needs SMTPUTF8');
+  }
+  // RFC 6533 §3: the next hop may be one that takes only ASCII there.
+  if (!transaction.smtpUtf8 && !isAscii(recipient.orcpt ?? '')) {
+    return refuse(553, '5.6.7', 'An original recipient that is not ASCII needs SMTPUTF8');
   }
   if (transaction.recipients.length >= context.maxRecipients) {
     return refuse(452, '4.5.3', `Too many recipients; at most ${context.maxRecipients} a message`);
@@ -167,8 +176,16 @@ const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
     if (identity === null || identity.peer === null) {
       return refuse(555, '5.5.4', 'XMESH is for the nodes of this mesh');
     }
-    transaction.mesh = value === true ? null : decodeXmesh(value);
-    return transaction.mesh === null ? refuse(501, '5.5.4', 'XMESH value is malformed') : null;
+    const mesh = value === true ? null : decodeXmesh(value);
+    if (mesh === null) {
+      return refuse(501, '5.5.4', 'XMESH value is malformed');
+    }
+    transaction.mesh = mesh;
+    // By the name that it logged in with: no peer can make another one's mail look like a repeat.
+    if (isQueueId(mesh.queueId)) {
+      transaction.handedOver = { node: identity.peer, queueId: mesh.queueId };
+    }
+    return null;
   },
 };
 

@@ -1,30 +1,48 @@
+import { crc32 } from 'node:zlib';
 import type { Disk, FileWriter } from '../base/disk.js';
+import { BodyMemory } from './body-memory.js';
 import type { BodyWriter, FinishedBody } from './spool.js';
 
 /** Bytes that may wait for the disk before the client has to. */
 const WRITE_BEHIND_BYTES = 256 * 1024;
+/** What a slice takes beside its bytes: a body of short dot-stuffed lines comes in many. */
+const SLICE_BYTES = 128;
 
 /**
- * Keeps a body in memory up to `inlineBytes`; a larger one goes on into a file, so that memory
- * does not grow with the message.
+ * Keeps a body in memory up to `inlineBytes`, and while there is memory for it; else it goes on
+ * into a file, so that memory grows neither with the message nor with the number of clients. What
+ * a body in memory holds passes on to who takes it, by its id; `discard` gives it back.
  */
 export class SpillingBodyWriter implements BodyWriter {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #folder: string;
+  readonly #id: string;
   readonly #inlineBytes: number;
+  readonly #memory: BodyMemory;
   #chunks: Buffer[] = [];
   #bufferedBytes = 0;
   #sizeBytes = 0;
+  /** Of what went into the file. */
+  #crc32 = 0;
   #file: FileWriter | null = null;
   #spilled = false;
   #flushing: Promise<void> | null = null;
 
-  constructor(disk: Disk, folder: string, fileName: string, inlineBytes: number) {
+  /** @param id of the message, and the name of its file */
+  constructor(
+    disk: Disk,
+    folder: string,
+    id: string,
+    inlineBytes: number,
+    memory = new BodyMemory(() => Infinity),
+  ) {
     this.#disk = disk;
     this.#folder = folder;
-    this.#path = `${folder}/${fileName}`;
+    this.#id = id;
+    this.#path = `${folder}/${id}`;
     this.#inlineBytes = inlineBytes;
+    this.#memory = memory;
   }
 
   get sizeBytes(): number {
@@ -37,7 +55,8 @@ export class SpillingBodyWriter implements BodyWriter {
     this.#bufferedBytes += chunk.length;
     this.#sizeBytes += chunk.length;
     const limit = this.#spilled ? WRITE_BEHIND_BYTES : this.#inlineBytes;
-    if (this.#bufferedBytes <= limit) {
+    const heldBytes = this.#bufferedBytes + this.#chunks.length * SLICE_BYTES;
+    if (this.#bufferedBytes <= limit && this.#memory.hold(this.#id, heldBytes)) {
       return undefined;
     }
     this.#flushing = this.#flush();
@@ -46,8 +65,11 @@ export class SpillingBodyWriter implements BodyWriter {
 
   async finish(): Promise<FinishedBody> {
     if (!this.#spilled) {
-      const bytes = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
-      return { kind: 'inline', bytes: bytes as Buffer };
+      const [first = Buffer.alloc(0)] = this.#chunks;
+      const bytes = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
+      this.#chunks = [];
+      this.#memory.hold(this.#id, bytes.length);
+      return { kind: 'inline', bytes };
     }
     await this.#flush();
     const file = this.#file as FileWriter;
@@ -58,12 +80,13 @@ export class SpillingBodyWriter implements BodyWriter {
       await file.close();
     }
     await this.#disk.syncFolder(this.#folder);
-    return { kind: 'file', sizeBytes: this.#sizeBytes };
+    return { kind: 'file', sizeBytes: this.#sizeBytes, crc32: this.#crc32 };
   }
 
   async discard(): Promise<void> {
     await this.#flushing?.catch(() => undefined);
     this.#chunks = [];
+    this.#memory.release(this.#id);
     const file = this.#file;
     this.#file = null;
     await file?.close().catch(() => undefined);
@@ -79,7 +102,9 @@ export class SpillingBodyWriter implements BodyWriter {
     this.#spilled = true;
     this.#file ??= await this.#disk.create(this.#path);
     if (bytes.length > 0) {
+      this.#crc32 = crc32(bytes, this.#crc32);
       await this.#file.write(bytes);
     }
+    this.#memory.release(this.#id);
   }
 }

@@ -1,142 +1,216 @@
+import { isAscii as isAsciiBytes, isUtf8 } from 'node:buffer';
 import MimeNode from 'nodemailer/lib/mime-node';
-import { decodeXtext } from '../format/xtext.js';
+import { isAscii } from '../format/address.js';
+import { formatDeliveryStatus, wordsLine, type ReportAction } from '../format/dsn.js';
+import { findHeaderEnd } from '../format/header.js';
 import { formatDate } from '../format/received.js';
-import type { Item, ItemRecipient } from './item.js';
+import { printableReply } from '../format/reply.js';
+import type { Item, ItemRecipient, LastReply } from './item.js';
+import type { Original } from './original.js';
 
-/** What a bounce tells, beside the message itself. */
-export interface BounceContext {
+/** A recipient that a report is about. */
+export interface ReportedRecipient {
+  recipient: ItemRecipient;
+  action: ReportAction;
+  /** Name of the hop that was asked, or null when none was (expiry). */
+  remote: string | null;
+  /** What the hop said, or with a null code we. */
+  words: LastReply | null;
+  /** Wall time of the attempt that the report comes of, or null where it comes of none. */
+  attemptedAtMs: number | null;
+}
+
+/** What a report tells, beside what became of the message. */
+export interface ReportContext {
   /** Our name (RFC 3464 §2.2.2). */
   hostname: string;
-  /** Name of the hop that refused, or null when none was asked (expiry). */
-  remote: string | null;
   nowMs: number;
-  /** Header section of the message, or the whole of it with RET=FULL. */
-  original: Buffer;
-  /** `original` is the whole message. */
-  full: boolean;
+  /** Wall time to which a delayed message is tried. */
+  giveUpAtMs: number;
+  original: Original;
+}
+
+/** In the order in which people have to hear of them. */
+const ACTIONS: readonly ReportAction[] = ['failed', 'delayed', 'relayed'];
+
+const SUBJECTS: Readonly<Record<ReportAction, string>> = {
+  failed: 'Undelivered Mail Returned to Sender',
+  delayed: 'Delayed Mail (still being retried)',
+  relayed: 'Mail Relayed Without Confirmation of Delivery',
+};
+
+/**
+ * Whether the sender hears of what became of a recipient: never the null path (RFC 5321 §6.1: no
+ * bounces of bounces), of a failure unless it asked not to, of all else only if it asked to (RFC
+ * 3461 §5.2).
+ */
+export function wantsReport(
+  { sender }: Item,
+  { notify }: ItemRecipient,
+  action: ReportAction,
+): boolean {
+  if (sender === '') {
+    return false;
+  }
+  if (notify === null) {
+    return action === 'failed';
+  }
+  const wanted = { failed: 'FAILURE', delayed: 'DELAY', relayed: 'SUCCESS' }[action];
+  return notify.split(',').includes(wanted);
+}
+
+/** Only UTF-8 can tell its sender where it goes: such a report needs SMTPUTF8 (RFC 6531 §3.2). */
+export function needsSmtpUtf8({ sender }: Item): boolean {
+  return !isAscii(sender);
 }
 
 /**
- * RFC 5321 §6.1 and RFC 3461 §4.1: a failure is reported unless the sender is the null path (no
- * bounces of bounces) or asked not to hear of it.
+ * True when the original goes into the report in a form that is ASCII on the way, whatever it
+ * holds. A whole message that is not internationalized cannot be encoded (RFC 2046 §5.2.1).
  */
-export function wantsFailureReport(item: Item, recipient: ItemRecipient): boolean {
-  if (item.sender === '') {
-    return false;
-  }
-  return recipient.notify === null || recipient.notify.split(',').includes('FAILURE');
+export function isEncodable(item: Item, original: Original): boolean {
+  return !original.full || isAsciiBytes(original.bytes) || isInternational(item, original);
 }
 
-/** The report as a whole message in RFC 3464 form, CRLF line ends. */
-export async function buildBounce(
+/** The report as a whole message in the form of RFC 3464 and RFC 6533, CRLF line ends. */
+export async function buildReport(
   item: Item,
-  failed: readonly ItemRecipient[],
-  context: BounceContext,
+  reported: readonly ReportedRecipient[],
+  context: ReportContext,
 ): Promise<Buffer> {
-  const root = new MimeNode('multipart/report; report-type=delivery-status', {
-    hostname: context.hostname,
-  });
+  const { hostname, nowMs, original } = context;
+  const present = ACTIONS.filter((action) => reported.some((one) => one.action === action));
+  const utf8 = needsSmtpUtf8(item);
+  const root = new ReportNode('multipart/report; report-type=delivery-status', { hostname });
+  const { messageId } = item;
   root.setHeader({
-    from: `Mail Delivery System <MAILER-DAEMON@${context.hostname}>`,
+    from: `Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     to: item.sender,
-    subject: 'Undelivered Mail Returned to Sender',
+    subject: SUBJECTS[present[0] ?? 'failed'],
     'auto-submitted': 'auto-replied',
-    date: formatDate(context.nowMs),
-    ...(item.messageId === null ? {} : { references: item.messageId }),
+    date: formatDate(nowMs),
+    ...(messageId === null || !(utf8 || isAscii(messageId)) ? {} : { references: messageId }),
   });
-  root.createChild('text/plain; charset=utf-8').setContent(explanation(failed, context));
   root
-    .createChild('message/delivery-status')
-    .setHeader('content-transfer-encoding', '7bit')
-    .setContent(deliveryStatus(item, failed, context));
-  const original = context.full
-    ? root.createChild('message/rfc822')
-    : root.createChild('text/rfc822-headers');
-  original.setHeader('content-transfer-encoding', item.eightBit ? '8bit' : '7bit');
-  original.setContent(context.original);
+    .createChild('text/plain; charset=utf-8')
+    .setContent(
+      [
+        `This is the mail relay at ${hostname}.`,
+        '',
+        ...present.flatMap((action) => explanation(reported, action, context)),
+      ].join('\r\n'),
+    );
+  const status = deliveryStatus(item, reported, context);
+  root
+    .createChild(status.type)
+    .setHeader('content-transfer-encoding', encodingOf(Buffer.from(status.content), utf8))
+    .setContent(status.content);
+  const type = originalType(item, original);
+  root
+    .createChild(type)
+    .setHeader(
+      'content-transfer-encoding',
+      // A message/rfc822 part cannot be encoded; it is as the message came.
+      encodingOf(original.bytes, utf8 || type === 'message/rfc822'),
+    )
+    .setContent(isAsciiBytes(original.bytes) ? original.bytes.toString('latin1') : original.bytes);
   return root.build();
 }
 
-function explanation(failed: readonly ItemRecipient[], context: BounceContext): string {
-  const lines = [
-    `This is the mail relay at ${context.hostname}.`,
-    '',
-    'Your message could not be delivered to the recipients below. It will not be tried again.',
-    '',
-  ];
-  for (const recipient of failed) {
-    // Without a code they are our own words: an expiry, or what the hop does not offer.
-    const quoted = context.remote !== null && recipient.lastReply?.code != null;
-    const said = quoted ? `${context.remote} said: ` : '';
-    lines.push(`<${recipient.address}>: ${said}${replyLine(recipient)}`, '');
+/**
+ * The library would write the domain of an address in another form than the envelope has it, which
+ * is where the report is to go (RFC 3464 §2).
+ */
+class ReportNode extends MimeNode {
+  override encodeHeaderValue(...[key, value]: Parameters<MimeNode['encodeHeaderValue']>): string {
+    if (key === 'To' && typeof value === 'string') {
+      return /^[^\s"(),:;<>@[\\\]]+@[^\s"(),:;<>@[\\\]]+$/.test(value) ? value : `<${value}>`;
+    }
+    return super.encodeHeaderValue(key, value);
   }
-  return lines.join('\r\n');
 }
 
-/** RFC 3464 §2: the fields about the message, then a group for each recipient. */
+function explanation(
+  reported: readonly ReportedRecipient[],
+  action: ReportAction,
+  context: ReportContext,
+): string[] {
+  const lines = [...introduction(action, context), ''];
+  for (const { recipient, remote, words } of reported.filter((one) => one.action === action)) {
+    // Without a code they are our own words: an expiry, or what the hop does not offer.
+    const said = remote !== null && words?.code != null ? `${remote} said: ` : '';
+    const text = words === null ? 'no reply' : printableReply(wordsLine(words), 900);
+    lines.push(`<${printableReply(recipient.address)}>: ${said}${text}`, '');
+  }
+  return lines;
+}
+
+function introduction(action: ReportAction, { giveUpAtMs }: ReportContext): string[] {
+  switch (action) {
+    case 'failed':
+      return [
+        'Your message could not be delivered to the recipients below. It will not',
+        'be tried again.',
+      ];
+    case 'delayed':
+      return [
+        'Your message has not reached the recipients below yet. You need not send',
+        `it again: it is tried until ${formatDate(giveUpAtMs)}.`,
+      ];
+    case 'relayed':
+      return [
+        'Your message to the recipients below was taken by a system that does not',
+        'confirm deliveries. It has left this relay, and no further report comes',
+        'from here.',
+      ];
+  }
+}
+
 function deliveryStatus(
   item: Item,
-  failed: readonly ItemRecipient[],
-  context: BounceContext,
-): string {
-  const message = [`Reporting-MTA: dns; ${context.hostname}`, `X-Relaymesh-Queue-ID: ${item.id}`];
-  const envid = item.envid === null ? null : decodeXtext(item.envid);
-  if (envid !== null) {
-    message.push(`Original-Envelope-Id: ${oneLine(envid)}`);
-  }
-  message.push(`Arrival-Date: ${formatDate(item.receivedAtMs)}`);
-  const groups = failed.map((recipient) => recipientGroup(recipient, context));
-  return [message, ...groups].map((group) => `${group.join('\r\n')}\r\n`).join('\r\n');
-}
-
-function recipientGroup(recipient: ItemRecipient, context: BounceContext): string[] {
-  const group: string[] = [];
-  const [type, original] = splitOrcpt(recipient.orcpt);
-  if (type !== null) {
-    group.push(`Original-Recipient: ${type}; ${oneLine(original)}`);
-  }
-  group.push(
-    `Final-Recipient: rfc822; ${oneLine(recipient.address)}`,
-    'Action: failed',
-    `Status: ${statusOf(recipient)}`,
+  reported: readonly ReportedRecipient[],
+  { hostname, giveUpAtMs }: ReportContext,
+): ReturnType<typeof formatDeliveryStatus> {
+  const { protocol, client } = item.arrival;
+  return formatDeliveryStatus(
+    {
+      envid: item.envid,
+      reportingMta: hostname,
+      receivedFrom: protocol.includes('SMTP') ? client : null,
+      arrivalMs: item.receivedAtMs,
+    },
+    reported.map(({ recipient, action, remote, words, attemptedAtMs }) => ({
+      orcpt: recipient.orcpt,
+      address: recipient.address,
+      action,
+      remoteMta: remote,
+      words,
+      lastAttemptMs: attemptedAtMs,
+      logId: item.id,
+      retryUntilMs: giveUpAtMs,
+    })),
   );
-  if (context.remote !== null) {
-    group.push(`Remote-MTA: dns; ${oneLine(context.remote)}`);
-  }
-  if (recipient.lastReply?.code != null) {
-    group.push(`Diagnostic-Code: smtp; ${replyLine(recipient)}`);
-  }
-  group.push(`Last-Attempt-Date: ${formatDate(context.nowMs)}`);
-  return group;
 }
 
-function splitOrcpt(orcpt: string | null): [string | null, string] {
-  const separator = orcpt?.indexOf(';') ?? -1;
-  if (orcpt === null || separator === -1) {
-    return [null, ''];
-  }
-  const address = decodeXtext(orcpt.slice(separator + 1));
-  return address === null ? [null, ''] : [orcpt.slice(0, separator), address];
+/** RFC 6533 §4.4: the older types where they can hold it. */
+function originalType(item: Item, original: Original): string {
+  const international = isInternational(item, original);
+  return original.full
+    ? international
+      ? 'message/global'
+      : 'message/rfc822'
+    : international
+      ? 'message/global-headers'
+      : 'text/rfc822-headers';
 }
 
-/** RFC 3463: of class 5, since the failure is final; the remote's own code where it gave one. */
-function statusOf(recipient: ItemRecipient): string {
-  const enhanced = recipient.lastReply?.enhanced ?? null;
-  return enhanced !== null && enhanced.startsWith('5.') ? enhanced : '5.0.0';
+/** Its header needs UTF-8, and is that. */
+function isInternational(item: Item, { bytes, full }: Original): boolean {
+  const header = full ? bytes.subarray(0, Math.max(0, findHeaderEnd(bytes))) : bytes;
+  return item.smtpUtf8 && !isAsciiBytes(header) && isUtf8(header);
 }
 
-function replyLine(recipient: ItemRecipient): string {
-  const reply = recipient.lastReply;
-  if (reply === null) {
-    return 'no reply';
-  }
-  const parts = [reply.code, reply.enhanced, oneLine(reply.text)];
-  return parts.filter((part) => part !== null && part !== '').join(' ');
-}
-
-/** Remote text never starts a line of its own; other than ASCII is shown as `?` (RFC 3464 §2.1). */
-function oneLine(text: string): string {
-  return text
-    .replaceAll(/[^\x20-\x7e]+/g, (run) => (/^[\r\n\t]+$/.test(run) ? ' ' : '?'))
-    .slice(0, 900);
+/** RFC 6533 §4.5: encoded unless the way back has to take 8 bits anyway. */
+function encodingOf(bytes: Buffer, eightBit: boolean): string {
+  return isAsciiBytes(bytes) ? '7bit' : eightBit ? '8bit' : 'quoted-printable';
 }

@@ -1,36 +1,43 @@
-import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
-import { isAscii } from '../format/address.js';
-import type { NextHop } from '../send/next-hop.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt, OutgoingMessage } from '../send/request.js';
-import type { Arrival, TraceRecorder } from '../trace/recorder.js';
+import type { TraceRecorder } from '../trace/recorder.js';
+import { AttemptMarks } from './attempt-marks.js';
+import { SpoolRefusal } from './group-commit.js';
 import type { BodyCache } from './body-cache.js';
-import { buildBounce, wantsFailureReport } from './bounce.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
+import { holdupOf, remoteOf, type Holdup } from './holdup.js';
 import {
   isFinal,
   isSettled,
   moveRecipient,
-  NEW_RECIPIENT,
   type Item,
   type ItemRecipient,
+  type LastReply,
 } from './item.js';
-import { readOriginal } from './original.js';
+import { Reporter } from './reporter.js';
+import type { ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
-import { recipientRecord, settle, type Settlement } from './settle.js';
+import {
+  quarantine,
+  recipientRecord,
+  settle,
+  type SettleContext,
+  type Settlement,
+} from './settle.js';
 import type { QueueSettings } from './settings.js';
-import { bodyPlace, type Spool } from './spool.js';
+import type { Spool } from './spool.js';
 
 export interface DeliveryOptions {
   settings: () => QueueSettings;
   hostname: string;
   spool: Spool;
   bodies: BodyCache;
+  chooseRoute: ChooseRoute;
   attempt: Attempt;
   recorder: TraceRecorder;
   scheduler: () => Scheduler;
@@ -38,44 +45,75 @@ export interface DeliveryOptions {
   log: Logger;
   chance: () => number;
   newId: () => string;
+  /** Everything in the queue. */
+  items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
   enter: (item: Item) => void;
   /** The item is settled and gone. */
   leave: (item: Item) => void;
+  /** Recipients of the item are in quarantine now. */
+  quarantined: (item: Item) => void;
+  /** Resolves with true when a spool that failed takes writes again, with false when the node stops. */
+  healed: () => Promise<boolean>;
 }
 
-/** How a bounce comes in. */
-const LOCAL_ARRIVAL: Arrival = {
-  protocol: 'local',
-  client: { address: 'local', helo: 'local', user: null },
-};
+/** Attempts in a row that break off for reasons of ours before the message is taken out of the way. */
+export const MAX_UNFINISHED = 3;
 
 /** One attempt of an entry, from its start to what follows from its outcomes. */
 export class Delivery {
   readonly #options: DeliveryOptions;
+  readonly #reporter: Reporter;
+  readonly #marks = new AttemptMarks();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#reporter = new Reporter({
+      ...options,
+      openBody: (item) => this.#openBody(item),
+      holdup: (item, recipient) => this.#holdup(item, recipient),
+    });
+  }
+
+  /** Begins to tell senders of mail that waits too long. */
+  start(): void {
+    this.#reporter.start();
+  }
+
+  /** Resolves when no report is being made but those of attempts under way. */
+  stop(): Promise<void> {
+    return this.#reporter.stop();
+  }
+
+  /** An item that an earlier process left in the spool. */
+  found(item: Item): void {
+    item.recipients.forEach((recipient) => this.#marks.found(recipient));
   }
 
   /** Never rejects: what goes wrong in here is logged and the entry waits for its destination. */
   async run(entry: RoutedEntry, destination: Destination, connectCounted: boolean): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, spool } = this.#options;
+    const { item, recipients } = entry;
     try {
-      for (const recipient of entry.recipients) {
+      for (const recipient of recipients) {
         moveRecipient(recipient, 'sending');
       }
-      if (clock.nowMs() >= entry.item.expiresAtMs && hadItsChance(entry, destination)) {
+      if (this.#marks.begin(entry, destination.name)) {
+        // Durable where it says where else the message must not go; all that waits shares the sync.
+        await spool.update(item, { sync: entry.movable });
+      }
+      const expired = clock.monotonicMs() >= (item.deadlineMs ?? Infinity);
+      if (expired && hadItsChance(entry, destination)) {
         await this.#expire(entry, destination);
         return;
       }
       const request = this.#request(entry, destination, connectCounted);
       const report = await this.#options.attempt(request);
       this.#learn(destination, report);
-      await this.#conclude(entry, destination, report, mtaName(entry.nextHop));
+      await this.#conclude(entry, destination, report, remoteOf(entry.nextHop, report));
     } catch (error) {
-      log.error({ code: codeOf(error), queue_id: entry.item.id, err: error }, messageOf(error));
-      this.#putBack(entry, destination, messageOf(error));
+      log.error({ code: codeOf(error), queue_id: item.id, err: error }, messageOf(error));
+      this.#breakOff(entry, destination, error);
     }
   }
 
@@ -121,6 +159,12 @@ export class Delivery {
     return cached === undefined ? this.#options.spool.openBody(item) : Promise.resolve(cached);
   }
 
+  #holdup(item: Item, recipient: ItemRecipient): Holdup {
+    const { chooseRoute, scheduler } = this.#options;
+    const { queue, nextHop } = chooseRoute(item, recipient, () => true);
+    return holdupOf(recipient, nextHop, scheduler().destination(queue));
+  }
+
   /** `remote`: the hop that was asked, or null when none was. */
   async #conclude(
     entry: RoutedEntry,
@@ -129,18 +173,14 @@ export class Delivery {
     remote: string | null,
   ): Promise<void> {
     const { item, recipients } = entry;
-    const settlement = settle(item, recipients, report.outcomes, {
-      retryIntervalsSeconds:
-        item.settings?.retryIntervalsSeconds ?? this.#options.settings().retryIntervalsSeconds,
-      maxAttempts: item.settings?.maxAttempts ?? null,
-      asked: { queue: destination.name, host: report.host ?? entry.nextHop.host },
-      nowMs: this.#options.clock.nowMs(),
-      chance: this.#options.chance(),
-    });
-    const reported = settlement.failed.filter((recipient) => wantsFailureReport(item, recipient));
-    for (const recipient of reported) {
-      recipient.unreported = true;
-    }
+    const settlement = settle(
+      item,
+      recipients,
+      report.outcomes,
+      this.#settleContext(entry, destination, report),
+    );
+    const overtaken = this.#marks.concluded(entry);
+    const claimed = this.#reporter.claim(item, recipients, report.dsnOffered === true);
     const spent = settlement.unspent.length < recipients.length;
     const toNode = entry.nextHop.kind === 'node';
     this.#options.recorder.attempted(
@@ -150,11 +190,33 @@ export class Delivery {
       item.recipients.every(({ state }) => isFinal(state)),
     );
     this.#logOutcomes(entry, destination, report);
-    if (reported.length > 0) {
-      await this.#bounce(item, reported, remote);
+    if (claimed.length > 0) {
+      await this.#reporter.report(item, claimed, remote);
     }
-    this.#persist(item, spent);
+    this.#persist(item, spent || overtaken);
+    if (settlement.quarantined.length > 0) {
+      this.#options.quarantined(item);
+    }
     this.#requeue(entry, settlement, destination, report);
+  }
+
+  #settleContext(
+    { item, nextHop }: RoutedEntry,
+    destination: Destination,
+    { host }: AttemptReport,
+  ): SettleContext {
+    const { settings, clock, chance } = this.#options;
+    const { retryIntervalsSeconds, limits } = settings();
+    const nowMs = clock.nowMs();
+    const leftMs = (item.deadlineMs ?? Infinity) - clock.monotonicMs();
+    return {
+      retryIntervalsSeconds: item.settings?.retryIntervalsSeconds ?? retryIntervalsSeconds,
+      maxAttempts: item.settings?.maxAttempts ?? limits.maxAttempts,
+      asked: { queue: destination.name, host: host ?? nextHop.host },
+      nowMs,
+      expiresAtMs: nowMs + Math.max(0, leftMs),
+      chance: chance(),
+    };
   }
 
   /** Does not wait for the disk: losing this costs a repeated attempt, never a message. */
@@ -186,6 +248,9 @@ export class Delivery {
     if (dueMs !== null) {
       scheduler.defer({ item, recipients: settlement.deferred }, dueMs, destination);
     }
+    if (settlement.again.length > 0) {
+      scheduler.ready({ item, recipients: settlement.again });
+    }
     if (settlement.unspent.length > 0) {
       const unspent = { ...entry, recipients: settlement.unspent };
       scheduler.hopFault(unspent, destination, {
@@ -196,23 +261,73 @@ export class Delivery {
     }
   }
 
-  /** What is settled or quarantined stays so; everything else is tried again. */
-  #putBack(entry: RoutedEntry, destination: Destination, text: string): void {
+  /**
+   * The attempt came to no end. For want of a disk, or of a file descriptor, nothing is counted; an
+   * error of ours, three times in a row, takes the message out of the way.
+   */
+  #breakOff(entry: RoutedEntry, destination: Destination, error: unknown): void {
+    const text = `internal error: ${messageOf(error)}`;
+    const blameless = error instanceof SpoolRefusal || codeOf(error) === 'BODY_NOT_READABLE';
+    if (blameless) {
+      this.#marks.withdrawn(entry);
+    } else {
+      this.#giveUpReports(entry, text);
+    }
     const waiting = entry.recipients.filter(
       ({ state }) => state === 'ready' || state === 'sending' || state === 'deferred',
     );
-    for (const recipient of waiting) {
+    if (!blameless && this.#marks.broke(entry) >= MAX_UNFINISHED) {
+      this.#takeOut(entry.item, waiting, text);
+    } else if (waiting.length > 0) {
+      this.#putBack({ ...entry, recipients: waiting }, destination, error);
+    }
+  }
+
+  /** What is settled or quarantined stays so; everything else is tried again. */
+  #putBack(entry: RoutedEntry, destination: Destination, error: unknown): void {
+    for (const recipient of entry.recipients) {
       if (recipient.state !== 'ready') {
         moveRecipient(recipient, 'ready');
       }
       recipient.nextAttemptAtMs = null;
-      recipient.lastReply = { code: null, enhanced: null, text: `internal error: ${text}` };
+      if (!(error instanceof SpoolRefusal)) {
+        recipient.lastReply = ownWords(messageOf(error));
+      }
     }
-    if (waiting.length > 0) {
-      const scheduler = this.#options.scheduler();
+    const scheduler = this.#options.scheduler();
+    if (error instanceof SpoolRefusal) {
+      // Nothing starts until the spool is well again.
+      scheduler.putBack(entry, destination);
+    } else {
       const fault = { stage: 'process', inTransaction: false, retryAfterMs: undefined };
-      scheduler.hopFault({ ...entry, recipients: waiting }, destination, fault);
+      scheduler.hopFault(entry, destination, fault);
     }
+  }
+
+  /** A report that could not be made, for an error of ours: a failure must not go unseen for that. */
+  #giveUpReports({ item, recipients }: RoutedEntry, text: string): void {
+    const unreported = recipients.filter((recipient) => recipient.unreported === true);
+    const failed = unreported.filter(({ state }) => state === 'failed');
+    for (const recipient of unreported) {
+      delete recipient.unreported;
+    }
+    if (failed.length > 0) {
+      this.#takeOut(item, failed, text);
+    } else if (unreported.length > 0) {
+      this.#persist(item, true);
+    }
+  }
+
+  /** Into quarantine with recipients that no attempt is made for any more. */
+  #takeOut(item: Item, recipients: ItemRecipient[], text: string): void {
+    for (const recipient of recipients) {
+      moveRecipient(recipient, 'quarantined');
+      recipient.lastReply = ownWords(text);
+      delete recipient.unfinished;
+    }
+    quarantine(item, 'crashed', this.#options.clock.nowMs());
+    this.#persist(item, true);
+    this.#options.quarantined(item);
   }
 
   /** RFC 5321 §4.5.4.1: after the give-up time the sender hears of it, with the last words. */
@@ -248,54 +363,6 @@ export class Delivery {
     await this.#conclude(entry, destination, { outcomes, record }, null);
   }
 
-  /** Makes the bounce durable together with the failure that it reports. */
-  async #bounce(item: Item, reported: ItemRecipient[], remote: string | null): Promise<void> {
-    const { spool, clock, hostname, newId, enter } = this.#options;
-    const original = await readOriginal(
-      await this.#openBody(item).catch(() => null),
-      item.body.sizeBytes,
-      item.ret === 'FULL' && !(item.eightBit && reported.some(needsConversion)),
-    );
-    const nowMs = clock.nowMs();
-    const bytes = await buildBounce(item, reported, {
-      hostname,
-      remote,
-      nowMs,
-      original: original.bytes,
-      full: original.full,
-    });
-    const bounce: Item = {
-      id: newId(),
-      sender: '',
-      recipients: [{ ...NEW_RECIPIENT, address: item.sender }],
-      ret: null,
-      envid: null,
-      // By what it holds, not by what it reports on: the hop may have refused just that.
-      smtpUtf8: !isAscii(item.sender),
-      eightBit: bytes.some((byte) => byte > 0x7f),
-      receivedAtMs: nowMs,
-      expiresAtMs: nowMs + this.#options.settings().expireAfterSeconds * 1000,
-      messageId: null,
-      trace: {
-        traceId: item.trace.traceId,
-        spanId: newSpanId(),
-        parentSpanId: item.trace.spanId,
-        path: [],
-      },
-      arrival: LOCAL_ARRIVAL,
-      body: bodyPlace({ kind: 'inline', bytes }, 0),
-      bounceOf: item.id,
-      doubt: false,
-      lostSessions: 0,
-    };
-    for (const recipient of reported) {
-      delete recipient.unreported;
-    }
-    // The spool takes the item's state as it is now, in the same write as the bounce.
-    await spool.accept(bounce, { kind: 'inline', bytes }, { settles: item });
-    enter(bounce);
-  }
-
   /** One line a recipient and attempt, with stable keys: what people grep. */
   #logOutcomes(entry: RoutedEntry, destination: Destination, report: AttemptReport): void {
     const { log } = this.#options;
@@ -324,6 +391,10 @@ export class Delivery {
   }
 }
 
+function ownWords(text: string): LastReply {
+  return { code: null, enhanced: null, text };
+}
+
 /** A message is tried at least once, however long the node was down; a faulty hop counts as that. */
 function hadItsChance(entry: QueueEntry, destination: Destination): boolean {
   return (
@@ -341,11 +412,6 @@ function isAnswer({ kind }: Outcome): boolean {
   return kind === 'delivered' || kind === 'deferred' || kind === 'failed';
 }
 
-/** RFC 3463 §3.7: the hop does not take content such as this, nor would it inside of a bounce. */
-function needsConversion({ lastReply }: ItemRecipient): boolean {
-  return lastReply?.enhanced?.startsWith('5.6.') === true;
-}
-
 function outgoing(item: Item): OutgoingMessage {
   return {
     queueId: item.id,
@@ -358,10 +424,4 @@ function outgoing(item: Item): OutgoingMessage {
     trace: { traceId: item.trace.traceId, path: item.trace.path },
     doubt: item.doubt,
   };
-}
-
-/** RFC 3464 §2.3.5 and RFC 5321 §4.1.3: a domain or an address literal, never a port. */
-function mtaName({ kind, name, host }: NextHop): string {
-  const mta = kind === 'host' ? host : name;
-  return isIP(mta) === 0 ? mta : isIP(mta) === 6 ? `[IPv6:${mta}]` : `[${mta}]`;
 }

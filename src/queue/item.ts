@@ -17,7 +17,7 @@ export type RecipientState =
   | 'held'
   | 'delivered'
   | 'failed'
-  /** its stored form cannot be read; kept and shown, never sent */
+  /** kept and shown, not sent: it cannot be read, or nobody can be told that it failed */
   | 'quarantined';
 
 const LEGAL_MOVES: Readonly<Record<RecipientState, readonly RecipientState[]>> = {
@@ -27,8 +27,10 @@ const LEGAL_MOVES: Readonly<Record<RecipientState, readonly RecipientState[]>> =
   deferred: ['ready', 'held', 'failed', 'quarantined'],
   held: ['ready', 'failed', 'quarantined'],
   delivered: [],
-  failed: [],
-  quarantined: [],
+  // Its report could not be made.
+  failed: ['quarantined'],
+  // By an operator, who wants it tried again or deletes it.
+  quarantined: ['ready', 'failed'],
 };
 
 /** What the remote (or we) last said about a recipient. */
@@ -44,11 +46,42 @@ export interface ItemRecipient extends EnvelopeRecipient {
   attempts: number;
   /** Wall time of the next attempt while deferred. */
   nextAttemptAtMs: number | null;
+  /** Wall time at which that was decided: if it lies ahead, the clock was set back since. */
+  deferredAtMs?: number;
   lastReply: LastReply | null;
-  /** Failed, and the report to the sender is not durable yet: to the disk, nothing has happened. */
+  /**
+   * Failed, or delivered where the sender wants to hear of it, and the report is not durable yet: to
+   * the disk, nothing has happened.
+   */
   unreported?: true;
+  /** Wall time at which the sender was told that it is late; that is done once. */
+  delayReportedAtMs?: number;
   /** The hop, and the host of it, that may have taken the message: nobody else is asked. */
-  doubtAt?: { queue: string; host: string } | null;
+  doubtAt?: HopAsked | null;
+  /** Where the attempt that is under way asks; stored, where another hop could be asked after a crash. */
+  asked?: HopAsked;
+  /** Attempts in a row that began and never came to an end. */
+  unfinished?: number;
+}
+
+/** A hop, and the host of it, that was or is asked to take a message. */
+export interface HopAsked {
+  queue: string;
+  host: string;
+}
+
+/** Why a message is in quarantine. */
+export type QuarantineKind =
+  /** its body is missing or damaged */
+  | 'unreadable'
+  /** it failed for good, and there is no sender to tell */
+  | 'undeliverable'
+  /** the process died, or an internal error came, at three attempts in a row */
+  | 'crashed';
+
+export interface Quarantined {
+  kind: QuarantineKind;
+  atMs: number;
 }
 
 /** Where the body is: in the record itself, or in a file beside the store. */
@@ -57,6 +90,8 @@ export interface BodyPlace {
   sizeBytes: number;
   /** Bytes of our own header lines in front of what the client sent. */
   ownHeaderBytes: number;
+  /** Of a body in a file; records have a checksum of their own. */
+  crc32?: number;
 }
 
 export interface ItemTrace {
@@ -90,6 +125,13 @@ export interface Item {
   doubt: boolean;
   /** Sessions in a row that broke off in the middle of this message. */
   lostSessions: number;
+  /** Set while recipients of it are in quarantine. */
+  quarantine?: Quarantined;
+  /**
+   * Monotonic time at which it expires, since it was taken up by this process: a wall clock that
+   * jumps makes no message older.
+   */
+  deadlineMs?: number;
   /** What the message says about its own delivery. */
   settings?: MessageSettings;
   /** Keys of the JSON that it came in with and that mean nothing here; they come back in its results. */

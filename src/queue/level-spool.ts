@@ -1,14 +1,25 @@
-import type { Readable } from 'node:stream';
-import { ClassicLevel, type BatchOperation, type Iterator } from 'classic-level';
+import { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import type { Disk } from '../base/disk.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import { isQueueId } from '../base/identifiers.js';
+import type { BodyMemory } from './body-memory.js';
 import { SpillingBodyWriter } from './body-writer.js';
+import { GroupCommit } from './group-commit.js';
 import type { Item } from './item.js';
 import { applyProgress, decodeItem, encodeItem, encodeProgress } from './record-format.js';
-import type { AlsoDurable, BodyWriter, FinishedBody, Note, ScanEntry, Spool } from './spool.js';
-
-type Store = ClassicLevel<string, Buffer>;
-type Operation = BatchOperation<Store, string, Buffer>;
+import { findKeys, forgetKeys, keyOperations } from './key-records.js';
+import type { QueueSettings } from './settings.js';
+import type {
+  AlsoDurable,
+  BodyWriter,
+  DeliveryKey,
+  FinishedBody,
+  Note,
+  ScanEntry,
+  Spool,
+} from './spool.js';
+import { createLevelStore, type Store, type StoreIterator, type StoreOperation } from './store.js';
 
 /** Records read ahead by a scan. */
 const SCAN_BATCH = 64;
@@ -17,48 +28,50 @@ const NOTE_PREFIX = 'n!';
 /** Sorts right behind the message's own key, so that one pass reads both. */
 const PROGRESS_SUFFIX = '!p';
 
-interface Write {
-  operations: Operation[];
-  sync: boolean;
-  done: () => void;
-  failed: (error: RelayError) => void;
-}
-
 /**
- * The embedded spool on LevelDB. Group commit without a timer: whatever waits while a write is
- * running goes into the next one together, so the running sync is the batching window. One process
- * per folder; LevelDB's lock refuses a second.
+ * The embedded spool on LevelDB, with bodies that are too large for it in files beside it. One
+ * process per folder; LevelDB's lock refuses a second.
  */
 export class LevelSpool implements Spool {
   readonly #folder: string;
   readonly #bodies: string;
   readonly #disk: Disk;
   readonly #inlineBytes: number;
+  readonly #memory: BodyMemory;
   readonly #store: Store;
-  #waiting: Write[] = [];
-  #writing = false;
-  /** Resolves when the writes that are under way have ended. */
-  #idle: Promise<void> = Promise.resolve();
-  #failure: RelayError | null = null;
+  readonly #commit: GroupCommit;
+  /** While the store is opened again, readers wait at it. */
+  #gate: Gate | null = null;
+  /** Body files whose messages were to be removed, or were refused, when the spool failed. */
+  readonly #filesOwed: string[] = [];
   /** Body files that stood there at the start and that no record has named yet. */
   #unclaimed = new Set<string>();
 
-  constructor(folder: string, disk: Disk, inlineBytes: number) {
+  constructor(
+    { directory: folder, inlineBodyBytes }: Pick<QueueSettings, 'directory' | 'inlineBodyBytes'>,
+    disk: Disk,
+    memory: BodyMemory,
+    store: Store = createLevelStore(`${folder}/store`),
+  ) {
     this.#folder = folder;
     this.#bodies = `${folder}/bodies`;
     this.#disk = disk;
-    this.#inlineBytes = inlineBytes;
-    this.#store = new ClassicLevel(`${folder}/store`, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'buffer',
-      // Mail is mostly base64 or short-lived: compressing it costs more than it saves.
-      compression: false,
-      writeBufferSize: 16 * 1024 * 1024,
-    });
+    this.#inlineBytes = inlineBodyBytes;
+    this.#memory = memory;
+    this.#store = store;
+    this.#commit = new GroupCommit(store, folder);
   }
 
   get healthy(): boolean {
-    return this.#failure === null;
+    return this.#commit.failure === null;
+  }
+
+  get failurePasses(): boolean {
+    return this.#commit.passing;
+  }
+
+  onFailure(listener: (error: RelayError) => void): void {
+    this.#commit.onFailure = listener;
   }
 
   async open(): Promise<void> {
@@ -69,45 +82,109 @@ export class LevelSpool implements Spool {
     } catch (error) {
       throw this.#openError(error);
     }
-    this.#failure = null;
+    await this.#commit.resume();
     this.#unclaimed = new Set(await this.#disk.list(this.#bodies));
+  }
+
+  async reopen(): Promise<void> {
+    this.#gate ??= new Gate();
+    await this.#commit.settled();
+    await this.#openAgain();
+    this.#gate.open();
+    this.#gate = null;
+  }
+
+  /** And makes good what was refused. */
+  async #openAgain(): Promise<void> {
+    await this.#store.close();
+    try {
+      await this.#store.open();
+    } catch (error) {
+      throw this.#openError(error);
+    }
+    await this.#commit.resume();
+    for (const id of this.#filesOwed.splice(0)) {
+      await this.#disk.remove(`${this.#bodies}/${id}`);
+    }
+  }
+
+  giveUp(): void {
+    if (this.#commit.failure !== null) {
+      this.#gate?.refuse(this.#commit.failure);
+    }
   }
 
   /** What was handed over before is written first, also where nobody waits for it. */
   async close(): Promise<void> {
-    while (this.#writing) {
-      await this.#idle;
+    await this.#commit.settled();
+    this.giveUp();
+    if (!this.healthy) {
+      // The next process must not find what was refused. If the medium refuses this, too, it may.
+      await this.#openAgain().catch(() => undefined);
     }
     await this.#store.close();
   }
 
   writeBody(id: string): BodyWriter {
-    return new SpillingBodyWriter(this.#disk, this.#bodies, id, this.#inlineBytes);
+    return new SpillingBodyWriter(this.#disk, this.#bodies, id, this.#inlineBytes, this.#memory);
   }
 
-  accept(item: Item, body: FinishedBody, { settles, note }: AlsoDurable = {}): Promise<void> {
-    const record = encodeItem(item, body.kind === 'inline' ? body.bytes : null);
-    const operations: Operation[] = [{ type: 'put', key: messageKey(item.id), value: record }];
-    if (settles !== undefined) {
-      operations.push({
-        type: 'put',
-        key: progressKey(settles.id),
-        value: encodeProgress(settles),
-      });
+  async accept(item: Item, body: FinishedBody, also: AlsoDurable = {}): Promise<void> {
+    try {
+      await this.#accept(item, body, also);
+    } catch (error) {
+      this.#memory.release(item.id);
+      if (body.kind === 'file') {
+        // It goes with the record, which may be there all the same.
+        this.#filesOwed.push(item.id);
+      }
+      throw error;
     }
+  }
+
+  #accept(
+    item: Item,
+    body: FinishedBody,
+    { settles, note, keys = [] }: AlsoDurable,
+  ): Promise<void> {
+    const record = encodeItem(item, body.kind === 'inline' ? body.bytes : null);
+    const own: StoreOperation[] = [
+      { type: 'put', key: messageKey(item.id), value: record },
+      ...keyOperations(keys, item.id),
+    ];
     if (note !== undefined) {
       const value = Buffer.from(JSON.stringify({ untilMs: note.untilMs, value: note.value }));
-      operations.push({ type: 'put', key: NOTE_PREFIX + note.key, value });
+      own.push({ type: 'put', key: NOTE_PREFIX + note.key, value });
     }
-    return this.#write(operations, true);
+    // Without the values: what was refused is not kept in memory.
+    const undo = own.map(({ key }): StoreOperation => ({ type: 'del', key }));
+    return this.#commit.write({
+      operations: [...own, ...progressOf(settles)],
+      sync: true,
+      // Nobody was promised anything, and the item that it would have settled is as it is by then.
+      ifRefused: () => [...undo, ...progressOf(settles)],
+    });
   }
 
   async recall(key: string, nowMs: number): Promise<string | null> {
+    await this.#gate?.passed;
     const note = readNote(await this.#store.get(NOTE_PREFIX + key));
     return note === null || note.untilMs <= nowMs ? null : note.value;
   }
 
+  async findKeys(keys: readonly DeliveryKey[]): Promise<Array<string | null>> {
+    await this.#gate?.passed;
+    return findKeys(this.#store, keys);
+  }
+
+  async forgetKeys(bornBeforeMs: number, nowMs: number, maxBytes: number): Promise<number | null> {
+    await this.#gate?.passed;
+    const write = (operations: StoreOperation[]): Promise<void> => this.#write(operations);
+    return forgetKeys(this.#store, write, bornBeforeMs, nowMs, maxBytes);
+  }
+
   async forgetNotes(nowMs: number): Promise<void> {
+    await this.#gate?.passed;
     const iterator = this.#store.iterator({ gt: NOTE_PREFIX, lt: `${NOTE_PREFIX}~` });
     try {
       for (;;) {
@@ -117,10 +194,7 @@ export class LevelSpool implements Spool {
         }
         const over = notes.filter(([, value]) => (readNote(value)?.untilMs ?? 0) <= nowMs);
         if (over.length > 0) {
-          await this.#write(
-            over.map(([key]) => ({ type: 'del', key })),
-            false,
-          );
+          await this.#write(over.map(([key]) => ({ type: 'del', key })));
         }
       }
     } finally {
@@ -128,23 +202,41 @@ export class LevelSpool implements Spool {
     }
   }
 
-  update(item: Item): Promise<void> {
-    const value = encodeProgress(item);
-    return this.#write([{ type: 'put', key: progressKey(item.id), value }], false);
+  update(item: Item, { sync } = { sync: false }): Promise<void> {
+    const operations = progressOf(item);
+    return this.#commit.write({ operations, sync, ifRefused: () => operations });
   }
 
-  async remove(item: Item): Promise<void> {
-    await this.#write(
-      [
-        { type: 'del', key: messageKey(item.id) },
-        { type: 'del', key: progressKey(item.id) },
-      ],
-      false,
-    );
-    if (item.body.kind === 'file') {
-      // After the record: a file without a record is swept at the next start, the reverse is not.
-      await this.#disk.remove(`${this.#bodies}/${item.id}`);
+  remove(item: Item): Promise<void> {
+    return this.#remove(item.id, item.body.kind === 'file');
+  }
+
+  removeCorrupt(id: string): Promise<void> {
+    // The name comes from a record's key, which may be damaged as well.
+    return this.#remove(id, isQueueId(id));
+  }
+
+  async #remove(id: string, withFile: boolean): Promise<void> {
+    const operations: StoreOperation[] = [
+      { type: 'del', key: messageKey(id) },
+      { type: 'del', key: progressKey(id) },
+    ];
+    try {
+      // A file must not be gone while a power cut could still bring its record back.
+      await this.#commit.write({ operations, sync: withFile, ifRefused: () => operations });
+    } catch (error) {
+      if (withFile) {
+        this.#filesOwed.push(id);
+      }
+      throw error;
     }
+    if (withFile) {
+      await this.#disk.remove(`${this.#bodies}/${id}`);
+    }
+  }
+
+  compact(): Promise<void> {
+    return this.#store.compactRange(MESSAGE_PREFIX, `${MESSAGE_PREFIX}~`);
   }
 
   scan(): AsyncGenerator<ScanEntry> {
@@ -152,7 +244,7 @@ export class LevelSpool implements Spool {
     return this.#entries(this.#store.iterator({ gt: MESSAGE_PREFIX, lt: `${MESSAGE_PREFIX}~` }));
   }
 
-  async *#entries(iterator: Iterator<Store, string, Buffer>): AsyncGenerator<ScanEntry> {
+  async *#entries(iterator: StoreIterator): AsyncGenerator<ScanEntry> {
     let current: { id: string; entry: ScanEntry } | null = null;
     try {
       for (;;) {
@@ -185,14 +277,28 @@ export class LevelSpool implements Spool {
     if (item.body.kind === 'file') {
       const path = `${this.#bodies}/${item.id}`;
       const size = await this.#disk.sizeBytes(path);
-      return size === item.body.sizeBytes ? this.#disk.read(path) : null;
+      return size === item.body.sizeBytes ? this.#openFile(path, item.body.crc32) : null;
     }
+    await this.#gate?.passed;
     const record = await this.#store.get(messageKey(item.id));
     if (record === undefined) {
       return null;
     }
     const decoded = decodeItem(record);
     return 'body' in decoded ? decoded.body : null;
+  }
+
+  async #openFile(path: string, checksum: number | undefined): Promise<Readable> {
+    try {
+      return verified(await this.#disk.read(path), checksum);
+    } catch (error) {
+      throw new RelayError('BODY_NOT_READABLE', `a body cannot be read now: ${messageOf(error)}`, {
+        fault: 'system',
+        where: path,
+        hint: 'Check the disk and the limit of open files; the message waits.',
+        cause: error,
+      });
+    }
   }
 
   #readEntry(id: string, value: Buffer): ScanEntry {
@@ -213,56 +319,9 @@ export class LevelSpool implements Spool {
     this.#unclaimed.clear();
   }
 
-  #write(operations: Operation[], sync: boolean): Promise<void> {
-    if (this.#failure !== null) {
-      return Promise.reject(this.#failure);
-    }
-    return new Promise((done, failed) => {
-      this.#waiting.push({ operations, sync, done, failed });
-      if (!this.#writing) {
-        this.#writing = true;
-        // One turn later, so that what arrives in the same turn shares the first write too.
-        this.#idle = new Promise((resolve) => {
-          setImmediate(() => void this.#writeAll().finally(resolve));
-        });
-      }
-    });
-  }
-
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const writes = this.#waiting;
-      this.#waiting = [];
-      const operations = writes.flatMap((write) => write.operations);
-      try {
-        await this.#store.batch(operations, { sync: writes.some((write) => write.sync) });
-      } catch (error) {
-        this.#fail(error, writes);
-        break;
-      }
-      for (const write of writes) {
-        write.done();
-      }
-    }
-    this.#writing = false;
-  }
-
-  #fail(error: unknown, writes: Write[]): void {
-    const failure = new RelayError(
-      'SPOOL_FAILED',
-      `the spool refused a write: ${messageOf(error)}`,
-      {
-        fault: 'system',
-        where: this.#folder,
-        hint: 'Check the disk (space, errors), then restart the node. Nothing unwritten was acknowledged.',
-        cause: error,
-      },
-    );
-    this.#failure = failure;
-    for (const write of [...writes, ...this.#waiting]) {
-      write.failed(failure);
-    }
-    this.#waiting = [];
+  /** What need not be on the medium when it resolves; if it is refused, it is written later. */
+  #write(operations: StoreOperation[]): Promise<void> {
+    return this.#commit.write({ operations, sync: false, ifRefused: () => operations });
   }
 
   #openError(error: unknown): RelayError {
@@ -285,6 +344,45 @@ export class LevelSpool implements Spool {
   }
 }
 
+/** Lets those who wait pass all at once. */
+class Gate {
+  open: () => void = () => undefined;
+  refuse: (error: Error) => void = () => undefined;
+  readonly passed = new Promise<void>((resolve, reject) => {
+    this.open = resolve;
+    this.refuse = reject;
+  });
+
+  constructor() {
+    // Perhaps nobody waits.
+    this.passed.catch(() => undefined);
+  }
+}
+
+/** A stream that fails at its end when its bytes are not those of the checksum. */
+function verified(stream: Readable, expected: number | undefined): Readable {
+  // Who reads it hears of an error, also of one that came before anybody listened.
+  stream.on('error', () => undefined);
+  if (expected === undefined) {
+    return stream;
+  }
+  async function* checked(): AsyncGenerator<Buffer> {
+    let actual = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      actual = crc32(chunk, actual);
+      yield chunk;
+    }
+    if (actual !== expected) {
+      throw new RelayError('BODY_DAMAGED', 'the stored body is damaged', { fault: 'system' });
+    }
+  }
+  const content = Readable.from(checked(), { objectMode: false });
+  content.on('error', () => undefined);
+  // Who leaves before the end gives the file back, also when nothing was read of it.
+  content.once('close', () => stream.destroy());
+  return content;
+}
+
 /** Null for what is missing or damaged: then the answer is not known any more. */
 function readNote(bytes: Buffer | undefined): Omit<Note, 'key'> | null {
   try {
@@ -296,6 +394,13 @@ function readNote(bytes: Buffer | undefined): Omit<Note, 'key'> | null {
 
 function messageKey(id: string): string {
   return MESSAGE_PREFIX + id;
+}
+
+/** The stored states of an item, as they are now. */
+function progressOf(item: Item | undefined): StoreOperation[] {
+  return item === undefined
+    ? []
+    : [{ type: 'put', key: progressKey(item.id), value: encodeProgress(item) }];
 }
 
 function progressKey(id: string): string {

@@ -1,32 +1,38 @@
-import type { Clock, Timer } from '../base/clock.js';
-import { codeOf, messageOf } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
+import type { Disk } from '../base/disk.js';
+import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { newQueueId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
-import type { MessageSettings } from '../format/message-settings.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import type { Attempt } from '../send/request.js';
-import type { RecordedSettings } from '../trace/record.js';
-import type { ArrivedMessage, TraceRecorder } from '../trace/recorder.js';
+import type { TraceRecorder } from '../trace/recorder.js';
+import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
-import { Delivery } from './delivery.js';
-import { isFinal, isSettled, type Item, type ItemRecipient } from './item.js';
-import { describeQueue, type QueueView } from './queue-view.js';
-import { OWN_SMARTHOST_PREFIX } from '../route/route.js';
+import type { BodyMemory } from './body-memory.js';
+import { Delivery, MAX_UNFINISHED } from './delivery.js';
+import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
+import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { Quarantine, type QuarantinedMessage } from './quarantine.js';
+import { describeQuarantine, describeQueue, type QueueView } from './queue-view.js';
+import { recover } from './recovery.js';
+import { Room, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
+import { quarantine } from './settle.js';
 import type { QueueSettings } from './settings.js';
-import type { BodyWriter, Corrupt, FinishedBody, Note, ScanEntry, Spool } from './spool.js';
-
-/** Damaged records that are listed; further ones are only counted in the log. */
-const MAX_CORRUPT_SHOWN = 1000;
-const NOTES_SWEEP_MS = 3_600_000;
+import type { BodyWriter, DeliveryKey, FinishedBody, Note, Spool } from './spool.js';
+import { Upkeep } from './upkeep.js';
 
 export interface MailQueueOptions {
   settings: QueueSettings;
   /** Name for bounces. */
   hostname: string;
   spool: Spool;
+  /** The disk of the spool, for what is free on it. */
+  disk: Pick<Disk, 'freeBytes'>;
+  /** The same that the spool's body writers use. */
+  bodyMemory: BodyMemory;
   chooseRoute: ChooseRoute;
   attempt: Attempt;
   /** True when a message to the hop needs no new connection. */
@@ -36,6 +42,15 @@ export interface MailQueueOptions {
   log: Logger;
   /** A number from 0 to 1. */
   chance: () => number;
+  /** Default: `newQueueId`. */
+  newId?: (nowMs: number) => string;
+}
+
+/** What is stored in the same write as a message that is accepted. */
+export interface AcceptOptions {
+  note?: Note;
+  /** It comes from an upstream node, which may hand it over again. */
+  handedOver?: HandedOver;
 }
 
 /**
@@ -45,51 +60,115 @@ export interface MailQueueOptions {
 export class MailQueue {
   readonly #options: MailQueueOptions;
   readonly #scheduler: Scheduler;
+  readonly #delivery: Delivery;
   readonly #items = new Map<string, Item>();
-  readonly #bodies = new BodyCache();
-  readonly #corrupt: Corrupt[] = [];
+  readonly #bodies: BodyCache;
+  readonly #keys: DeliveryKeys;
+  readonly #quarantine: Quarantine;
+  readonly #room: Room;
+  readonly #upkeep: Upkeep;
   #settings: QueueSettings;
   #recovery: Promise<void> = Promise.resolve();
   #stopping = false;
-  #sweep: Timer | null = null;
-  #sweeping: Promise<void> = Promise.resolve();
 
   constructor(options: MailQueueOptions) {
+    const { spool, clock, log, settings } = options;
     this.#options = options;
-    this.#settings = options.settings;
-    const delivery = new Delivery({
-      ...options,
+    this.#settings = settings;
+    this.#bodies = new BodyCache(options.bodyMemory);
+    this.#keys = new DeliveryKeys(spool);
+    this.#delivery = this.#createDelivery();
+    this.#scheduler = new Scheduler({
+      clock,
+      chooseRoute: options.chooseRoute,
+      run: (...started) => this.#delivery.run(...started),
+      hasFreeSession: options.hasFreeSession,
+      hopPauseMinMs: settings.hopPauseMinSeconds * 1000,
+      hopPauseMaxMs: settings.hopPauseMaxSeconds * 1000,
+      maxAttemptsAtOnce: () => this.#settings.limits.maxAttemptsAtOnce,
+    });
+    this.#upkeep = new Upkeep({
+      spool,
+      deliveryKeys: () => this.#settings.deliveryKeys,
+      clock,
+      log,
+      suspend: () => this.#scheduler.suspend(),
+      resume: () => this.#scheduler.start(),
+    });
+    this.#quarantine = new Quarantine({
+      clock,
+      log,
+      maxReports: () => this.#settings.limits.maxQuarantined,
+      discard: (item) => this.#discard(item),
+    });
+    this.#room = new Room({
+      limits: () => this.#settings.limits,
+      disk: options.disk,
+      folder: settings.directory,
+      clock,
+      log,
+      reclaim: () => spool.compact(),
+    });
+  }
+
+  #createDelivery(): Delivery {
+    return new Delivery({
+      ...this.#options,
       settings: () => this.#settings,
       bodies: this.#bodies,
       scheduler: () => this.#scheduler,
       newId: () => this.newId(),
-      enter: (item) => this.#enter(item),
-      leave: (item) => this.#items.delete(item.id),
-    });
-    this.#scheduler = new Scheduler({
-      clock: options.clock,
-      chooseRoute: options.chooseRoute,
-      run: (...started) => delivery.run(...started),
-      hasFreeSession: options.hasFreeSession,
-      hopPauseMinMs: options.settings.hopPauseMinSeconds * 1000,
-      hopPauseMaxMs: options.settings.hopPauseMaxSeconds * 1000,
+      items: () => this.#items.values(),
+      enter: (report) => {
+        this.#room.add(report.body.sizeBytes);
+        this.#enter(report);
+      },
+      leave: (item) => this.#leave(item),
+      quarantined: (item) => this.#quarantine.add(item),
+      healed: () => this.#upkeep.healed(),
     });
   }
 
-  /** True while messages can be made durable. */
+  /** False after a failure of the spool that no room would mend: senders have to be sent away. */
   get accepting(): boolean {
-    return this.#options.spool.healthy;
+    const { healthy, failurePasses } = this.#options.spool;
+    return healthy || failurePasses;
+  }
+
+  /**
+   * Why there is no room for a message now, or null.
+   *
+   * @param sizeBytes as declared; 0 when nothing is known
+   */
+  refusal(sizeBytes: number): RoomRefusal | null {
+    return this.#options.spool.failurePasses
+      ? { full: 'disk', text: 'The disk is full' }
+      : this.#room.refusal(sizeBytes);
   }
 
   /** Opens the spool and starts to send; what an earlier run left is taken up in the background. */
   async start(): Promise<void> {
-    await this.#options.spool.open();
-    const stored = this.#options.spool.scan();
+    const { spool, log } = this.#options;
+    await spool.open();
+    await this.#room.start();
+    this.#upkeep.start();
     this.#scheduler.start();
-    this.#sweepNotes();
-    this.#recovery = this.#recover(stored).catch((error: unknown) => {
-      this.#options.log.error({ code: codeOf(error), err: error }, messageOf(error));
-    });
+    this.#delivery.start();
+    this.#recovery = recover(
+      {
+        spool,
+        log,
+        isKnown: (id) => this.#items.has(id),
+        takeUp: (item) => this.#takeUp(item),
+        quarantine: (corrupt) => {
+          log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: corrupt.id }, corrupt.reason);
+          this.#quarantine.addCorrupt(corrupt);
+        },
+        stopping: () => this.#stopping,
+        healed: () => this.#upkeep.healed(),
+      },
+      spool.scan(),
+    );
   }
 
   /** Resolves when everything that the spool held at the start is queued again. */
@@ -100,10 +179,13 @@ export class MailQueue {
   /** Starts no further attempt, waits for those under way, closes the spool. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#sweep?.cancel();
+    this.#upkeep.giveUp();
+    this.#options.spool.giveUp();
     await this.#scheduler.stop();
+    await this.#delivery.stop();
     await this.#recovery;
-    await this.#sweeping;
+    await this.#upkeep.stop();
+    await this.#room.stop();
     await this.#options.spool.close();
   }
 
@@ -114,7 +196,8 @@ export class MailQueue {
   }
 
   newId(): string {
-    return newQueueId(this.#options.clock.nowMs());
+    const { newId = newQueueId, clock } = this.#options;
+    return newId(clock.nowMs());
   }
 
   writeBody(id: string): BodyWriter {
@@ -122,15 +205,68 @@ export class MailQueue {
   }
 
   /**
-   * Resolves when the message is durable, and the note with it. Its delivery starts at once, or at
-   * the time at which its recipients say that they are due.
+   * Resolves when the message is durable, and what belongs to it. Its delivery starts at once, or at
+   * the time at which its recipients say that they are due. What an upstream node hands over again
+   * is not taken again: with some of its recipients taken before, the item keeps the others; with
+   * all, the body is the caller's to discard, as it is when this rejects with anything but a
+   * `SpoolRefusal` (`QUEUE_FULL`).
    */
-  async accept(item: Item, body: FinishedBody, also: { note?: Note } = {}): Promise<void> {
-    await this.#options.spool.accept(item, body, also);
+  async accept(
+    item: Item,
+    body: FinishedBody,
+    { note, handedOver }: AcceptOptions = {},
+  ): Promise<Accepted> {
+    const accept = async (keys: readonly DeliveryKey[]): Promise<void> => {
+      this.#takeRoom(item);
+      const also = {
+        ...(note === undefined ? {} : { note }),
+        ...(keys.length > 0 ? { keys } : {}),
+      };
+      try {
+        await this.#options.spool.accept(item, body, also);
+      } catch (error) {
+        this.#room.remove(item.body.sizeBytes);
+        throw error;
+      }
+    };
+    if (handedOver === undefined) {
+      await accept([]);
+    } else {
+      const accepted = await this.#keys.once(item, handedOver, accept);
+      if (accepted.repeated) {
+        this.#logRepeat(accepted, handedOver);
+        return accepted;
+      }
+    }
     if (body.kind === 'inline') {
       this.#bodies.keep(item.id, body.bytes);
     }
     this.#enter(item);
+    return { queueId: item.id, repeated: false };
+  }
+
+  #takeRoom({ body: { kind, sizeBytes } }: Item): void {
+    const refusal = this.#room.refusal(sizeBytes, kind === 'file' ? sizeBytes : 0);
+    if (refusal !== null) {
+      throw new RelayError('QUEUE_FULL', refusal.text, {
+        fault: 'system',
+        hint: 'Make room on the disk, raise the limits of the queue, or see why its mail does not leave.',
+      });
+    }
+    // Before the write, so that the next one sees it.
+    this.#room.add(sizeBytes);
+  }
+
+  #logRepeat({ queueId }: Accepted, handedOver: HandedOver): void {
+    this.#options.log.info(
+      {
+        event: 'repeat',
+        queue_id: queueId,
+        peer: handedOver.node,
+        peer_queue_id: handedOver.queueId,
+      },
+      'handed over again, and not taken again',
+    );
   }
 
   /** The value of a note that was stored with a message, while its time is not over. */
@@ -159,17 +295,89 @@ export class MailQueue {
   /** What the API shows of the queues. */
   queues(): QueueView[] {
     const { clock } = this.#options;
-    return [...this.#scheduler.destinations].map((destination) =>
-      describeQueue(destination, clock.nowMs(), clock.monotonicMs()),
+    const nowMs = clock.nowMs();
+    const queues = [...this.#scheduler.destinations].map((destination) =>
+      describeQueue(destination, nowMs, clock.monotonicMs()),
     );
+    const { size, oldestAtMs } = this.#quarantine;
+    return size === 0 ? queues : [...queues, describeQuarantine(size, oldestAtMs, nowMs)];
   }
 
   get size(): number {
     return this.#items.size;
   }
 
-  get corrupt(): readonly Corrupt[] {
-    return this.#corrupt;
+  /** Messages that neither go on nor are forgotten, oldest first. */
+  quarantined(): QuarantinedMessage[] {
+    return this.#quarantine.list();
+  }
+
+  /** What is shown of one message in quarantine, or null. */
+  findQuarantined(id: string): QuarantinedMessage | null {
+    return this.#quarantine.find(id);
+  }
+
+  /**
+   * Tries a message in quarantine again, as if it had just come in.
+   *
+   * @returns false when there is none, or when it cannot be read
+   */
+  retryQuarantined(id: string): boolean {
+    const item = this.#quarantine.item(id);
+    if (item === undefined) {
+      return false;
+    }
+    this.#quarantine.remove(id);
+    delete item.quarantine;
+    item.expiresAtMs = this.#options.clock.nowMs() + this.#settings.expireAfterSeconds * 1000;
+    const back = item.recipients.filter(({ state }) => state === 'quarantined');
+    for (const recipient of back) {
+      moveRecipient(recipient, 'ready');
+      recipient.attempts = 0;
+      recipient.lastReply = null;
+    }
+    this.#startLife(item);
+    this.#write(this.#options.spool.update(item), id);
+    this.#schedule(item, back);
+    return true;
+  }
+
+  /** @returns false when there is none */
+  deleteQuarantined(id: string): boolean {
+    const item = this.#quarantine.item(id);
+    const corrupt = this.#quarantine.corrupt(id);
+    if (item === undefined && corrupt === undefined) {
+      return false;
+    }
+    this.#quarantine.remove(id);
+    this.#options.log.warn({ event: 'deleted', queue_id: id }, 'deleted out of quarantine');
+    if (item === undefined) {
+      this.#write(this.#options.spool.removeCorrupt(id), id);
+    } else {
+      this.#discard(item);
+    }
+    return true;
+  }
+
+  /** Recipients in quarantine are given up; with the last of all recipients the message goes. */
+  #discard(item: Item): void {
+    delete item.quarantine;
+    for (const recipient of item.recipients.filter(({ state }) => state === 'quarantined')) {
+      moveRecipient(recipient, 'failed');
+    }
+    const { spool } = this.#options;
+    if (isSettled(item)) {
+      this.#leave(item);
+      this.#write(spool.remove(item), item.id);
+    } else {
+      this.#write(spool.update(item), item.id);
+    }
+  }
+
+  #write(written: Promise<void>, id: string): void {
+    written.catch((error: unknown) => {
+      this.#options.log.error({ code: codeOf(error), queue_id: id }, messageOf(error));
+    });
   }
 
   /** @returns false when there is no such queue */
@@ -189,11 +397,27 @@ export class MailQueue {
 
   #enter(item: Item): void {
     this.#items.set(item.id, item);
+    this.#startLife(item);
     // Durable from now on; what came before shows in the phases of the sender's attempt.
     const queue = this.#queueOf(item);
     const receivedAtMs = this.#options.clock.nowMs();
     this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
     this.#schedule(item, item.recipients);
+  }
+
+  #leave(item: Item): void {
+    this.#items.delete(item.id);
+    this.#bodies.forget(item.id);
+    this.#room.remove(item.body.sizeBytes);
+  }
+
+  /** From here on its age is measured by the clock that does not jump. */
+  #startLife(item: Item): void {
+    const { clock } = this.#options;
+    // A message that seems to come from the future has its whole life before it, and no more.
+    const ageMs = Math.max(0, clock.nowMs() - item.receivedAtMs);
+    const lifeMs = item.expiresAtMs - item.receivedAtMs;
+    item.deadlineMs = clock.monotonicMs() + Math.max(0, lifeMs - ageMs);
   }
 
   /** The name of the queue that the first recipient waits in, for the trace. */
@@ -217,98 +441,49 @@ export class MailQueue {
     }
   }
 
-  #sweepNotes(): void {
-    const { spool, clock, log } = this.#options;
-    this.#sweeping = spool.forgetNotes(clock.nowMs()).catch((error: unknown) => {
-      log.error({ code: codeOf(error) }, messageOf(error));
-    });
-    this.#sweep = clock.after(NOTES_SWEEP_MS, () => this.#sweepNotes());
-  }
-
-  async #recover(stored: AsyncGenerator<ScanEntry>): Promise<void> {
-    let messages = 0;
-    for await (const entry of stored) {
-      if (this.#stopping) {
-        return;
-      }
-      if (entry.kind === 'corrupt') {
-        this.#quarantine(entry.corrupt);
-      } else {
-        messages++;
-        await this.#remember(entry.item);
-        this.#takeUp(entry.item);
-      }
-    }
-    const { log } = this.#options;
-    log.info({ event: 'recovered', messages, corrupt: this.#corrupt.length }, 'spool read');
-  }
-
-  #quarantine(corrupt: Corrupt): void {
-    if (this.#corrupt.length < MAX_CORRUPT_SHOWN) {
-      this.#corrupt.push(corrupt);
-    }
-    const { log } = this.#options;
-    log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: corrupt.id }, corrupt.reason);
-  }
-
-  /** A kill may have taken the record of a message that was accepted in its last moment. */
-  async #remember(item: Item): Promise<void> {
-    const queue = this.#queueOf(item);
-    await this.#options.recorder.recovered(arrivedMessage(item, queue), queue);
-  }
-
   /** An item that an earlier run left: whatever was under way may have been taken. */
-  #takeUp(item: Item): void {
+  async #takeUp(item: Item): Promise<void> {
+    const { spool, clock, recorder } = this.#options;
+    // A kill may have taken the record of a message that was accepted in its last moment.
+    const queue = this.#queueOf(item);
+    await recorder.recovered(arrivedMessage(item, queue), queue);
     if (isSettled(item)) {
-      void this.#options.spool.remove(item).catch(() => undefined);
+      this.#write(spool.remove(item), item.id);
       return;
     }
     item.doubt = true;
     this.#items.set(item.id, item);
+    this.#room.recovered(item.body.sizeBytes);
+    this.#startLife(item);
+    this.#delivery.found(item);
+    const crashed = item.recipients.filter(({ unfinished = 0 }) => unfinished >= MAX_UNFINISHED);
+    for (const recipient of crashed) {
+      moveRecipient(recipient, 'quarantined');
+      delete recipient.unfinished;
+    }
+    if (crashed.length > 0) {
+      quarantine(item, 'crashed', clock.nowMs());
+      this.#write(spool.update(item), item.id);
+    }
+    if (item.quarantine !== undefined) {
+      this.#quarantine.add(item);
+    }
+    this.#followClock(item);
     this.#schedule(
       item,
-      item.recipients.filter((recipient) => !isFinal(recipient.state)),
+      item.recipients.filter(({ state }) => !isFinal(state) && state !== 'quarantined'),
     );
   }
-}
 
-function arrivedMessage(item: Item, queue: string): ArrivedMessage {
-  return {
-    queueId: item.id,
-    sender: item.sender,
-    recipients: item.recipients.map(({ address }) => address),
-    receivedAtMs: item.receivedAtMs,
-    sizeBytes: item.body.sizeBytes,
-    messageId: item.messageId,
-    bounceOf: item.bounceOf,
-    arrival: item.arrival,
-    ...item.trace,
-    ...optionalParts(item, queue),
-  };
-}
-
-function optionalParts(
-  { settings, unknownKeys, recipients }: Item,
-  queue: string,
-): Partial<ArrivedMessage> {
-  const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
-  return {
-    ...(settings?.smarthost === undefined
-      ? {}
-      : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),
-    ...(settings === undefined ? {} : { settings: recordedSettings(settings) }),
-    ...(unknownKeys === undefined ? {} : { unknownKeys }),
-    ...(firstAttemptAtMs === null ? {} : { firstAttemptAtMs }),
-  };
-}
-
-/** Without the smarthost, which is recorded without its login. */
-function recordedSettings(settings: MessageSettings): RecordedSettings {
-  const { tags, maxAttempts, retryIntervalsSeconds, security } = settings;
-  return {
-    ...(tags === undefined ? {} : { tags }),
-    ...(maxAttempts === undefined ? {} : { maxattempts: maxAttempts }),
-    ...(retryIntervalsSeconds === undefined ? {} : { retries: retryIntervalsSeconds }),
-    ...(security === undefined ? {} : { security }),
-  };
+  /** A clock that was set back while the node was down must not hold up what had been tried before. */
+  #followClock({ recipients }: Item): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const recipient of recipients) {
+      const { deferredAtMs, nextAttemptAtMs } = recipient;
+      if (deferredAtMs !== undefined && deferredAtMs > nowMs && nextAttemptAtMs !== null) {
+        recipient.nextAttemptAtMs = nowMs + (nextAttemptAtMs - deferredAtMs);
+        recipient.deferredAtMs = nowMs;
+      }
+    }
+  }
 }

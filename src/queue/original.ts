@@ -5,23 +5,32 @@ import { findHeaderEnd } from '../format/header.js';
 const MAX_FULL_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 256 * 1024;
 
+/** What a report returns of the message. */
+export interface Original {
+  /** The header section, or the whole message. */
+  bytes: Buffer;
+  full: boolean;
+}
+
 /**
- * What a bounce returns of the message: its header section, or all of it when `full` is asked for
- * and it is not too large. Empty when the body cannot be read; the bounce still goes.
+ * What a report returns of the message: its header section, or all of it when `full` is asked for
+ * and it is not too large. Empty when the body cannot be read; the report still goes.
  */
 export async function readOriginal(
   body: Buffer | Readable | null,
   sizeBytes: number,
   full: boolean,
-): Promise<{ bytes: Buffer; full: boolean }> {
+): Promise<Original> {
   const whole = full && sizeBytes <= MAX_FULL_BYTES;
   const bytes = await read(body, whole ? sizeBytes : MAX_HEADER_BYTES).catch(() => null);
   if (bytes === null) {
     return { bytes: Buffer.alloc(0), full: false };
   }
-  if (whole) {
-    return { bytes, full: true };
-  }
+  return whole ? { bytes, full: true } : headerOnly(bytes);
+}
+
+/** The header section of what was read. */
+export function headerOnly(bytes: Buffer): Original {
   const headerEnd = findHeaderEnd(bytes);
   return { bytes: headerEnd === -1 ? bytes : bytes.subarray(0, headerEnd), full: false };
 }

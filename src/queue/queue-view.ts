@@ -73,3 +73,35 @@ export function describeQueue(
 function describeHop({ kind, name, host, port }: NextHop): string {
   return kind === 'mx' ? `mail servers of ${name}` : `${name} (${host}:${port})`;
 }
+
+/** The name under which quarantine stands among the queues. */
+export const QUARANTINE_QUEUE = '(quarantine)';
+
+/** Messages that wait for an operator, in the form of a queue that goes nowhere. */
+export function describeQuarantine(
+  size: number,
+  oldestAtMs: number | null,
+  nowMs: number,
+): QueueView {
+  return {
+    name: QUARANTINE_QUEUE,
+    next_hop: 'nobody: kept for an operator',
+    ready: 0,
+    sending: 0,
+    deferred: 0,
+    held: size,
+    oldest_age_seconds:
+      oldestAtMs === null ? null : Math.max(0, Math.round((nowMs - oldestAtMs) / 1000)),
+    state: 'paused',
+    last_fault: null,
+    next_attempt_at: null,
+    capacity: {
+      max_connections: 0,
+      max_messages_per_connection: 0,
+      max_messages_per_minute: null,
+      max_connects_per_minute: null,
+      idle_timeout_seconds: 0,
+      allowed_connections: 0,
+    },
+  };
+}

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Item, ItemRecipient } from './item.js';
+import type { Item, ItemRecipient, Quarantined } from './item.js';
 
 /**
  * The bytes of a stored message: version (1), CRC-32 of all that follows (4), length of the JSON
@@ -51,14 +51,29 @@ const PROGRESS_PREFIX_BYTES = 5;
 /** The part of an item that changes while it waits. */
 interface ItemProgress {
   doubt: boolean;
+  quarantine?: Quarantined;
+  /** An operator's retry out of quarantine gives a new one. */
+  expiresAtMs?: number;
   recipients: Array<
-    Pick<ItemRecipient, 'state' | 'attempts' | 'nextAttemptAtMs' | 'lastReply' | 'doubtAt'>
+    Pick<
+      ItemRecipient,
+      | 'state'
+      | 'attempts'
+      | 'nextAttemptAtMs'
+      | 'deferredAtMs'
+      | 'lastReply'
+      | 'doubtAt'
+      | 'unfinished'
+      | 'delayReportedAtMs'
+    >
   >;
 }
 
 export function encodeProgress(item: Item): Buffer {
   const progress: ItemProgress = {
     doubt: item.doubt,
+    ...(item.quarantine === undefined ? {} : { quarantine: item.quarantine }),
+    expiresAtMs: item.expiresAtMs,
     recipients: item.recipients.map((recipient) => ({
       // An attempt that a stop cuts short starts again, as does one whose report is not safe yet.
       state:
@@ -66,7 +81,8 @@ export function encodeProgress(item: Item): Buffer {
       attempts: recipient.attempts,
       nextAttemptAtMs: recipient.nextAttemptAtMs,
       lastReply: recipient.lastReply,
-      ...(recipient.doubtAt == null ? {} : { doubtAt: recipient.doubtAt }),
+      ...doubtOf(recipient),
+      ...seldomOf(recipient),
     })),
   };
   const json = Buffer.from(JSON.stringify(progress), 'utf8');
@@ -75,6 +91,26 @@ export function encodeProgress(item: Item): Buffer {
   record.writeUInt32BE(crc32(json), 1);
   json.copy(record, PROGRESS_PREFIX_BYTES);
   return record;
+}
+
+/** What most recipients never have. */
+function seldomOf({
+  state,
+  deferredAtMs,
+  unfinished,
+  delayReportedAtMs,
+}: ItemRecipient): Pick<ItemRecipient, 'deferredAtMs' | 'unfinished' | 'delayReportedAtMs'> {
+  return {
+    ...(deferredAtMs === undefined || state !== 'deferred' ? {} : { deferredAtMs }),
+    ...(unfinished === undefined ? {} : { unfinished }),
+    ...(delayReportedAtMs === undefined ? {} : { delayReportedAtMs }),
+  };
+}
+
+/** After a crash, the hop that was being asked may have taken it. */
+function doubtOf({ doubtAt, asked }: ItemRecipient): Pick<ItemRecipient, 'doubtAt'> {
+  const hop = doubtAt ?? asked;
+  return hop === undefined ? {} : { doubtAt: hop };
 }
 
 /** Lays stored progress over an item; false when it is damaged or does not fit. */
@@ -91,7 +127,11 @@ export function applyProgress(item: Item, record: Buffer): boolean {
     if (progress.recipients.length !== item.recipients.length) {
       return false;
     }
-    item.doubt = progress.doubt;
+    const { doubt, quarantine, expiresAtMs = item.expiresAtMs } = progress;
+    Object.assign(item, { doubt, expiresAtMs });
+    if (quarantine !== undefined) {
+      item.quarantine = quarantine;
+    }
     progress.recipients.forEach((stored, index) => {
       Object.assign(item.recipients[index] as ItemRecipient, stored);
     });

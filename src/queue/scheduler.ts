@@ -4,9 +4,10 @@ import type { NextHop } from '../send/next-hop.js';
 import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
 import { DueHeap } from './due-heap.js';
 import { moveRecipient } from './item.js';
+import { SuspectLane } from './suspect-lane.js';
 import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
 
-/** Due times are wall times; a clock that was set is noticed after this at the latest. */
+/** The machine may have slept meanwhile: no timer is trusted for longer. */
 const MAX_SLEEP_MS = 60_000;
 /** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
 const MX_PAUSE_FACTOR = 15;
@@ -25,6 +26,15 @@ export interface SchedulerOptions {
   hasFreeSession: (nextHop: NextHop) => boolean;
   hopPauseMinMs: number;
   hopPauseMaxMs: number;
+  /** Attempts under way at once, over all destinations. */
+  maxAttemptsAtOnce: () => number;
+}
+
+interface Deferred {
+  entry: QueueEntry;
+  destination: Destination;
+  /** Monotonic: a wall clock that is set holds up nothing, and hurries nothing. */
+  dueAtMs: number;
 }
 
 /** An attempt that met a fault of the hop. */
@@ -45,7 +55,10 @@ export interface FaultyAttempt {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #destinations = new Map<string, Destination>();
-  readonly #deferred = new DueHeap<{ entry: QueueEntry; destination: Destination }>();
+  readonly #deferred = new DueHeap<Deferred>();
+  /** Have mail that waits for nothing but an attempt of another destination to end; in turn. */
+  readonly #crowded = new Set<Destination>();
+  readonly #suspects = new SuspectLane<RoutedEntry>();
   #dueTimer: Timer | null = null;
   readonly #pauses = new Map<Destination, Timer>();
   readonly #waits = new Map<Destination, Timer>();
@@ -72,9 +85,18 @@ export class Scheduler {
   start(): void {
     this.#running = true;
     for (const destination of this.#destinations.values()) {
+      // A pause that began, or ended, while nothing ran has no timer.
+      if (destination.state === 'backoff' && !this.#pauses.has(destination)) {
+        this.retry(destination);
+      }
       this.#pump(destination);
     }
     this.#armDueTimer();
+  }
+
+  /** Starts no further attempt until `start` is called again; those under way go on. */
+  suspend(): void {
+    this.#running = false;
   }
 
   /** Starts no further attempt; resolves when those under way have ended. */
@@ -108,11 +130,13 @@ export class Scheduler {
 
   /** The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile. */
   defer(entry: QueueEntry, dueMs: number, destination?: Destination): void {
-    this.#putOff(entry, dueMs, destination);
+    const { clock } = this.#options;
+    const dueAtMs = clock.monotonicMs() + Math.max(0, dueMs - clock.nowMs());
+    this.#putOff(entry, dueAtMs, destination);
     this.#armDueTimer();
   }
 
-  #putOff(entry: QueueEntry, dueMs: number, destination?: Destination): void {
+  #putOff(entry: QueueEntry, dueAtMs: number, destination?: Destination): void {
     const waiting =
       destination === undefined
         ? this.#group(entry).map((group) => ({
@@ -122,8 +146,13 @@ export class Scheduler {
         : [{ entry, destination }];
     for (const one of waiting) {
       one.destination.deferred++;
-      this.#deferred.push(dueMs, one);
+      this.#deferred.push(dueAtMs, { ...one, dueAtMs });
     }
+  }
+
+  /** Nothing was learnt, about the message or the hop: it is the next one again. */
+  putBack(entry: RoutedEntry, destination: Destination): void {
+    destination.putBack(entry);
   }
 
   /** The hop is at fault: the destination pauses, and the entry stays in it. */
@@ -212,7 +241,7 @@ export class Scheduler {
       if (waiting.destination === destination && tried) {
         this.#wake(waiting);
       } else {
-        this.#deferred.push(waiting.entry.recipients[0]?.nextAttemptAtMs ?? 0, waiting);
+        this.#deferred.push(waiting.dueAtMs, waiting);
       }
     }
     this.#armDueTimer();
@@ -224,9 +253,9 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) {
       entries.push(...destination.drain());
     }
-    for (const { entry, destination } of this.#deferred.drain()) {
+    for (const { entry, destination, dueAtMs } of this.#deferred.drain()) {
       destination.deferred--;
-      this.#putOff(entry, entry.recipients[0]?.nextAttemptAtMs ?? 0);
+      this.#putOff(entry, dueAtMs);
     }
     for (const entry of entries) {
       for (const group of this.#group(entry)) {
@@ -261,15 +290,19 @@ export class Scheduler {
   }
 
   #pump(destination: Destination): void {
-    const { clock, hasFreeSession } = this.#options;
+    const { clock, hasFreeSession, maxAttemptsAtOnce } = this.#options;
     while (this.#running) {
+      if (this.#inFlight >= maxAttemptsAtOnce()) {
+        this.#crowded.add(destination);
+        return;
+      }
       const entry = destination.take(clock.monotonicMs(), hasFreeSession);
       if (entry === undefined) {
         this.#armWait(destination);
         return;
       }
       const next = this.#confirm(entry, destination);
-      if (next !== null) {
+      if (next !== null && this.#suspects.enters(next)) {
         this.#start(next, destination);
       }
     }
@@ -285,7 +318,7 @@ export class Scheduler {
     if (connects) {
       destination.connected(nowMs);
     }
-    void run(entry, destination, connects).finally(() => this.#ended(destination));
+    void run(entry, destination, connects).finally(() => this.#ended(entry, destination));
   }
 
   /**
@@ -312,15 +345,32 @@ export class Scheduler {
     return routed(entry, stays);
   }
 
-  #ended(destination: Destination): void {
+  #ended(entry: RoutedEntry, destination: Destination): void {
     destination.sending--;
     this.#inFlight--;
     if (this.#inFlight === 0) {
       this.#onIdle?.();
       this.#onIdle = null;
     }
+    const suspect = this.#suspects.left(entry);
+    if (suspect !== undefined) {
+      this.ready(suspect);
+    }
+    this.#pumpCrowded();
     this.#pump(destination);
     this.#forgetUnused(destination);
+  }
+
+  /** Those who waited for one of all attempts to end come first. */
+  #pumpCrowded(): void {
+    const max = this.#options.maxAttemptsAtOnce();
+    for (const destination of this.#crowded) {
+      if (this.#inFlight >= max) {
+        return;
+      }
+      this.#crowded.delete(destination);
+      this.#pump(destination);
+    }
   }
 
   /** Moves what may also go to another hop out of a queue whose hop is at fault. */
@@ -395,12 +445,13 @@ export class Scheduler {
       this.#dueTimer = null;
       return;
     }
-    const delayMs = Math.min(MAX_SLEEP_MS, nextMs - this.#options.clock.nowMs());
-    this.#dueTimer = this.#options.clock.after(delayMs, () => this.#wakeDue());
+    const { clock } = this.#options;
+    const delayMs = Math.min(MAX_SLEEP_MS, nextMs - clock.monotonicMs());
+    this.#dueTimer = clock.after(delayMs, () => this.#wakeDue());
   }
 
   #wakeDue(): void {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.#options.clock.monotonicMs();
     for (;;) {
       const waiting = this.#deferred.popDue(nowMs);
       if (waiting === undefined) {
@@ -411,7 +462,7 @@ export class Scheduler {
     this.#armDueTimer();
   }
 
-  #wake({ entry, destination }: { entry: QueueEntry; destination: Destination }): void {
+  #wake({ entry, destination }: Deferred): void {
     destination.deferred--;
     for (const recipient of entry.recipients) {
       moveRecipient(recipient, 'ready');

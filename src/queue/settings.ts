@@ -10,4 +10,41 @@ export interface QueueSettings {
   hopPauseMaxSeconds: number;
   /** Bodies larger than this are files beside the store. */
   inlineBodyBytes: number;
+  limits: QueueLimits;
+  deliveryKeys: DeliveryKeySettings;
+  reports: ReportSettings;
+}
+
+/** What the queue holds at most. Beyond it senders hear 452 4.3.1; own reports are always taken. */
+export interface QueueLimits {
+  /** Messages in the queue. */
+  maxMessages: number;
+  /** Bytes of their bodies. */
+  maxBytes: number;
+  /** Bytes that stay free on the disk of the spool. */
+  diskReserveBytes: number;
+  /** Bytes of bodies in memory: on their way in, and kept for their first attempt. */
+  bodyMemoryBytes: number;
+  /** Attempts under way at once, over all destinations. */
+  maxAttemptsAtOnce: number;
+  /** Attempts of a recipient after which a deferral is a failure; null: only time ends them. */
+  maxAttempts: number | null;
+  /** Own reports in quarantine; beyond it the oldest is deleted and logged. Mail of clients is kept. */
+  maxQuarantined: number;
+}
+
+/** The memory of what upstream nodes have handed over, so that a repeat is recognised. */
+export interface DeliveryKeySettings {
+  /** For how long after the birth of the sender's queue id: as long as the sender may retry, and a margin for clocks. */
+  lifetimeSeconds: number;
+  /** On disk; beyond it the oldest are forgotten early, and that is logged. */
+  maxBytes: number;
+}
+
+/** Reports to senders (RFC 3464). */
+export interface ReportSettings {
+  /** Reports sent a minute; those beyond it wait. */
+  maxPerMinute: number;
+  /** A sender that asked for it (NOTIFY=DELAY) hears of a message that waits for so long. */
+  delayAfterSeconds: number;
 }

@@ -1,6 +1,12 @@
 import type { Outcome } from '../send/outcome.js';
 import type { Action, RecipientRecord } from '../trace/record.js';
-import { moveRecipient, type Item, type ItemRecipient } from './item.js';
+import {
+  moveRecipient,
+  type HopAsked,
+  type Item,
+  type ItemRecipient,
+  type QuarantineKind,
+} from './item.js';
 import { nextAttemptAt } from './retry.js';
 
 /** What follows from an attempt for the recipients of one entry. */
@@ -11,6 +17,10 @@ export interface Settlement {
   deferred: ItemRecipient[];
   /** A fault of the hop: they wait for the destination, and no attempt was spent. */
   unspent: ItemRecipient[];
+  /** More than the hop takes at a time: they go with the next transaction, and no attempt was spent. */
+  again: ItemRecipient[];
+  /** Kept and shown: unreadable, or failed with nobody to tell. */
+  quarantined: ItemRecipient[];
 }
 
 export interface SettleContext {
@@ -18,10 +28,12 @@ export interface SettleContext {
   /** Attempts after which a deferral is a failure; null: only time ends them. */
   maxAttempts: number | null;
   nowMs: number;
+  /** Wall time, by the clock as it is now. */
+  expiresAtMs: number;
   /** A number from 0 to 1. */
   chance: number;
   /** The queue and the host that were asked: a lost reply goes back to them only. */
-  asked: { queue: string; host: string };
+  asked: HopAsked;
 }
 
 const MAX_FREE_LOSSES = 3;
@@ -33,16 +45,22 @@ export function settle(
   outcomes: readonly Outcome[],
   context: SettleContext,
 ): Settlement {
-  const settlement: Settlement = { failed: [], deferred: [], unspent: [] };
+  const settlement: Settlement = {
+    failed: [],
+    deferred: [],
+    unspent: [],
+    again: [],
+    quarantined: [],
+  };
   item.doubt ||= outcomes.some((outcome) => outcome.kind === 'in-doubt');
-  item.lostSessions = outcomes.some(isLostInTransaction) ? item.lostSessions + 1 : 0;
+  item.lostSessions = outcomes.some(isStumble) ? item.lostSessions + 1 : 0;
   recipients.forEach((recipient, index) => {
     const outcome = givenUp(
       spentIfStumbling(item, outcomes[index] as Outcome),
       recipient.attempts + 1,
       context.maxAttempts,
     );
-    noteDoubt(recipient, outcome, context.asked);
+    noteDoubt(recipient, outcomes[index] as Outcome, context.asked);
     recipient.lastReply = { code: outcome.code, enhanced: outcome.enhanced, text: outcome.text };
     switch (outcome.kind) {
       case 'delivered':
@@ -51,16 +69,29 @@ export function settle(
         break;
       case 'failed':
         recipient.attempts++;
-        moveRecipient(recipient, 'failed');
-        settlement.failed.push(recipient);
+        if (hasNobodyToTell(item, recipient)) {
+          moveRecipient(recipient, 'quarantined');
+          settlement.quarantined.push(recipient);
+          quarantine(item, 'undeliverable', context.nowMs);
+        } else {
+          moveRecipient(recipient, 'failed');
+          settlement.failed.push(recipient);
+        }
         break;
       case 'deferred':
+        if (outcome.nextTransaction === true) {
+          moveRecipient(recipient, 'ready');
+          settlement.again.push(recipient);
+          break;
+        }
         recipient.attempts++;
         moveRecipient(recipient, 'deferred');
         settlement.deferred.push(recipient);
         break;
       case 'unreadable':
         moveRecipient(recipient, 'quarantined');
+        settlement.quarantined.push(recipient);
+        quarantine(item, 'unreadable', context.nowMs);
         break;
       case 'hop-fault':
       case 'in-doubt':
@@ -74,32 +105,52 @@ export function settle(
     context.retryIntervalsSeconds,
     attempts,
     context.nowMs,
-    item.expiresAtMs,
+    context.expiresAtMs,
     context.chance,
     askedRetryMs(outcomes),
   );
   for (const recipient of settlement.deferred) {
+    recipient.deferredAtMs = context.nowMs;
     recipient.nextAttemptAtMs = dueMs;
   }
   return settlement;
 }
 
+/** Of two reasons the first stands. */
+export function quarantine(item: Item, kind: QuarantineKind, atMs: number): void {
+  item.quarantine ??= { kind, atMs };
+}
+
+/**
+ * Mail from the null sender is never reported on (RFC 5321 §4.5.5), and it was promised that nothing
+ * vanishes; unless its sender said that nobody cares (RFC 3461 §4.1, NEVER or without FAILURE).
+ */
+function hasNobodyToTell(item: Item, { notify }: ItemRecipient): boolean {
+  return item.sender === '' && (notify === null || notify.split(',').includes('FAILURE'));
+}
+
 /** The longest time after which the hop said to come back. */
 function askedRetryMs(outcomes: readonly Outcome[]): number | undefined {
-  const asked = outcomes.flatMap(({ kind, retryAfterMs }) =>
-    kind === 'deferred' && retryAfterMs !== undefined ? [retryAfterMs] : [],
+  const asked = outcomes.flatMap(({ kind, retryAfterMs, nextTransaction }) =>
+    kind === 'deferred' && retryAfterMs !== undefined && nextTransaction !== true
+      ? [retryAfterMs]
+      : [],
   );
   return asked.length === 0 ? undefined : Math.max(...asked);
 }
 
 /** A message that has had all the attempts it wants is not tried again; the last words stand. */
 function givenUp(outcome: Outcome, attempts: number, maxAttempts: number | null): Outcome {
-  return outcome.kind === 'deferred' && maxAttempts !== null && attempts >= maxAttempts
+  const counts = outcome.kind === 'deferred' && outcome.nextTransaction !== true;
+  return counts && maxAttempts !== null && attempts >= maxAttempts
     ? { ...outcome, kind: 'failed' }
     : outcome;
 }
 
-/** A hop that may have the message stays the only one that is asked, until it says something. */
+/**
+ * A hop that may have the message stays the only one that is asked, until it takes or refuses it:
+ * "not now" does not say that it has it not.
+ */
 function noteDoubt(
   recipient: ItemRecipient,
   { kind }: Outcome,
@@ -107,23 +158,25 @@ function noteDoubt(
 ): void {
   if (kind === 'in-doubt') {
     recipient.doubtAt = asked;
-  } else if (kind !== 'hop-fault' && kind !== 'unreadable') {
+  } else if (kind === 'delivered' || kind === 'failed') {
     recipient.doubtAt = null;
   }
 }
 
-/** The session broke: without a reply, or with the farewell 421 (RFC 5321 §3.8). */
-function isLostInTransaction({ kind, inTransaction, code }: Outcome): boolean {
+/**
+ * The session broke, without a reply or with the farewell 421 (RFC 5321 §3.8); or the hop is full,
+ * perhaps only for this message.
+ */
+function isStumble({ kind, inTransaction, code, mayBeMessage }: Outcome): boolean {
   const broke = kind === 'in-doubt' || (kind === 'hop-fault' && (code === null || code === 421));
-  return inTransaction && broke;
+  return inTransaction && (broke || (kind === 'hop-fault' && mayBeMessage === true));
 }
 
 /**
- * A message over which the hop's sessions break time and again must not hold up all the others:
- * from the third time in a row on, that costs it an attempt and it waits on its own.
+ * A message over which the hop stumbles time and again must not hold up all the others: from the third time in a row on, that costs it an attempt and it waits on its own.
  */
 function spentIfStumbling(item: Item, outcome: Outcome): Outcome {
-  return isLostInTransaction(outcome) && item.lostSessions >= MAX_FREE_LOSSES
+  return isStumble(outcome) && item.lostSessions >= MAX_FREE_LOSSES
     ? { ...outcome, kind: 'deferred' }
     : outcome;
 }

@@ -58,6 +58,9 @@ export class LevelTraceStore implements TraceStore {
   #count = 0;
   #counted = false;
 
+  /** While the store is opened again, readers wait. Never rejects. */
+  #readable: Promise<void> = Promise.resolve();
+
   constructor(settings: TraceSettings, clock: Clock, log: Logger) {
     this.#settings = settings;
     this.#clock = clock;
@@ -129,6 +132,7 @@ export class LevelTraceStore implements TraceStore {
         ids.add(record.queue_id);
       }
     }
+    await this.#readable;
     for (const prefix of [`${BY_TRACE}${bare}!`, `${BY_MESSAGE_ID}${encodeURIComponent(bare)}!`]) {
       for await (const key of this.#store.keys({
         gt: prefix,
@@ -144,6 +148,7 @@ export class LevelTraceStore implements TraceStore {
 
   async list(query: TraceQuery): Promise<TracePage> {
     await this.#flush();
+    await this.#readable;
     const records: HopRecord[] = [];
     let scanned = 0;
     const lt = query.cursor === undefined ? `${RECORD}~` : RECORD + query.cursor;
@@ -183,6 +188,7 @@ export class LevelTraceStore implements TraceStore {
   }
 
   async #read(queueId: string): Promise<HopRecord | undefined> {
+    await this.#readable;
     const text = await this.#store.get(RECORD + queueId);
     // Somebody else may have read and changed it meanwhile: theirs is the one to go on with.
     const known = this.#inMemory(queueId);
@@ -231,8 +237,7 @@ export class LevelTraceStore implements TraceStore {
       operations.push(...writesOf(record));
     }
     try {
-      await this.#store.batch(operations);
-      this.#failing = false;
+      await this.#batch(operations);
       for (const record of records.values()) {
         this.#remember(record);
       }
@@ -241,6 +246,25 @@ export class LevelTraceStore implements TraceStore {
       this.#log.error({ code: 'TRACE_STORE_FAILED' }, messageOf(error));
     }
     this.#beingWritten = new Map();
+  }
+
+  /**
+   * After a refused write the store's log ends in the middle of a record: whatever followed it would
+   * be gone at the next start. So the store is opened again before the next write.
+   */
+  async #batch(operations: Operation[]): Promise<void> {
+    if (this.#failing) {
+      const reopened = this.#store.close().then(() => this.#store.open());
+      this.#readable = reopened.catch(() => undefined);
+      await reopened;
+      this.#failing = false;
+    }
+    try {
+      await this.#store.batch(operations);
+    } catch (error) {
+      this.#failing = true;
+      throw error;
+    }
   }
 
   #keepAfterFailure(records: Map<string, HopRecord>): void {
@@ -253,7 +277,6 @@ export class LevelTraceStore implements TraceStore {
     }
     this.#unwritten = merged;
     // From here on by the timer alone: trying again with each record would cost more with each.
-    this.#failing = true;
     if (!this.#closed) {
       this.#timer ??= this.#clock.after(RETRY_WRITE_MS, () => void this.#flush());
     }
@@ -293,11 +316,11 @@ export class LevelTraceStore implements TraceStore {
         this.#cache.del(key.slice(RECORD.length));
       }
       if (operations.length >= PRUNE_BATCH) {
-        await this.#store.batch(operations);
+        await this.#batch(operations);
         operations = [];
       }
     }
-    await this.#store.batch(operations);
+    await this.#batch(operations);
   }
 }
 

@@ -127,7 +127,7 @@ export interface HopRecord {
   /** Attempts beyond the kept ones (the first and the latest are kept). */
   attempts_dropped: number;
   recipients: RecipientRecord[];
-  /** Queue id of the message that this one is a bounce for, or null. */
+  /** Queue id of the message that this one reports on, or null. */
   bounce_of: string | null;
   /** Header fields that were meant for a relay and were taken out unobeyed, at most 20 names. */
   removed_headers?: string[];

@@ -151,7 +151,7 @@ function describeArrival(hop: HopRecord, nowMs: number): string[] {
     formatInstant(instantOf(hop.received_at), nowMs),
   ];
   if (hop.bounce_of !== null) {
-    return [...parts, `bounce of ${printableReply(hop.bounce_of, 60)}`];
+    return [...parts, `report on ${printableReply(hop.bounce_of, 60)}`];
   }
   // RFC 3848: the S stands for TLS.
   const secured = /^(?:UTF8)?(?:E?SMTP|LMTP)S/i.test(hop.protocol) ? ' (TLS)' : '';

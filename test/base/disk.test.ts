@@ -42,3 +42,9 @@ test('a file that is not there has no size and is removed without a word', async
   await systemDisk.remove(join(folder, 'no'));
   assert.deepEqual(await readdir(folder), []);
 });
+
+test('a disk says what is free, and nothing of a path that is not there', async () => {
+  const free = await systemDisk.freeBytes(tmpdir());
+  assert.ok(free !== null && Number.isSafeInteger(free) && free > 0, `${free}`);
+  assert.equal(await systemDisk.freeBytes('/nonexistent/spool'), null);
+});

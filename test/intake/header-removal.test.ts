@@ -29,6 +29,7 @@ const TRANSACTION: Transaction = {
   smtpUtf8: false,
   eightBitMime: false,
   mesh: null,
+  handedOver: null,
   declaredBytes: null,
 };
 

@@ -3,6 +3,7 @@ import type { Item } from '../../src/queue/item.js';
 import type {
   AlsoDurable,
   BodyWriter,
+  DeliveryKey,
   FinishedBody,
   Note,
   ScanEntry,
@@ -39,7 +40,14 @@ export class MemorySpool implements Spool {
   readonly digests = new Map<string, string>();
   /** Lets `accept` refuse single messages. */
   refuses: (item: Item) => boolean = () => false;
+  /** What those who are refused hear. */
+  refusal = new Error('the spool refused a write');
 
+  readonly failurePasses = false;
+  readonly keys = new Map<string, string>();
+
+  onFailure(): void {}
+  async reopen(): Promise<void> {}
   async open(): Promise<void> {}
   async close(): Promise<void> {}
 
@@ -80,17 +88,24 @@ export class MemorySpool implements Spool {
     };
   }
 
-  async accept(item: Item, body: FinishedBody, { note }: AlsoDurable = {}): Promise<void> {
+  async accept(
+    item: Item,
+    body: FinishedBody,
+    { note, keys = [] }: AlsoDurable = {},
+  ): Promise<void> {
     await this.gate;
     if (this.failNextAccept) {
       this.healthy = false;
     }
     if (!this.healthy || this.refuses(item)) {
-      throw new Error('the spool refused a write');
+      throw this.refusal;
     }
     const bytes = body.kind === 'inline' ? Buffer.from(body.bytes) : Buffer.alloc(0);
     this.looseBodies.delete(item.id);
     this.taken.push({ item: structuredClone(item), bytes });
+    for (const key of keys) {
+      this.keys.set(JSON.stringify(key), item.id);
+    }
     if (note !== undefined) {
       this.notes.set(note.key, note);
     }
@@ -103,8 +118,19 @@ export class MemorySpool implements Spool {
 
   async forgetNotes(): Promise<void> {}
 
+  async findKeys(keys: readonly DeliveryKey[]): Promise<Array<string | null>> {
+    return keys.map((key) => this.keys.get(JSON.stringify(key)) ?? null);
+  }
+
+  async forgetKeys(): Promise<number | null> {
+    return null;
+  }
+
   async update(): Promise<void> {}
   async remove(): Promise<void> {}
+  giveUp(): void {}
+  async compact(): Promise<void> {}
+  async removeCorrupt(): Promise<void> {}
 
   // oxlint-disable-next-line require-yield
   async *scan(): AsyncGenerator<ScanEntry> {}

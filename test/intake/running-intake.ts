@@ -12,12 +12,15 @@ import type { IntakeSettings, ListenerSettings } from '../../src/intake/settings
 import { Policy } from '../../src/policy/policy.js';
 import type { PolicySettings } from '../../src/policy/settings.js';
 import { MailQueue } from '../../src/queue/mail-queue.js';
+import type { QueueLimits } from '../../src/queue/settings.js';
 import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { Attempt } from '../../src/send/request.js';
 import { TraceRecorder } from '../../src/trace/recorder.js';
 import { makeCertificate } from '../send/certificates.js';
 import { MemorySpool } from './memory-spool.js';
+import { COMMON_SETTINGS, LIMITS } from '../queue/samples.js';
+import { BodyMemory } from '../../src/queue/body-memory.js';
 
 export const HOSTNAME = 'edge.example';
 export const APP_PASSWORD = 'correct horse';
@@ -34,6 +37,11 @@ export interface IntakeOptions {
   /** Addresses by name; a name that is missing does not exist, an error is thrown. */
   dns?: Record<string, string[] | Error>;
   log?: Logger;
+  limits?: Partial<QueueLimits>;
+  /** What becomes of the messages; else they are delivered at once. */
+  attempt?: Attempt;
+  /** What is free on the disk; else it does not say. */
+  freeBytes?: () => number;
 }
 
 export interface RunningIntake {
@@ -58,7 +66,7 @@ export async function runIntake(
 ): Promise<RunningIntake> {
   const clock = options.clock ?? systemClock;
   const spool = new MemorySpool();
-  const queue = makeQueue(spool, clock);
+  const queue = makeQueue(spool, clock, options);
   const policy = new Policy({ ...POLICY, ...options.policy });
   const { cert, key } = await certificate;
   const sealer = aSealer(t);
@@ -153,7 +161,8 @@ export const SETTINGS: IntakeSettings = {
   dataTimeoutMs: 30_000,
 };
 
-function makeQueue(spool: MemorySpool, clock: Clock): MailQueue {
+function makeQueue(spool: MemorySpool, clock: Clock, options: IntakeOptions): MailQueue {
+  const { limits, attempt = deliverAtOnce, freeBytes } = options;
   return new MailQueue({
     settings: {
       directory: '',
@@ -162,8 +171,12 @@ function makeQueue(spool: MemorySpool, clock: Clock): MailQueue {
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
       inlineBodyBytes: 262_144,
+      ...COMMON_SETTINGS,
+      limits: { ...LIMITS, ...limits },
     },
     hostname: HOSTNAME,
+    disk: { freeBytes: async () => freeBytes?.() ?? null },
+    bodyMemory: new BodyMemory(() => 64 * 1024 * 1024),
     spool,
     chooseRoute: () => ({
       queue: '(smarthost)',
@@ -171,7 +184,7 @@ function makeQueue(spool: MemorySpool, clock: Clock): MailQueue {
       capacity: DEFAULT_CAPACITY,
       movable: false,
     }),
-    attempt: deliverAtOnce,
+    attempt,
     hasFreeSession: () => true,
     recorder: new TraceRecorder('edge', forgetfulStore, clock, silentLogger),
     clock,
@@ -191,7 +204,7 @@ const SMARTHOST: NextHop = {
   trace: 'envelope',
 };
 
-const deliverAtOnce: Attempt = async ({ recipients }) => ({
+export const deliverAtOnce: Attempt = async ({ recipients }) => ({
   outcomes: recipients.map(() => ({
     kind: 'delivered',
     inTransaction: true,

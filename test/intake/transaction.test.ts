@@ -75,6 +75,9 @@ test('RCPT TO: what each parameter is answered', async (t) => {
     [' ORCPT=rfc822;b+0D+0AX', /^501 5\.5\.4 /],
     [` ORCPT=rfc822;${'x'.repeat(500)}`, /^501 5\.5\.4 /],
     [' ORCPT', /^501 5\.5\.4 /],
+    [' ORCPT=utf-8;gr\\x{FC}n@y.test', /^250 /],
+    [' ORCPT=utf-8;gr\\x{0A}n@y.test', /^501 5\.5\.4 /],
+    [' ORCPT=utf-8;gr\u00fcn@y.test', /^553 5\.6\.7 .*SMTPUTF8/],
     [' NOTIFY=DELAY NOTIFY=DELAY', /^501 5\.5\.4 .*NOTIFY/],
     [' SIZE=1', /^555 5\.5\.4 /],
     [' FOO=bar', /^555 5\.5\.4 /],
@@ -118,6 +121,22 @@ test('what DSN asks for is kept as the client wrote it', async (t) => {
       ['c@y.test', 'NEVER', null],
       ['d@y.test', null, null],
     ],
+  );
+});
+
+test('an original recipient above ASCII is kept as it came, in a transaction with SMTPUTF8', async (t) => {
+  const { port, spool } = await runIntake(t);
+  const client = await Dialogue.open(port);
+  await client.askAll(
+    'MAIL FROM:<a@x.test> SMTPUTF8',
+    'RCPT TO:<b@y.test> ORCPT=utf-8;gr\u00fcn@y.test',
+    'RCPT TO:<c@y.test> ORCPT=UTF-8;gr\\x{FC}n\\x{2B}1@y.test',
+  );
+  await client.ask('DATA');
+  assert.match(await client.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /);
+  assert.deepEqual(
+    spool.taken[0]?.item.recipients.map(({ orcpt }) => orcpt),
+    ['utf-8;gr\u00fcn@y.test', 'UTF-8;gr\\x{FC}n\\x{2B}1@y.test'],
   );
 });
 

@@ -1,25 +1,45 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { assert as forAll, constantFrom, property, string } from 'fast-check';
 import { parseMailbox } from '../../src/format/address.js';
-import { buildBounce, wantsFailureReport, type BounceContext } from '../../src/queue/bounce.js';
+import type { ReportAction } from '../../src/format/dsn.js';
+import {
+  buildReport,
+  isEncodable,
+  needsSmtpUtf8,
+  wantsReport,
+  type ReportContext,
+  type ReportedRecipient,
+} from '../../src/queue/bounce.js';
 import type { Item, ItemRecipient } from '../../src/queue/item.js';
-import { anItem, aRecipient, FAILED, NOW_MS } from './samples.js';
+import { readIndependently, withoutPython } from './independent-report.js';
+import { anItem, aRecipient, DAY_MS, DELIVERED, FAILED, NOW_MS, outcome } from './samples.js';
 
 const HEADER = 'Subject: hello\r\nX-Long: folded\r\n line\r\n\r\n';
 const FULL = `${HEADER}first line\r\n.\r\nFrom the third\r\n`;
+const SMTPUTF8_HEADER = 'Subject: gr\u00fc\u00dfe\r\nFrom: <j\u00fcrgen@a.example>\r\n\r\n';
 
-function failed(address: string, changes: Partial<ItemRecipient> = {}): ItemRecipient {
-  const { code, enhanced, text } = FAILED;
-  return aRecipient(address, {
-    state: 'failed',
-    attempts: 1,
-    lastReply: { code, enhanced, text },
-    ...changes,
-  });
+const SAID: Record<ReportAction, typeof FAILED> = {
+  failed: FAILED,
+  delayed: outcome('deferred', 451, '4.7.1', 'greylisted, come back'),
+  relayed: DELIVERED,
+};
+
+function reportedOn(
+  address: string,
+  changes: Partial<ItemRecipient> = {},
+  action: ReportAction = 'failed',
+  remote: string | null = 'core',
+): ReportedRecipient {
+  const { code, enhanced, text } = SAID[action];
+  const recipient = aRecipient(address, { lastReply: { code, enhanced, text }, ...changes });
+  const attemptedAtMs = action === 'delayed' ? null : NOW_MS + 65_000;
+  return { recipient, action, remote, words: recipient.lastReply, attemptedAtMs };
 }
 
-interface Bounce {
+interface Report {
+  bytes: Buffer;
   text: string;
   /** Header of the whole, unfolded. */
   header: string;
@@ -29,23 +49,24 @@ interface Bounce {
   groups: string[][];
 }
 
-async function bounceOf(
-  recipients: ItemRecipient[],
+function contextOf(changes: Partial<ReportContext> = {}): ReportContext {
+  return {
+    hostname: 'edge.mail.internal',
+    nowMs: NOW_MS + 65_000,
+    giveUpAtMs: NOW_MS + 5 * DAY_MS,
+    original: { bytes: Buffer.from(HEADER), full: false },
+    ...changes,
+  };
+}
+
+async function reportOf(
+  reported: ReportedRecipient[],
   changes: Partial<Item> = {},
-  context: Partial<BounceContext> = {},
-): Promise<Bounce> {
-  const bytes = await buildBounce(
-    anItem('01KE6Q1XB5M0Z9AB3C', { recipients, ...changes }),
-    recipients,
-    {
-      hostname: 'edge.mail.internal',
-      remote: 'core',
-      nowMs: NOW_MS + 65_000,
-      original: Buffer.from(HEADER),
-      full: false,
-      ...context,
-    },
-  );
+  context: Partial<ReportContext> = {},
+): Promise<Report> {
+  const recipients = reported.map(({ recipient }) => recipient);
+  const item = anItem('01KE6Q1XB5M0Z9AB3C', { recipients, ...changes });
+  const bytes = await buildReport(item, reported, contextOf(context));
   const text = bytes.toString('utf8');
   assert.ok(!/(?<!\r)\n|\r(?!\n)/.test(text), 'every line ends with CR LF');
   for (const line of text.split('\r\n')) assert.ok(Buffer.byteLength(line) <= 998, 'line length');
@@ -62,7 +83,7 @@ async function bounceOf(
     .trimEnd()
     .split('\r\n\r\n')
     .map((group) => group.split('\r\n'));
-  return { text, header: unfolded(head), parts, groups };
+  return { bytes, text, header: unfolded(head), parts, groups };
 }
 
 function halves(text: string): [string, string] {
@@ -74,79 +95,81 @@ function unfolded(header: string): string {
   return header.replaceAll(/\r\n(?=[ \t])/g, '');
 }
 
-test('a bounce is the report that RFC 3464 describes', async () => {
-  const { text } = await bounceOf(
-    [failed('one@b.example', { orcpt: 'rfc822;first+2Bone@b.example' })],
-    {
-      envid: 'batch+2B7',
-    },
-  );
-  const golden = text
+/** Compares with `test/golden/report-NAME.txt`; UPDATE_GOLDEN=1 writes the file instead. */
+function assertGolden(name: string, { text }: Report): void {
+  const shown = text
     .replaceAll(/--_NmP-[0-9a-f]+-Part_1/g, 'BOUNDARY')
-    .replace(/^Message-ID: <[0-9a-f-]+@edge.mail.internal>\r$/m, 'Message-ID: <MESSAGE-ID>\r');
-  assert.equal(
-    golden,
-    `From: Mail Delivery System <MAILER-DAEMON@edge.mail.internal>
-To: sender@a.example
-Subject: Undelivered Mail Returned to Sender
-Auto-Submitted: auto-replied
-Date: Mon, 5 Jan 2026 12:01:05 +0000
-References: <01KE6Q1XB5M0Z9AB3C@a.example>
-Message-ID: <MESSAGE-ID>
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status;
- boundary="BOUNDARY"
+    .replace(/^Message-ID: <[0-9a-f-]+@edge.mail.internal>\r$/m, 'Message-ID: <MESSAGE-ID>\r')
+    .replaceAll('\r\n', '\n');
+  const file = `test/golden/report-${name}.txt`;
+  if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, shown);
+  assert.equal(shown, readFileSync(file, 'utf8'), file);
+}
 
---BOUNDARY
-Content-Type: text/plain; charset=utf-8
-Content-Transfer-Encoding: quoted-printable
+const GOLDEN: Record<string, () => Promise<Report>> = {
+  failed: () =>
+    reportOf([reportedOn('one@b.example', { orcpt: 'rfc822;first+2Bone@b.example' })], {
+      envid: 'batch+2B7',
+    }),
+  delayed: () => reportOf([reportedOn('one@b.example', {}, 'delayed')]),
+  relayed: () => reportOf([reportedOn('one@b.example', {}, 'relayed')]),
+  'failed-and-relayed': () =>
+    reportOf(
+      [reportedOn('one@b.example', {}, 'relayed'), reportedOn('two@b.example')],
+      { ret: 'FULL' },
+      { original: { bytes: Buffer.from(FULL), full: true } },
+    ),
+  international: () =>
+    reportOf(
+      [reportedOn('j\u00fcrgen@b\u00fccher.example', { orcpt: 'utf-8;j\\x{FC}rgen@b.example' })],
+      { smtpUtf8: true, sender: 'j\u00f8rn@a.example' },
+      { original: { bytes: Buffer.from(SMTPUTF8_HEADER), full: false } },
+    ),
+};
 
-This is the mail relay at edge.mail.internal.
+for (const [name, make] of Object.entries(GOLDEN)) {
+  test(`the report ${name.replaceAll('-', ' ')} is as in its golden file`, async () => {
+    assertGolden(name, await make());
+  });
+}
 
-Your message could not be delivered to the recipients below. It will not be=
- tried again.
-
-<one@b.example>: core said: 550 5.1.1 no such user here
-
---BOUNDARY
-Content-Type: message/delivery-status
-Content-Transfer-Encoding: 7bit
-
-Reporting-MTA: dns; edge.mail.internal
-X-Relaymesh-Queue-ID: 01KE6Q1XB5M0Z9AB3C
-Original-Envelope-Id: batch+7
-Arrival-Date: Mon, 5 Jan 2026 12:00:00 +0000
-
-Original-Recipient: rfc822; first+one@b.example
-Final-Recipient: rfc822; one@b.example
-Action: failed
-Status: 5.1.1
-Remote-MTA: dns; core
-Diagnostic-Code: smtp; 550 5.1.1 no such user here
-Last-Attempt-Date: Mon, 5 Jan 2026 12:01:05 +0000
-
---BOUNDARY
-Content-Type: text/rfc822-headers
-Content-Transfer-Encoding: quoted-printable
-
-Subject: hello
-X-Long: folded
- line
-
-
---BOUNDARY--
-`.replaceAll('\n', '\r\n'),
-  );
-});
+test(
+  'a program that shares nothing with us reads every kind of report',
+  { skip: withoutPython },
+  async () => {
+    const actions: string[] = [];
+    for (const make of Object.values(GOLDEN)) {
+      const report = readIndependently((await make()).bytes);
+      assert.deepEqual([report.type, report.reportType], ['multipart/report', 'delivery-status']);
+      assert.deepEqual(report.defects, []);
+      assert.equal(report.header['auto-submitted'], 'auto-replied');
+      const [message, ...recipients] = report.groups;
+      assert.equal(message?.['reporting-mta'], 'dns; edge.mail.internal');
+      assert.equal(message['received-from-mta'], 'dns; client.example ([192.0.2.1])');
+      for (const fields of recipients) {
+        assert.equal(fields['final-log-id'], '01KE6Q1XB5M0Z9AB3C');
+        actions.push(`${fields['action']} ${fields['status']}`);
+      }
+    }
+    assert.deepEqual(actions, [
+      'failed 5.1.1',
+      'delayed 4.7.1',
+      'relayed 2.0.0',
+      'relayed 2.0.0',
+      'failed 5.1.1',
+      'failed 5.1.1',
+    ]);
+  },
+);
 
 test('each recipient has a group with the fields of its own', async () => {
-  const recipients = [
-    failed('one@b.example'),
-    failed('two@b.example', { lastReply: { code: 554, enhanced: null, text: 'refused' } }),
-    failed('three@b.example', { lastReply: { code: 452, enhanced: '4.2.2', text: 'full' } }),
-    failed('four@b.example', { lastReply: null }),
+  const reported = [
+    reportedOn('one@b.example'),
+    reportedOn('two@b.example', { lastReply: { code: 554, enhanced: null, text: 'refused' } }),
+    reportedOn('three@b.example', { lastReply: { code: 452, enhanced: '4.2.2', text: 'full' } }),
+    reportedOn('four@b.example', { lastReply: null }),
   ];
-  const { groups, parts } = await bounceOf(recipients);
+  const { groups, parts } = await reportOf(reported);
   assert.equal(parts.length, 3);
   assert.equal(groups.length, 5);
   const fields = groups
@@ -166,28 +189,23 @@ test('each recipient has a group with the fields of its own', async () => {
 });
 
 test('a next hop that said nothing is not quoted', async () => {
-  const expired = {
-    code: null,
-    enhanced: '5.4.7',
-    text: 'delivery time expired; last: 451 4.7.1 later',
-  };
+  const text = 'delivery time expired; last: 451 4.7.1 later';
+  const lastReply = { code: null, enhanced: '5.4.7', text };
   for (const remote of [null, 'core']) {
-    const { parts, groups } = await bounceOf(
-      [failed('one@b.example', { lastReply: expired })],
-      {},
-      { remote },
-    );
+    const { parts, groups } = await reportOf([
+      reportedOn('one@b.example', { lastReply }, 'failed', remote),
+    ]);
     assert.ok(!(parts[0]?.content ?? '').includes('said'));
     assert.match(parts[0]?.content ?? '', /<one@b.example>: 5\.4\.7 delivery time expired/);
     assert.ok(groups[1]?.includes('Status: 5.4.7'));
-    assert.ok(!(groups[1] ?? []).some((line) => line.startsWith('Diagnostic-Code')));
-    if (remote === null)
-      assert.ok(!(groups[1] ?? []).some((line) => line.startsWith('Remote-MTA')));
+    assert.ok(groups[1]?.includes(`Diagnostic-Code: X-Relaymesh; 5.4.7 ${text}`));
+    const named = (groups[1] ?? []).some((line) => line.startsWith('Remote-MTA'));
+    assert.equal(named, remote !== null);
   }
 });
 
 test('what the remote says starts no line of its own and adds no field, part or header', async () => {
-  const plain = await bounceOf([failed('one@b.example')]);
+  const plain = await reportOf([reportedOn('one@b.example')]);
   const evil = [
     'no\r\nBcc: victim@x.example\r\n\r\n<script>',
     'no\nStatus: 2.0.0',
@@ -198,18 +216,21 @@ test('what the remote says starts no line of its own and adds no field, part or 
     'no\u2028Status: 2.0.0\u0085x\0y\x1b[2Jz',
   ];
   for (const text of evil) {
-    const reply = { code: 550, enhanced: '5.1.1', text };
-    const bounce = await bounceOf([failed('one@b.example', { lastReply: reply })]);
-    assert.equal(bounce.parts.length, 3, text);
-    assert.deepEqual(bounce.header.split('\r\n').length, plain.header.split('\r\n').length, text);
-    assert.deepEqual(
-      bounce.groups.map((group) => group.map((line) => line.split(':')[0])),
-      plain.groups.map((group) => group.map((line) => line.split(':')[0])),
-      text,
-    );
-    const lines = (bounce.parts[0]?.content ?? '').split('\r\n');
-    assert.equal(lines.filter((line) => line.includes('said')).length, 1);
-    assert.ok(!lines.some((line) => /^(Bcc|Status|Action|\.|<script)/.test(line)), text);
+    for (const address of ['one@b.example', '\u00fc@b.example']) {
+      const lastReply = { code: 550, enhanced: '5.1.1', text };
+      const sender = 'j\u00f8rn@a.example';
+      const report = await reportOf([reportedOn(address, { lastReply })], { sender });
+      assert.equal(report.parts.length, 3, text);
+      assert.deepEqual(report.header.split('\r\n').length, plain.header.split('\r\n').length, text);
+      assert.deepEqual(
+        report.groups.map((group) => group.map((line) => line.split(':')[0])),
+        plain.groups.map((group) => group.map((line) => line.split(':')[0])),
+        text,
+      );
+      const lines = (report.parts[0]?.content ?? '').split('\r\n');
+      assert.equal(lines.filter((line) => line.includes('said')).length, 1);
+      assert.ok(!lines.some((line) => /^(Bcc|Status|Action|\.|<script)/.test(line)), text);
+    }
   }
 });
 
@@ -224,16 +245,17 @@ test('whatever the remote says and the client gave, the report has its form', as
   forAll(
     property(string({ unit, maxLength: 1200 }), string({ unit, maxLength: 60 }), (text, other) => {
       const run = async (): Promise<void> => {
-        const recipient = failed('one@b.example', {
-          lastReply: { code: 550, enhanced: '5.1.1', text },
-          orcpt: `rfc822;${Buffer.from(other).toString('hex').toUpperCase().replaceAll(/../g, '+$&')}`,
-        });
-        const { parts, groups } = await bounceOf([recipient], {
-          envid: recipient.orcpt?.slice(7) ?? null,
-        });
-        assert.equal(parts.length, 3);
-        assert.equal(groups.length, 2);
-        assert.match(groups.flat().join(''), /^[\x20-\x7e]*$/);
+        const hex = Buffer.from(other).toString('hex').toUpperCase().replaceAll(/../g, '+$&');
+        for (const type of ['rfc822', 'utf-8']) {
+          const reported = reportedOn('one@b.example', {
+            lastReply: { code: 550, enhanced: '5.1.1', text },
+            orcpt: `${type};${hex}`,
+          });
+          const { parts, groups } = await reportOf([reported], { envid: hex });
+          assert.equal(parts.length, 3);
+          assert.equal(groups.length, 2);
+          assert.match(groups.flat().join(''), /^[\x20-\x7e]*$/);
+        }
       };
       runs.push(run());
     }),
@@ -242,53 +264,112 @@ test('whatever the remote says and the client gave, the report has its form', as
   await Promise.all(runs);
 });
 
-test('words above ASCII are shown without them and nothing needs 8 bits', async () => {
-  const reply = { code: 550, enhanced: '5.1.1', text: 'Empfänger 不明 \xff\xfe' };
-  const { text, groups } = await bounceOf([failed('one@b.example', { lastReply: reply })]);
+test('people read the words of the remote as they are, and nothing needs 8 bits for that', async () => {
+  const lastReply = { code: 550, enhanced: '5.1.1', text: 'Empf\u00e4nger \u4e0d\u660e \u202ex' };
+  const { text, groups, parts } = await reportOf([reportedOn('one@b.example', { lastReply })]);
   assert.match(text, /^[\r\n\x20-\x7e]*$/);
-  assert.ok(groups[1]?.includes('Diagnostic-Code: smtp; 550 5.1.1 Empf?nger ? ?'));
+  assert.ok(groups[1]?.includes('Diagnostic-Code: smtp; 550 5.1.1 Empf?nger ? ?x'));
+  const shown = Buffer.from(
+    (parts[0]?.content ?? '')
+      .replaceAll('=\r\n', '')
+      .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number(`0x${hex}`))),
+    'latin1',
+  ).toString('utf8');
+  assert.match(shown, /core said: 550 5\.1\.1 Empfänger 不明 \\u\{202e\}x/);
 });
 
 test('ENVID and ORCPT are decoded, and left out when they are not xtext', async () => {
-  const good = await bounceOf([failed('one@b.example', { orcpt: 'rfc822;a+2Bb+0D+0ABcc:+20x' })], {
-    envid: 'id+3D1+0D+0AStatus:+202.0.0',
-  });
+  const good = await reportOf(
+    [reportedOn('one@b.example', { orcpt: 'rfc822;a+2Bb+0D+0ABcc:+20x' })],
+    { envid: 'id+3D1+0D+0AStatus:+202.0.0' },
+  );
   assert.ok(good.groups[0]?.includes('Original-Envelope-Id: id=1 Status: 2.0.0'));
   assert.equal(good.groups[1]?.[0], 'Original-Recipient: rfc822; a+b Bcc: x');
-  const bad = await bounceOf([failed('one@b.example', { orcpt: 'rfc822;a+2' })], { envid: '+zz' });
+  const bad = await reportOf([reportedOn('one@b.example', { orcpt: 'rfc822;a+2' })], {
+    envid: '+zz',
+  });
   assert.ok(!bad.text.includes('Original-'));
-  const noType = await bounceOf([failed('one@b.example', { orcpt: 'nonsense' })]);
+  const noType = await reportOf([reportedOn('one@b.example', { orcpt: 'nonsense' })]);
   assert.ok(!noType.text.includes('Original-Recipient'));
 });
 
 test('with RET=FULL the whole message comes back byte by byte, else its header', async () => {
-  const header = await bounceOf([failed('one@b.example')]);
+  const header = await reportOf([reportedOn('one@b.example')]);
   assert.match(header.parts[2]?.header ?? '', /^Content-Type: text\/rfc822-headers/);
   assert.equal(header.parts[2]?.content.trimEnd(), HEADER.trimEnd());
-  const full = await bounceOf(
-    [failed('one@b.example')],
-    {},
-    { original: Buffer.from(FULL), full: true },
-  );
+  const original = { bytes: Buffer.from(FULL), full: true };
+  const full = await reportOf([reportedOn('one@b.example')], {}, { original });
   assert.match(full.parts[2]?.header ?? '', /^Content-Type: message\/rfc822/);
   assert.ok(full.parts[2]?.content.startsWith(FULL));
 });
 
 test('a header with 8-bit bytes comes back as 7-bit, a whole message with its own bytes', async () => {
-  const original = Buffer.from('Subject: gr\u00fc\u00dfe\r\n\r\n');
-  const header = await bounceOf([failed('one@b.example')], { eightBit: true }, { original });
+  const bytes = Buffer.from('Subject: gr\u00fc\u00dfe\r\n\r\n');
+  const reported = [reportedOn('one@b.example')];
+  const changes = { eightBit: true };
+  const header = await reportOf(reported, changes, { original: { bytes, full: false } });
   assert.match(header.text, /^[\r\n\x20-\x7e]*$/);
+  assert.match(header.parts[2]?.header ?? '', /^Content-Type: text\/rfc822-headers/);
   assert.match(header.parts[2]?.content ?? '', /Subject: gr=C3=BC=C3=9Fe/);
-  const full = await bounceOf(
-    [failed('one@b.example')],
-    { eightBit: true },
-    { original, full: true },
-  );
+  const full = await reportOf(reported, changes, { original: { bytes, full: true } });
   assert.match(full.parts[2]?.header ?? '', /Content-Transfer-Encoding: 8bit/);
-  assert.ok(full.parts[2]?.content.startsWith(original.toString('utf8')));
+  assert.ok(full.parts[2]?.content.startsWith(bytes.toString('utf8')));
 });
 
-test('every sender that has mail taken can be told', async () => {
+test('an internationalized message comes back as one: encoded to an ASCII sender, else as it is', async () => {
+  const body = '\r\nbl\u00e4ulich\r\n';
+  const cases = [
+    { full: false, type: 'message/global-headers' },
+    { full: true, type: 'message/global' },
+  ];
+  for (const { full, type } of cases) {
+    const bytes = Buffer.from(full ? SMTPUTF8_HEADER + body : SMTPUTF8_HEADER);
+    const reported = [reportedOn('one@b.example')];
+    const changes = { smtpUtf8: true, eightBit: true };
+    const context = { original: { bytes, full } };
+    const encoded = await reportOf(reported, changes, context);
+    assert.match(encoded.text, /^[\r\n\x20-\x7e]*$/, type);
+    assert.ok(encoded.parts[2]?.header.startsWith(`Content-Type: ${type}\r\n`));
+    assert.match(encoded.parts[2]?.header ?? '', /Content-Transfer-Encoding: quoted-printable/);
+    assert.match(encoded.parts[2]?.content ?? '', /Subject: gr=C3=BC=C3=9Fe\r\n/);
+    const sender = 'j\u00f8rn@a.example';
+    const plain = await reportOf(reported, { ...changes, sender }, context);
+    assert.match(plain.parts[2]?.header ?? '', /Content-Transfer-Encoding: 8bit/);
+    assert.ok(plain.parts[2]?.content.startsWith(bytes.toString('utf8')));
+    assert.match(plain.header, /^To: j\u00f8rn@a\.example$/m);
+  }
+});
+
+test('the older types do where they can hold it: ASCII, and what is no UTF-8 at all', async () => {
+  const latin1 = Buffer.from('Subject: gr\xfcn\r\n\r\n', 'latin1');
+  for (const [bytes, full, type] of [
+    [Buffer.from(HEADER), false, 'text/rfc822-headers'],
+    [latin1, false, 'text/rfc822-headers'],
+    [Buffer.from(`${HEADER}bl\u00e4u\r\n`), true, 'message/rfc822'],
+    [latin1, true, 'message/rfc822'],
+  ] as const) {
+    const original = { bytes, full };
+    const { parts } = await reportOf(
+      [reportedOn('one@b.example')],
+      { smtpUtf8: true, eightBit: true },
+      { original },
+    );
+    assert.ok(parts[2]?.header.startsWith(`Content-Type: ${type}\r\n`), type);
+  }
+});
+
+test('all but a whole message with 8-bit bytes that is not internationalized goes as ASCII', () => {
+  const eightBit = Buffer.from(`${HEADER}bl\u00e4u\r\n`);
+  const utf8 = Buffer.from(`${SMTPUTF8_HEADER}bl\u00e4u\r\n`);
+  const item = anItem('1', { smtpUtf8: true });
+  assert.equal(isEncodable(item, { bytes: eightBit, full: true }), false);
+  assert.equal(isEncodable(item, { bytes: eightBit, full: false }), true);
+  assert.equal(isEncodable(item, { bytes: Buffer.from(FULL), full: true }), true);
+  assert.equal(isEncodable(item, { bytes: utf8, full: true }), true);
+  assert.equal(isEncodable(anItem('1'), { bytes: utf8, full: true }), false);
+});
+
+test('every sender that has mail taken can be told, at the address that the envelope has', async () => {
   for (const sender of [
     '"a,b"@x.example',
     '"a\\"b"@x.example',
@@ -298,22 +379,52 @@ test('every sender that has mail taken can be told', async () => {
     '-oQ/tmp@x.example',
     '__proto__@x.example',
     'a{b=c@x.example',
+    'postmaster',
     'j\u00fcrgen@b\u00fccher.example',
+    'j\u00fcrgen@xn--bcher-kva.example',
+    'plain@b\u00fccher.example',
+    '\u4e0d@x.example',
   ]) {
     assert.ok(parseMailbox(sender) !== null, sender);
-    const { header, parts } = await bounceOf([failed('one@b.example')], { sender });
+    const { header, parts } = await reportOf([reportedOn('one@b.example')], { sender });
     assert.equal(parts.length, 3, sender);
-    assert.equal(header.split('\r\n').filter((line) => line.startsWith('To:')).length, 1, sender);
+    const lines = header.split('\r\n').filter((line) => line.startsWith('To:'));
+    assert.deepEqual(
+      lines.map((line) => line.replace(/^To: <?(.*?)>?$/, '$1')),
+      [sender],
+    );
   }
 });
 
-test('a failure is reported unless the sender is null or did not ask to hear of it', () => {
-  const wanted = (notify: string | null, sender = 'a@a.example'): boolean =>
-    wantsFailureReport(anItem('1', { sender }), failed('one@b.example', { notify }));
-  for (const notify of [null, 'FAILURE', 'SUCCESS,FAILURE', 'FAILURE,DELAY']) {
-    assert.equal(wanted(notify), true, String(notify));
-    assert.equal(wanted(notify, ''), false, `null sender, ${notify}`);
+test('a report needs SMTPUTF8 for nothing but the address that it goes to', async () => {
+  const address = '\u00fc@b.example';
+  const messageId = '<\u00fc@a.example>';
+  const original = { bytes: Buffer.from(SMTPUTF8_HEADER), full: false };
+  for (const sender of ['a@a.example', 'a@\u00fc.example']) {
+    const changes = { sender, messageId, smtpUtf8: true };
+    const { header, text } = await reportOf([reportedOn(address)], changes, { original });
+    const needed = needsSmtpUtf8(anItem('1', changes));
+    assert.equal(needed, sender === 'a@\u00fc.example');
+    assert.equal(/^[\r\n\x20-\x7e]*$/.test(text), !needed);
+    assert.equal(header.includes('References: <\u00fc@a.example>'), needed);
   }
-  for (const notify of ['NEVER', 'SUCCESS', 'DELAY', 'SUCCESS,DELAY'])
-    assert.equal(wanted(notify), false, notify);
+});
+
+test('who hears of what: of failures unless they said otherwise, of all else if they asked', () => {
+  const wants = (notify: string | null, sender = 'a@a.example'): string[] =>
+    (['failed', 'delayed', 'relayed'] as const).filter((action) =>
+      wantsReport(anItem('1', { sender }), aRecipient('one@b.example', { notify }), action),
+    );
+  for (const [notify, wanted] of [
+    [null, ['failed']],
+    ['NEVER', []],
+    ['FAILURE', ['failed']],
+    ['SUCCESS', ['relayed']],
+    ['DELAY', ['delayed']],
+    ['SUCCESS,DELAY', ['delayed', 'relayed']],
+    ['SUCCESS,FAILURE,DELAY', ['failed', 'delayed', 'relayed']],
+  ] as const) {
+    assert.deepEqual(wants(notify), wanted, String(notify));
+    assert.deepEqual(wants(notify, ''), [], `null sender, ${notify}`);
+  }
 });

@@ -46,7 +46,7 @@ export class FailingDisk implements Disk {
     };
   }
 
-  read(path: string): Readable {
+  read(path: string): Promise<Readable> {
     return this.#disk.read(path);
   }
 
@@ -66,6 +66,10 @@ export class FailingDisk implements Disk {
   async syncFolder(path: string): Promise<void> {
     this.#change('syncFolder');
     await this.#disk.syncFolder(path);
+  }
+
+  freeBytes(path: string): Promise<number | null> {
+    return this.#disk.freeBytes(path);
   }
 
   #change(name: string): void {

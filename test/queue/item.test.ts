@@ -31,6 +31,9 @@ const LEGAL = new Set([
   'held → ready',
   'held → failed',
   'held → quarantined',
+  'failed → quarantined',
+  'quarantined → ready',
+  'quarantined → failed',
 ]);
 
 test('a recipient makes every legal move, and an illegal one throws with both names and changes nothing', () => {

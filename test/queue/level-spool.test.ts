@@ -1,17 +1,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mock, test, type TestContext } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { ClassicLevel } from 'classic-level';
 import { systemDisk, type Disk } from '../../src/base/disk.js';
 import { LevelSpool } from '../../src/queue/level-spool.js';
 import { watchBatches } from '../base/level-batches.js';
 import { FailingDisk } from './failing-disk.js';
 import { anItem, idOf } from './samples.js';
+import { NO_ROOM, ScriptedStore } from './scripted-store.js';
 import { spoolConformance } from './spool-conformance.js';
 import { bodyOf, bytesOf, INLINE_BYTES, scannedIds, store, type Damage } from './spool-medium.js';
+import { BodyMemory } from '../../src/queue/body-memory.js';
+
+function levelSpool(directory: string, disk: Disk): LevelSpool {
+  const settings = { directory, inlineBodyBytes: INLINE_BYTES };
+  return new LevelSpool(settings, disk, new BodyMemory(() => Infinity));
+}
 
 async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'relaymesh-spool-'));
@@ -19,8 +27,14 @@ async function scratch(t: TestContext): Promise<string> {
   return folder;
 }
 
+async function folderBytes(folder: string): Promise<number> {
+  const names = await readdir(folder);
+  const sizes = await Promise.all(names.map((name) => systemDisk.sizeBytes(`${folder}/${name}`)));
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+}
+
 async function openSpool(t: TestContext, disk: Disk = systemDisk): Promise<LevelSpool> {
-  const spool = new LevelSpool(await scratch(t), disk, INLINE_BYTES);
+  const spool = levelSpool(await scratch(t), disk);
   await spool.open();
   t.after(() => spool.close());
   return spool;
@@ -57,15 +71,21 @@ spoolConformance('level spool', async (t) => {
   const takeWrites = (): void => refusals.splice(0).forEach((refusal) => refusal.restore());
   t.after(takeWrites);
   return {
-    spool: () => new LevelSpool(folder, systemDisk, INLINE_BYTES),
+    spool: () => levelSpool(folder, systemDisk),
     bodyFiles: () => readdir(bodies),
     strayBodyFile: (id) => writeFile(`${bodies}/${id}`, bytesOf(10)),
     damageRecord: (id, damage) => changeStored(folder, `q!${id}`, DAMAGES[damage]),
     shortenBodyFile: (id) => truncate(`${bodies}/${id}`, 4999),
     removeBodyFile: (id) => rm(`${bodies}/${id}`),
-    refuseWrites: () => {
+    flipBodyFile: async (id) => {
+      const bytes = await readFile(`${bodies}/${id}`);
+      bytes[2500] = (bytes[2500] as number) ^ 1;
+      await writeFile(`${bodies}/${id}`, bytes);
+    },
+    refuseWrites: (why) => {
+      const words = why === 'full' ? 'No space left on device' : 'Input/output error';
       const { mock: refusal } = mock.method(ClassicLevel.prototype, 'batch', () =>
-        Promise.reject(new Error('IO error: No space left on device')),
+        Promise.reject(new Error(`IO error: ${words}`)),
       );
       refusals.push(refusal);
     },
@@ -123,7 +143,7 @@ test('a body in a file is synced, its folder too, before its record is written',
   await writer.write(bytesOf(5000));
   const body = await writer.finish();
   assert.deepEqual(disk.log, ['create', 'write', 'sync', 'close', 'syncFolder']);
-  assert.deepEqual(body, { kind: 'file', sizeBytes: 5000 });
+  assert.deepEqual(body, { kind: 'file', sizeBytes: 5000, crc32: crc32(bytesOf(5000)) });
   await writer.discard();
 });
 
@@ -159,7 +179,7 @@ test('a disk that refuses any one step of a body fails the message and leaves no
 test('no file stays behind a failed step', async (t) => {
   const folder = await scratch(t);
   const disk = new FailingDisk();
-  const spool = new LevelSpool(folder, disk, INLINE_BYTES);
+  const spool = levelSpool(folder, disk);
   await spool.open();
   t.after(() => spool.close());
   for (const step of [1, 2, 3, 4]) {
@@ -181,7 +201,7 @@ test('progress that was damaged makes the message corrupt', async (t) => {
     empty: () => Buffer.alloc(0),
   })) {
     const folder = await scratch(t);
-    const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+    const spool = levelSpool(folder, systemDisk);
     await spool.open();
     const item = await store(spool, idOf(1));
     await store(spool, idOf(2));
@@ -197,14 +217,14 @@ test('progress that was damaged makes the message corrupt', async (t) => {
 
 test('a second process on the folder is refused', async (t) => {
   const folder = await scratch(t);
-  const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+  const spool = levelSpool(folder, systemDisk);
   await spool.open();
   t.after(() => spool.close());
   const source = new URL('../../src/', import.meta.url).href;
   const script = `
     const { LevelSpool } = await import('${source}queue/level-spool.js');
     const { systemDisk } = await import('${source}base/disk.js');
-    await new LevelSpool(${JSON.stringify(folder)}, systemDisk, 1).open().then(
+    await new LevelSpool({ directory: ${JSON.stringify(folder)}, inlineBodyBytes: 1 }, systemDisk, null).open().then(
       () => console.log('opened'),
       (error) => console.log(error.code),
     );`;
@@ -217,7 +237,108 @@ test('a second process on the folder is refused', async (t) => {
 test('a folder that cannot be used is said so', async (t) => {
   const folder = await scratch(t);
   await writeFile(join(folder, 'store'), 'a file in place of the store');
-  const spool = new LevelSpool(folder, systemDisk, INLINE_BYTES);
+  const spool = levelSpool(folder, systemDisk);
   await assert.rejects(spool.open(), { code: 'SPOOL_UNREADABLE', where: folder });
   await chmod(folder, 0o700);
+});
+
+test('a message that was refused although it reached the medium is gone when the spool is opened again', async (t) => {
+  const spool = await openSpool(t);
+  const key = { node: 'edge', queueId: idOf(77), recipient: 'one@b.example' };
+  const batch = Reflect.get(ClassicLevel.prototype, 'batch') as (...given: unknown[]) => unknown;
+  const { mock: refusal } = t.mock.method(
+    ClassicLevel.prototype,
+    'batch',
+    async function (this: unknown, ...given: unknown[]) {
+      await batch.apply(this, given);
+      throw new Error('IO error: No space left on device');
+    },
+  );
+  await assert.rejects(store(spool, idOf(1), bytesOf(10), {}, { keys: [key] }));
+  refusal.restore();
+  assert.deepEqual(await scannedIds(spool), [idOf(1)], 'it is there');
+  await spool.reopen();
+  assert.deepEqual(await scannedIds(spool), []);
+  assert.deepEqual(await spool.findKeys([key]), [null]);
+});
+
+/** A spool over a store that refuses to be opened again. */
+async function shutSpool(t: TestContext): Promise<{ spool: LevelSpool; scripted: ScriptedStore }> {
+  const scripted = new ScriptedStore();
+  const settings = { directory: await scratch(t), inlineBodyBytes: INLINE_BYTES };
+  const spool = new LevelSpool(settings, systemDisk, new BodyMemory(() => Infinity), scripted);
+  await spool.open();
+  scripted.refusal = NO_ROOM;
+  await assert.rejects(store(spool, idOf(1)), { code: 'SPOOL_FULL' });
+  scripted.open = () => Promise.reject(new Error('Database failed to open'));
+  await assert.rejects(spool.reopen(), { code: 'SPOOL_UNREADABLE', fault: 'system' });
+  return { spool, scripted };
+}
+
+test('a store that cannot be opened again leaves the spool failed, and readers waiting', async (t) => {
+  const { spool, scripted } = await shutSpool(t);
+  assert.deepEqual([spool.healthy, spool.failurePasses], [false, true]);
+  let read: unknown = 'nothing yet';
+  const reading = spool.recall('n', 0).then((value) => (read = value));
+  await assert.rejects(spool.reopen(), { code: 'SPOOL_UNREADABLE' });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(read, 'nothing yet');
+  scripted.refusal = null;
+  Reflect.deleteProperty(scripted, 'open');
+  await spool.reopen();
+  await reading;
+  assert.equal(read, null);
+  assert.equal(spool.healthy, true);
+});
+
+for (const [what, end] of [
+  ['gives up', (spool: LevelSpool) => spool.giveUp()],
+  ['is closed', (spool: LevelSpool) => spool.close()],
+] as const) {
+  test(`a spool that ${what} before it could be opened again lets nobody wait`, async (t) => {
+    const { spool } = await shutSpool(t);
+    const reads = [
+      spool.recall('n', 0),
+      spool.findKeys([]),
+      spool.openBody(anItem(idOf(1))),
+      spool.forgetNotes(0),
+      spool.forgetKeys(0, 0, 0),
+    ].map((read) => assert.rejects(read, { code: 'SPOOL_FULL' }));
+    await end(spool);
+    await Promise.all(reads);
+  });
+}
+
+test('keys that cannot be forgotten fail the spool as any write does', async (t) => {
+  const scripted = new ScriptedStore();
+  const settings = { directory: await scratch(t), inlineBodyBytes: INLINE_BYTES };
+  const spool = new LevelSpool(settings, systemDisk, new BodyMemory(() => Infinity), scripted);
+  await spool.open();
+  const key = { node: 'edge', queueId: idOf(77), recipient: 'one@b.example' };
+  await store(spool, idOf(1), bytesOf(10), {}, { keys: [key] });
+  scripted.refusal = NO_ROOM;
+  await assert.rejects(spool.forgetKeys(Date.UTC(2030, 0), Date.UTC(2030, 0), 1e9));
+  // The log of the store may end within a record: what comes behind it could be lost.
+  assert.deepEqual([spool.healthy, spool.failurePasses], [false, true]);
+});
+
+test('what removed messages took is given back to the disk', async (t) => {
+  const folder = await scratch(t);
+  const settings = { directory: folder, inlineBodyBytes: 100_000 };
+  const spool = new LevelSpool(settings, systemDisk, new BodyMemory(() => Infinity));
+  await spool.open();
+  t.after(() => spool.close());
+  const bytes = bytesOf(100_000);
+  const items = await Promise.all(
+    Array.from({ length: 200 }, (_, number) => store(spool, idOf(number), bytes)),
+  );
+  for (const item of items.slice(1)) await spool.remove(item);
+  const before = await folderBytes(`${folder}/store`);
+  assert.ok(before > 19_000_000, `${before} bytes`);
+  // The first time it may find them in memory still, and does not look deeper.
+  await spool.compact();
+  await spool.compact();
+  const after = await folderBytes(`${folder}/store`);
+  assert.ok(after < 1_000_000, `${after} bytes`);
+  assert.deepEqual(await scannedIds(spool), [idOf(0)]);
 });

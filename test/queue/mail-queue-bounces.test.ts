@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AlsoDurable, FinishedBody } from '../../src/queue/spool.js';
-import type { Item } from '../../src/queue/item.js';
+import type { Item, ItemRecipient } from '../../src/queue/item.js';
 import { eventually } from '../base/eventually.js';
 import { QueueBench } from './queue-bench.js';
 import {
@@ -47,8 +47,14 @@ test('a bounce that fails is not bounced, and nobody hears of what asked not to 
   await bench.accept(idOf(2), { recipients: [aRecipient('a@b.example', { notify: 'NEVER' })] });
   await bench.accept(idOf(3));
   await bench.attempted(4);
-  await bench.empty();
+  await bench.settledTurns();
   assert.equal(bench.attempts.length, 4, 'one bounce, for the third message');
+  const kept = [...bench.medium.messages.values()].map(({ item }) => JSON.parse(item) as Item);
+  assert.deepEqual(
+    kept.map(({ id, bounceOf }) => bounceOf ?? id),
+    [idOf(1), idOf(3)],
+    'what nobody can be told of is kept',
+  );
 });
 
 test('the bounce becomes durable together with the failure, and before the message goes', async () => {
@@ -93,7 +99,7 @@ test('a crash between bounce and removal gives one bounce, not two', async () =>
   assert.equal(bench.attempts[0]?.doubt, true);
 });
 
-test('a bounce that cannot be stored leaves the failure to the next start', async () => {
+test('a bounce that a failed spool does not take leaves the failure to the next start', async () => {
   const bench = await QueueBench.started();
   const recipients = ['no', 'later', 'damaged'].map((local) => aRecipient(`${local}@b.example`));
   bench.answer = () => {
@@ -101,15 +107,20 @@ test('a bounce that cannot be stored leaves the failure to the next start', asyn
     return [FAILED, DEFERRED, UNREADABLE];
   };
   await bench.accept(idOf(1), { recipients });
-  await bench.attempted(1);
-  for (let count = 0; count < 10; count++) await bench.pass(100);
+  await eventually('the spool fails', () => !bench.spool.healthy);
+  await bench.settledTurns();
+  bench.clock.advance(1_000_000);
+  await bench.settledTurns();
+  assert.equal(bench.attempts.length, 1);
   assert.ok(!bench.captured.codes.includes('ILLEGAL_MOVE'), bench.captured.codes.join());
   bench.medium.refusing = false;
   await bench.crash();
-  bench.answer = ({ message }) =>
-    message.sender === '' ? DELIVERED : [FAILED, DELIVERED, DELIVERED];
   await bench.attempted(1);
-  await bench.empty();
+  assert.deepEqual(bench.attempts[0]?.recipients, [
+    'no@b.example',
+    'later@b.example',
+    'damaged@b.example',
+  ]);
 });
 
 test('a message whose body is gone still gets its bounce', async () => {
@@ -162,6 +173,17 @@ test('a bounce needs no more of the next hop than it holds', async () => {
   }
 });
 
+test('8-bit content that the hop refused for that comes back as its header alone', async () => {
+  for (const ret of ['FULL', 'HDRS'] as const) {
+    const bench = await refusing(outcome('failed', 550, '5.6.3', 'no 8BITMIME'));
+    await bench.accept(idOf(1), { ret, eightBit: true }, 'Subject: x\r\n\r\nbl\u00e4ulich\r\n');
+    await bench.attempted(2);
+    assert.equal(bench.bounce.eightBit, false);
+    assert.match(bench.bounce.body ?? '', /^Subject: x\r$/m);
+    assert.doesNotMatch(bench.bounce.body ?? '', /ulich/);
+  }
+});
+
 test('a bounce with 8-bit content, or to an address above ASCII, says so', async () => {
   const bench = await refusing();
   const sender = 'j\u00fcrgen@a.example';
@@ -200,14 +222,15 @@ test('bodies of messages that expire untried do not fill the memory for good', a
   const bench = await QueueBench.started();
   // The queue keeps 32 MiB of bodies for their first attempts: there is room for one of these.
   const bytes = Buffer.alloc(30 * 1024 * 1024);
+  const recipients = (): ItemRecipient[] => [aRecipient('one@b.example', { notify: 'NEVER' })];
   const acceptBig = async (number: number): Promise<void> => {
     const body = { kind: 'inline', sizeBytes: bytes.length, ownHeaderBytes: 0 } as const;
     const expiresAtMs = bench.clock.nowMs() + 20_000;
-    const item = anItem(idOf(number), { sender: '', expiresAtMs, body });
+    const item = anItem(idOf(number), { recipients: recipients(), expiresAtMs, body });
     await bench.queue.accept(item, { kind: 'inline', bytes });
   };
   bench.answer = () => HOP_FAULT;
-  await bench.accept(idOf(1), { sender: '', expiresAtMs: NOW_MS + 20_000 });
+  await bench.accept(idOf(1), { recipients: recipients(), expiresAtMs: NOW_MS + 20_000 });
   await bench.attempted(1);
   await acceptBig(2);
   await bench.pass(10);

@@ -33,6 +33,7 @@ test('an accepted message is attempted at once, and gone when the next hop has i
       recipients: ['one@b.example'],
       doubt: false,
       hop: 'core',
+      onlyHost: null,
       eightBit: false,
       smtpUtf8: false,
       body: `Subject: ${idOf(1)}\r\n\r\nbody\r\n`,
@@ -115,7 +116,10 @@ test('a refusal of a message heals the hop: it answered', async () => {
   for (const answer of [DEFERRED, FAILED]) {
     const bench = await QueueBench.started();
     bench.answer = () => HOP_FAULT;
-    for (const number of [1, 2, 3]) await bench.accept(idOf(number), { sender: '' });
+    for (const number of [1, 2, 3]) {
+      const recipients = [aRecipient('one@b.example', { notify: 'NEVER' })];
+      await bench.accept(idOf(number), { recipients });
+    }
     await bench.attempted(1);
     bench.answer = () => answer;
     await bench.pass(10);
@@ -127,7 +131,8 @@ test('a refusal of a message heals the hop: it answered', async () => {
 test('a message that expires does not heal a hop that is still faulty', async () => {
   const bench = await QueueBench.started();
   bench.answer = () => HOP_FAULT;
-  await bench.accept(idOf(1), { expiresAtMs: NOW_MS + 25_000, sender: '' });
+  const recipients = [aRecipient('one@b.example', { notify: 'NEVER' })];
+  await bench.accept(idOf(1), { expiresAtMs: NOW_MS + 25_000, recipients });
   for (const number of [2, 3, 4]) await bench.accept(idOf(number));
   await bench.attempted(1);
   await bench.pass(10);
@@ -283,7 +288,16 @@ test('corrupt records are shown and stay, and the others go', async () => {
     bench.attempts.map(({ queueId }) => queueId),
     [idOf(2)],
   );
-  assert.deepEqual(bench.queue.corrupt, [{ id: idOf(1), reason: 'damaged by the test' }]);
+  assert.deepEqual(
+    bench.queue.quarantined().map(({ queue_id: id, kind, reason }) => ({ id, kind, reason })),
+    [
+      {
+        id: idOf(1),
+        kind: 'corrupt',
+        reason: 'its record cannot be read: damaged by the test',
+      },
+    ],
+  );
   assert.ok(bench.captured.codes.includes('SPOOL_RECORD_CORRUPT'));
   assert.deepEqual([...bench.medium.messages.keys()], [idOf(1)]);
 });

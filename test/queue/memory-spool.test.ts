@@ -12,7 +12,12 @@ spoolConformance('memory spool', async () => {
       void Object.assign(medium.messages.get(id) ?? {}, { damaged: true }),
     shortenBodyFile: async (id) => void medium.files.set(id, bytesOf(4999)),
     removeBodyFile: async (id) => void medium.files.delete(id),
-    refuseWrites: () => void (medium.refusing = true),
-    takeWrites: () => void (medium.refusing = false),
+    flipBodyFile: async (id) => {
+      const bytes = Buffer.from(medium.files.get(id) ?? []);
+      bytes[2500] = (bytes[2500] as number) ^ 1;
+      medium.files.set(id, bytes);
+    },
+    refuseWrites: (why) => void Object.assign(medium, { [why]: true }),
+    takeWrites: () => void Object.assign(medium, { refusing: false, full: false }),
   };
 });

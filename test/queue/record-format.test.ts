@@ -93,3 +93,30 @@ test('the hop that may already have a recipient is part of the progress', () => 
   assert.deepEqual(fresh.recipients[0]?.doubtAt, doubtAt);
   assert.equal(fresh.recipients[1]?.doubtAt, undefined);
 });
+
+test('that a delay was told is part of the progress, of a record from before it is not', () => {
+  const recipients = [
+    aRecipient('one@b.example', { delayReportedAtMs: NOW_MS }),
+    aRecipient('two@b.example'),
+  ];
+  const stored = encodeProgress(anItem('1', { recipients }));
+  const fresh = anItem('1', {
+    recipients: [aRecipient('one@b.example'), aRecipient('two@b.example')],
+  });
+  assert.equal(applyProgress(fresh, stored), true);
+  assert.deepEqual(
+    fresh.recipients.map(({ delayReportedAtMs }) => delayReportedAtMs),
+    [NOW_MS, undefined],
+  );
+});
+
+test('to the disk nothing has happened to a recipient whose report is not safe', () => {
+  for (const state of ['failed', 'delivered'] as const) {
+    const changed = anItem('1', {
+      recipients: [aRecipient('a@b.example', { state, unreported: true })],
+    });
+    const fresh = anItem('1', { recipients: [aRecipient('a@b.example')] });
+    assert.equal(applyProgress(fresh, encodeProgress(changed)), true);
+    assert.equal(fresh.recipients[0]?.state, 'ready');
+  }
+});

@@ -7,6 +7,7 @@ import type { AttemptReport, Outcome } from '../../src/send/outcome.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { AttemptRequest } from '../../src/send/request.js';
 import type { AttemptRecord } from '../../src/trace/record.js';
+import type { QueueLimits, QueueSettings } from '../../src/queue/settings.js';
 
 /** A Monday at noon, UTC. */
 export const NOW_MS = Date.UTC(2026, 0, 5, 12);
@@ -154,3 +155,21 @@ export function reportOn(request: AttemptRequest, ...outcomes: Outcome[]): Attem
 export function idOf(number: number): string {
   return `01KE6Q1XB5${String(number).padStart(8, '0')}`;
 }
+
+/** Limits that no test comes near to, unless it wants to. */
+export const LIMITS: QueueLimits = {
+  maxMessages: 100_000,
+  maxBytes: 1024 ** 3,
+  diskReserveBytes: 0,
+  bodyMemoryBytes: 64 * 1024 ** 2,
+  maxAttemptsAtOnce: 1000,
+  maxAttempts: null,
+  maxQuarantined: 100,
+};
+
+/** What of the queue's settings most tests do not care for. */
+export const COMMON_SETTINGS: Pick<QueueSettings, 'limits' | 'deliveryKeys' | 'reports'> = {
+  limits: LIMITS,
+  deliveryKeys: { lifetimeSeconds: 86_400, maxBytes: 1_000_000 },
+  reports: { maxPerMinute: 1000, delayAfterSeconds: 14_400 },
+};

@@ -27,6 +27,7 @@ export class ScheduleBench {
   routeOf: (recipient: ItemRecipient, isWell: (queue: string) => boolean) => Route = ({
     address,
   }) => this.route(address.split('@')[0] ?? '');
+  maxAttemptsAtOnce = Infinity;
   readonly hops = new Map<string, NextHop>();
   readonly running: Running[] = [];
   readonly started: string[] = [];
@@ -35,6 +36,7 @@ export class ScheduleBench {
     chooseRoute: (_item, recipient, isWell) => this.routeOf(recipient, isWell),
     hasFreeSession: (hop) => this.freeSessions.has(hop.name),
     run: (entry, destination) => this.#run(entry, destination),
+    maxAttemptsAtOnce: () => this.maxAttemptsAtOnce,
     hopPauseMinMs: PAUSE_MIN_MS,
     hopPauseMaxMs: PAUSE_MAX_MS,
   });

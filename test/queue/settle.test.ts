@@ -31,6 +31,7 @@ function settled(item: Item, ...outcomes: Outcome[]): Settlement {
     maxAttempts: item.settings?.maxAttempts ?? null,
     asked: { queue: '(smarthost)', host: 'core.example' },
     nowMs: NOW_MS,
+    expiresAtMs: item.expiresAtMs,
     chance: 0,
   });
 }
@@ -44,7 +45,7 @@ test('each outcome moves its recipient, counts the attempt where one was spent a
     [DELIVERED, 'delivered', 1, null],
     [FAILED, 'failed', 1, 'failed'],
     [DEFERRED, 'deferred', 1, 'deferred'],
-    [UNREADABLE, 'quarantined', 0, null],
+    [UNREADABLE, 'quarantined', 0, 'quarantined'],
     [HOP_FAULT, 'ready', 0, 'unspent'],
     [LOST_REPLY, 'ready', 0, 'unspent'],
   ];
@@ -74,7 +75,13 @@ test('recipients of one message have fates of their own', () => {
   const item = sending(4);
   const settlement = settled(item, DELIVERED, FAILED, DEFERRED, HOP_FAULT);
   const [, failed, deferred, unspent] = item.recipients;
-  assert.deepEqual(settlement, { failed: [failed], deferred: [deferred], unspent: [unspent] });
+  assert.deepEqual(settlement, {
+    failed: [failed],
+    deferred: [deferred],
+    unspent: [unspent],
+    again: [],
+    quarantined: [],
+  });
 });
 
 test('deferred recipients wait for the same attempt, by the schedule of the most tried one', () => {

@@ -3,6 +3,8 @@ import { test, type TestContext } from 'node:test';
 import type { Item } from '../../src/queue/item.js';
 import type { Spool } from '../../src/queue/spool.js';
 import { anItem, aRecipient, DAY_MS, idOf, NOW_MS } from './samples.js';
+import { failures } from './spool-conformance-failures.js';
+import { keys, notes } from './spool-conformance-keys.js';
 import {
   bodyOf,
   bytesOf,
@@ -11,6 +13,7 @@ import {
   scannedIds,
   store,
   type SpoolMedium,
+  type SpoolTest,
 } from './spool-medium.js';
 
 /** What every spool keeps to, whatever it is made of. */
@@ -18,10 +21,7 @@ export function spoolConformance(
   name: string,
   makeMedium: (t: TestContext) => Promise<SpoolMedium>,
 ): void {
-  const spoolTest = (
-    behaviour: string,
-    body: (medium: SpoolMedium, opened: () => Promise<Spool>) => Promise<void>,
-  ): void => {
+  const spoolTest: SpoolTest = (behaviour, body) => {
     test(`${name}: ${behaviour}`, async (t) => {
       const medium = await makeMedium(t);
       let current: Spool | null = null;
@@ -42,16 +42,13 @@ export function spoolConformance(
 
   lifeOfMessages(spoolTest);
   bodies(spoolTest);
+  damagedBodies(spoolTest);
   scans(spoolTest);
   damages(spoolTest);
   failures(spoolTest);
   notes(spoolTest);
+  keys(spoolTest);
 }
-
-type SpoolTest = (
-  behaviour: string,
-  body: (medium: SpoolMedium, opened: () => Promise<Spool>) => Promise<void>,
-) => void;
 
 function lifeOfMessages(spoolTest: SpoolTest): void {
   spoolTest(
@@ -236,6 +233,22 @@ function bodies(spoolTest: SpoolTest): void {
   );
 }
 
+function damagedBodies(spoolTest: SpoolTest): void {
+  spoolTest(
+    'a body in a file that is not what was stored fails at its end',
+    async (medium, opened) => {
+      const first = await opened();
+      const item = await store(first, idOf(1), bytesOf(5000));
+      await first.close();
+      await medium.flipBodyFile(item.id);
+      const spool = medium.spool();
+      await spool.open();
+      await assert.rejects(bodyOf(spool, item), { code: 'BODY_DAMAGED' });
+      await spool.close();
+    },
+  );
+}
+
 function scans(spoolTest: SpoolTest): void {
   spoolTest(
     'a scan is in order of arrival, whatever the order of the writes',
@@ -326,95 +339,4 @@ function damages(spoolTest: SpoolTest): void {
       await spool.close();
     },
   );
-}
-
-function failures(spoolTest: SpoolTest): void {
-  spoolTest(
-    'a second spool on the same medium is refused until the first is closed',
-    async (medium, opened) => {
-      const first = await opened();
-      await assert.rejects(medium.spool().open(), { code: 'SPOOL_IN_USE', fault: 'operator' });
-      await store(first, idOf(1));
-      await first.close();
-      const second = medium.spool();
-      await second.open();
-      assert.deepEqual(await scannedIds(second), [idOf(1)]);
-      await second.close();
-    },
-  );
-
-  spoolTest(
-    'after a failed write nothing is acknowledged until the spool is opened again',
-    async (medium, opened) => {
-      const spool = await opened();
-      const before = await store(spool, idOf(1));
-      assert.equal(spool.healthy, true);
-      medium.refuseWrites();
-      const item = anItem(idOf(2));
-      const body = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
-      const failed = { code: 'SPOOL_FAILED', fault: 'system' };
-      await Promise.all(
-        [spool.accept(item, body), spool.update(before), spool.remove(before)].map((write) =>
-          assert.rejects(write, failed),
-        ),
-      );
-      assert.equal(spool.healthy, false);
-      // The disk is well again, but what it had taken before is not certain.
-      medium.takeWrites();
-      await assert.rejects(spool.accept(item, body), failed);
-      await assert.rejects(spool.update(before), failed);
-      await assert.rejects(spool.remove(before), failed);
-      const next = await opened();
-      assert.equal(next.healthy, true);
-      assert.deepEqual(await scannedIds(next), [idOf(1)], 'nothing else was acknowledged');
-      await store(next, idOf(3));
-    },
-  );
-
-  spoolTest(
-    'a spool that failed takes mail again when it is opened again',
-    async (medium, opened) => {
-      const spool = await opened();
-      medium.refuseWrites();
-      await assert.rejects(store(spool, idOf(1)), { code: 'SPOOL_FAILED' });
-      medium.takeWrites();
-      await spool.close();
-      await spool.open();
-      assert.equal(spool.healthy, true);
-      await store(spool, idOf(2));
-      assert.deepEqual(await scannedIds(spool), [idOf(2)]);
-    },
-  );
-}
-
-function notes(spoolTest: SpoolTest): void {
-  const accept = (spool: Spool, id: string, key: string, untilMs: number): Promise<void> =>
-    spool.accept(
-      anItem(id, { body: { kind: 'inline', sizeBytes: 3, ownHeaderBytes: 0 } }),
-      { kind: 'inline', bytes: Buffer.from('abc') },
-      { note: { key, value: `value of ${key}`, untilMs } },
-    );
-
-  spoolTest('a note is found by its key, also by the next process', async (_, opened) => {
-    let spool = await opened();
-    await accept(spool, idOf(1), 'inject!1', NOW_MS + 1);
-    assert.equal(await spool.recall('inject!1', NOW_MS), 'value of inject!1');
-    spool = await opened();
-    assert.equal(await spool.recall('inject!1', NOW_MS), 'value of inject!1');
-    assert.equal(await spool.recall('inject!2', NOW_MS), null);
-    assert.deepEqual(await scannedIds(spool), [idOf(1)], 'a note is no message');
-  });
-
-  spoolTest('a note outlives its message, and is forgotten after its time', async (_, opened) => {
-    const spool = await opened();
-    for (let number = 0; number < 200; number++) {
-      await accept(spool, idOf(number), `n${number}`, NOW_MS + number);
-    }
-    await spool.remove(anItem(idOf(150)));
-    assert.equal(await spool.recall('n150', NOW_MS), 'value of n150');
-    assert.equal(await spool.recall('n150', NOW_MS + 150), null, 'its time is over');
-    await spool.forgetNotes(NOW_MS + 100);
-    assert.equal(await spool.recall('n100', 0), null);
-    assert.equal(await spool.recall('n101', 0), 'value of n101');
-  });
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Readable } from 'node:stream';
 import type { Item } from '../../src/queue/item.js';
-import { bodyPlace, type ScanEntry, type Spool } from '../../src/queue/spool.js';
+import { bodyPlace, type AlsoDurable, type ScanEntry, type Spool } from '../../src/queue/spool.js';
 import { anItem } from './samples.js';
 
 /** Bodies up to this are kept in their records, in every run of the suite. */
@@ -17,15 +17,23 @@ export interface SpoolMedium {
   bodyFiles(): Promise<string[]>;
   /** A body file that no record names. */
   strayBodyFile(id: string): Promise<void>;
-  /** The next three need the spool to be closed. */
+  /** The next four need the spool to be closed. */
   damageRecord(id: string, damage: Damage): Promise<void>;
   shortenBodyFile(id: string): Promise<void>;
   removeBodyFile(id: string): Promise<void>;
-  /** From now on the medium takes no record. */
-  refuseWrites(): void;
+  /** Changes bytes of it and leaves its length. */
+  flipBodyFile(id: string): Promise<void>;
+  /** From now on the medium takes no record: it is full, or refuses for reasons of its own. */
+  refuseWrites(why: 'full' | 'refusing'): void;
   /** The medium is well again; who has seen it fail has to open it anew. */
   takeWrites(): void;
 }
+
+/** Declares a test of the suite. @param opened ends the process, if there is one, and begins the next */
+export type SpoolTest = (
+  behaviour: string,
+  body: (medium: SpoolMedium, opened: () => Promise<Spool>) => Promise<void>,
+) => void;
 
 /** Stores a message as the intake does. */
 export async function store(
@@ -33,6 +41,7 @@ export async function store(
   id: string,
   bytes: Buffer = Buffer.from(`body of ${id}\r\n`),
   changes: Partial<Item> = {},
+  also: AlsoDurable = {},
 ): Promise<Item> {
   const writer = spool.writeBody(id);
   for (let offset = 0; offset < bytes.length; offset += 300) {
@@ -41,7 +50,7 @@ export async function store(
   assert.equal(writer.sizeBytes, bytes.length);
   const body = await writer.finish();
   const item = anItem(id, { body: bodyPlace(body, 0), ...changes });
-  await spool.accept(item, body);
+  await spool.accept(item, body, also);
   return item;
 }
 

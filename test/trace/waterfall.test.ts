@@ -170,7 +170,7 @@ test('a retry keeps its place when the clock of its node is wrong', () => {
 
 test('a bounce is a branch under the hop that made it', () => {
   const picture = drawn(bounced());
-  assert.match(picture, /\n╰─● exit {2}01KJZ0000EXIT0002B .* bounce of 01KJZ0000EXIT0001X\n/);
+  assert.match(picture, /\n╰─● exit {2}01KJZ0000EXIT0002B .* report on 01KJZ0000EXIT0001X\n/);
 });
 
 test('a fan-out opens a branch for each next hop', () => {

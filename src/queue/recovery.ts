@@ -1,0 +1,78 @@
+import { codeOf, messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Item } from './item.js';
+import type { Corrupt, ScanEntry, Spool } from './spool.js';
+
+/** Stands in quarantine for records that are not even known by their ids. */
+const UNREADABLE_PART = 'unreadable-part';
+
+interface RecoveryOptions {
+  spool: Spool;
+  log: Logger;
+  /** What came in, or was taken up, since the start. */
+  isKnown: (id: string) => boolean;
+  takeUp: (item: Item) => Promise<void>;
+  quarantine: (corrupt: Corrupt) => void;
+  stopping: () => boolean;
+  /** Resolves with true when a spool that failed takes writes again. */
+  healed: () => Promise<boolean>;
+}
+
+/**
+ * Takes up in the background what an earlier process left, in order of arrival, while new mail is
+ * taken already. Where the spool fails in between it starts over, and leaves out what it has.
+ */
+export async function recover(options: RecoveryOptions, stored: AsyncGenerator<ScanEntry>) {
+  const { log, spool } = options;
+  const found = { messages: 0, corrupt: 0 };
+  const damaged = new Set<string>();
+  let scan = stored;
+  for (;;) {
+    try {
+      await takeUpAll(options, scan, found, damaged);
+      break;
+    } catch (error) {
+      log.error({ code: codeOf(error), err: error }, messageOf(error));
+      if (spool.healthy) {
+        options.quarantine({
+          id: UNREADABLE_PART,
+          reason: `a part of the spool: ${messageOf(error)}. What was in it is neither sent nor listed`,
+        });
+        return;
+      }
+      if (options.stopping() || !(await options.healed())) {
+        return;
+      }
+      scan = spool.scan();
+    }
+  }
+  log.info({ event: 'recovered', ...found }, 'spool read');
+}
+
+async function takeUpAll(
+  { isKnown, takeUp, quarantine, stopping, log }: RecoveryOptions,
+  scan: AsyncGenerator<ScanEntry>,
+  found: { messages: number; corrupt: number },
+  damaged: Set<string>,
+): Promise<void> {
+  for await (const entry of scan) {
+    if (stopping()) {
+      return;
+    }
+    if (entry.kind === 'corrupt') {
+      if (!damaged.has(entry.corrupt.id)) {
+        damaged.add(entry.corrupt.id);
+        found.corrupt++;
+        quarantine(entry.corrupt);
+      }
+    } else if (!isKnown(entry.item.id)) {
+      found.messages++;
+      // One that cannot be taken up, for an error of ours, does not hold up those behind it.
+      await takeUp(entry.item).catch((error: unknown) => {
+        const { id } = entry.item;
+        log.error({ code: codeOf(error), queue_id: id, err: error }, messageOf(error));
+        quarantine({ id, reason: `it could not be taken up: ${messageOf(error)}` });
+      });
+    }
+  }
+}
