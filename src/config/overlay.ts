@@ -1,5 +1,6 @@
 import { Secret } from '../base/secret.js';
 import type { Path } from '../topology/fault.js';
+import { LIMIT_KEYS } from '../topology/schema-limits.js';
 import type { NodeEntry, SecretEntry, Topology } from '../topology/schema.js';
 import type { ConfigFault } from './fault.js';
 import type { Config } from './load.js';
@@ -22,9 +23,6 @@ const SAME_IN_NODE = [
   'hostname',
   'relay-from',
   'steer-to',
-  'max-message-size',
-  'max-recipients',
-  'max-sessions',
   'allow-insecure-auth',
   'dns-servers',
   'mx-port',
@@ -36,6 +34,7 @@ const SAME_IN_NODE = [
   'retry-interval',
   'expire-after',
   'drain-timeout',
+  ...LIMIT_KEYS,
 ] as const satisfies ConfigKey[];
 
 /**

@@ -3,46 +3,14 @@ import type { Secret } from '../base/secret.js';
 import { flatKeys, mxKeys } from '../topology/schema-routes.js';
 import { capacityKeys, listenerTlsSchema, name, port } from '../topology/schema-values.js';
 import { topologySchema } from '../topology/schema.js';
+import { key } from './key.js';
+import { limits } from './limits.js';
 
 /**
  * Every flat key of a node: what can stand in a `--config` file, in the environment and on the
  * command line. The one declaration of its type, default and doc; where the topology has the same
  * key, type and doc are the topology's.
  */
-
-/** How the text of a value is understood, before `schema` judges it. */
-export type ValueForm =
-  | 'text'
-  | 'number'
-  | 'boolean'
-  /** Separated by commas or white space. */
-  | 'list'
-  | 'numbers'
-  /** Of a file or folder; relative to the `--config` file, elsewhere to the working directory. */
-  | 'path'
-  /** Never taken from argv, never shown. */
-  | 'secret';
-
-interface KeyOptions<S extends z.ZodType> {
-  form: ValueForm;
-  schema: S;
-  /** What its values are, for people. Default: said by `schema`. */
-  type?: string;
-  /** What holds where nobody says anything, for people. */
-  default: string;
-  /** One or more sentences. Default: the description of `schema`. */
-  doc?: string;
-  /** An empty value takes away what lower levels say, instead of being a fault. */
-  mayBeEmpty?: true;
-  /** Shown by `relaymesh node --help`. */
-  main?: true;
-}
-
-export interface ConfigKeySpec<S extends z.ZodType = z.ZodType> extends KeyOptions<S> {
-  doc: string;
-  type: string;
-  secret: boolean;
-}
 
 const tunables = topologySchema.shape.defaults.unwrap().shape;
 const nodeShape = topologySchema.shape.nodes.valueType.shape;
@@ -54,34 +22,6 @@ const addressValue = z.union([z.ipv4(), z.ipv6(), z.literal('localhost')]);
 const usernameValue = z.string().min(1).max(255);
 const EMPTY = 'empty';
 const SMARTHOST_LOGIN_TLS = 'verified with a login, else opportunistic';
-
-function key<S extends z.ZodType>(options: KeyOptions<S>): ConfigKeySpec<S> {
-  const described = withoutDefault(options.schema.description ?? '');
-  return {
-    ...options,
-    doc: options.doc ?? described,
-    type: options.type ?? typeOf(options),
-    secret: options.form === 'secret',
-  };
-}
-
-/** The topology's docs end with their default, which has a column of its own here. */
-function withoutDefault(description: string): string {
-  return description.replace(/ ?\bDefault\b:? .*$/s, '').trim();
-}
-
-function typeOf({ form, schema }: KeyOptions<z.ZodType>): string {
-  if (schema instanceof z.ZodEnum) return schema.options.join(' | ');
-  return {
-    text: 'text',
-    number: 'number',
-    boolean: 'true | false',
-    list: 'list',
-    numbers: 'list of numbers',
-    path: 'path',
-    secret: 'secret',
-  }[form];
-}
 
 export const CONFIG_KEYS = {
   'node-name': key({
@@ -178,22 +118,7 @@ export const CONFIG_KEYS = {
     doc: 'Smarthosts that messages through the API may name: nodes and sinks of the topology, `host:port`, `*.domain:port`.',
     mayBeEmpty: true,
   }),
-  'max-message-size': key({
-    form: 'number',
-    type: 'bytes',
-    schema: tunables['max-message-size'].unwrap(),
-    default: '52428800',
-  }),
-  'max-recipients': key({
-    form: 'number',
-    schema: tunables['max-recipients'].unwrap(),
-    default: '1000',
-  }),
-  'max-sessions': key({
-    form: 'number',
-    schema: tunables['max-sessions'].unwrap(),
-    default: '1000',
-  }),
+  ...limits,
   'api-ip': key({
     form: 'text',
     type: 'address',
@@ -343,21 +268,25 @@ export const CONFIG_KEYS = {
   'mx-port': key({ form: 'number', type: 'port', schema: mxKeys['mx-port'], default: '25' }),
   'max-connections': key({
     form: 'number',
+    type: 'connections',
     schema: capacityKeys['max-connections'],
     default: '20',
   }),
   'max-messages-per-connection': key({
     form: 'number',
+    type: 'messages',
     schema: capacityKeys['max-messages-per-connection'],
     default: '100',
   }),
   'max-messages-per-minute': key({
     form: 'number',
+    type: 'messages',
     schema: capacityKeys['max-messages-per-minute'],
     default: 'no limit',
   }),
   'max-connects-per-minute': key({
     form: 'number',
+    type: 'connections',
     schema: capacityKeys['max-connects-per-minute'],
     default: 'no limit',
   }),

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Secret } from '../base/secret.js';
+import { sizeText } from '../topology/size.js';
 import { didYouMean } from '../topology/suggest.js';
-import { CONFIG_KEYS, type ConfigKey, type ConfigKeySpec, type ConfigValues } from './schema.js';
+import type { ConfigKeySpec } from './key.js';
+import { CONFIG_KEYS, type ConfigKey, type ConfigValues } from './schema.js';
 
 /** A value that was understood (null: empty, and so taken away), or what is wrong with it. */
 export type ParsedValue =
@@ -42,6 +44,8 @@ function understand({ form }: ConfigKeySpec, text: string): unknown {
       const numbers = listOf(text).map(wholeNumber);
       return numbers.includes(undefined) ? undefined : numbers;
     }
+    case 'size':
+      return wholeNumber(text) ?? text;
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : undefined;
     case 'list':
@@ -98,6 +102,7 @@ function expected(schema: z.ZodType, form: ConfigKeySpec['form']): string {
       : `a whole number from ${minValue} to ${maxValue}`;
   }
   if (schema instanceof z.ZodEnum) return `one of ${schema.options.join(', ')}`;
+  if (form === 'size') return sizeRule(schema);
   if (schema instanceof z.ZodUnion) return 'an IP address';
   if (schema instanceof z.ZodArray) {
     const element = schema.element as z.ZodType;
@@ -106,6 +111,12 @@ function expected(schema: z.ZodType, form: ConfigKeySpec['form']): string {
     return `a list of at most ${sizeLimit(schema)} entries`;
   }
   return form === 'boolean' ? 'true or false' : 'a text of at most 1024 characters';
+}
+
+function sizeRule(schema: z.ZodType): string {
+  const options: readonly unknown[] = schema instanceof z.ZodUnion ? schema.options : [];
+  const least = options.find((option) => option instanceof z.ZodNumber)?.minValue ?? 0;
+  return `bytes, or a size as in 64MiB${least > 0 ? `, and at least ${sizeText(least)}` : ''}`;
 }
 
 function sizeLimit(schema: z.ZodType): string {

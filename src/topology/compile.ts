@@ -6,6 +6,7 @@ import type { IntakeSettings } from '../intake/settings.js';
 import type { NodeSettings } from '../node-settings.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
+import { compileQueueLimits } from './compile-limits.js';
 import { NextHopCompiler } from './compile-next-hop.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
@@ -14,21 +15,7 @@ import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
-
-/**
- * What holds when neither the node nor `defaults` of the topology says otherwise; for the limits of
- * queues see DEFAULT_CAPACITY.
- */
-export const NODE_DEFAULTS = {
-  'retry-interval': [60, 300, 900, 1800, 3600],
-  'expire-after': 432_000,
-  'max-message-size': 52_428_800,
-  'max-recipients': 1000,
-  'max-sessions': 1000,
-  'drain-timeout': 30,
-};
-
-type Tunables = typeof NODE_DEFAULTS;
+import { tunablesOf, type Tunables } from './tunables.js';
 
 /**
  * The settings that one node of a checked topology runs by. The same arguments give the same
@@ -66,6 +53,7 @@ export function compileNode(
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
       inlineBodyBytes: 262_144,
+      ...compileQueueLimits(topology, nodeName, tunables),
     },
     route: compileRoutes(topology, nodeName, node, compiler, inputs),
     send: {
@@ -78,8 +66,8 @@ export function compileNode(
     },
     trace: {
       directory: join(inputs.dataDir, 'trace'),
-      maxAgeSeconds: 864_000,
-      maxRecords: 1_000_000,
+      maxAgeSeconds: tunables['trace-max-age'],
+      maxRecords: tunables['trace-max-records'],
     },
     api: compileApi(topology, nodeName, node, inputs),
     messageKeyFile: join(inputs.dataDir, 'message-key'),
@@ -99,17 +87,6 @@ export function hostnameOf(topology: Topology, nodeName: string): string {
   const isName =
     isHost(host) && !isLoopbackHost(host) && /[a-z]/i.test(host) && !host.includes(':');
   return isName ? host : `${nodeName}.${topology.name}`;
-}
-
-/** The values of the tunable keys for a node: its own, else the topology's, else the built-in. */
-export function tunablesOf(topology: Topology, node: NodeEntry): Tunables {
-  const tunables: Record<string, unknown> = { ...NODE_DEFAULTS };
-  for (const source of [topology.defaults, node] as Record<string, unknown>[]) {
-    for (const key of Object.keys(NODE_DEFAULTS)) {
-      if (source[key] !== undefined) tunables[key] = source[key];
-    }
-  }
-  return tunables as Tunables;
 }
 
 function compileIntake(
@@ -133,12 +110,13 @@ function compileIntake(
       acceptTraceHeader: listener.trace === 'accept',
     })),
     ...(certificate === undefined ? {} : { certificate }),
-    maxMessageBytes: tunables['max-message-size'],
+    // What would never fit into the queue is said to be too large, not that there is no room for it now.
+    maxMessageBytes: Math.min(tunables['max-message-size'], tunables['max-queue-size']),
     maxRecipients: tunables['max-recipients'],
     maxSessions: tunables['max-sessions'],
-    maxHeaderBytes: 262_144,
-    idleTimeoutMs: 300_000,
-    dataTimeoutMs: 600_000,
+    maxHeaderBytes: tunables['max-header-size'],
+    idleTimeoutMs: tunables['command-timeout'] * 1000,
+    dataTimeoutMs: tunables['data-timeout'] * 1000,
   };
 }
 

@@ -57,6 +57,8 @@ function explain(issue: Issue, prefix: Path, root: unknown): Finding[] {
     case 'invalid_union': {
       const value = valueAt(root, path);
       if (Array.isArray(value)) return explainList(issue, path, root);
+      const ofForm = typeof value === 'string' ? aboutForm(issue.errors) : undefined;
+      if (ofForm !== undefined) return [wrongValue(ofForm, path, root)];
       const branches = isMapping(value) ? objectBranches(issue.errors, path) : [];
       return branches.length === 0
         ? [wrongValue(issue, path, root)]
@@ -65,6 +67,16 @@ function explain(issue: Issue, prefix: Path, root: unknown): Finding[] {
     default:
       return [wrongValue(issue, path, root)];
   }
+}
+
+/** Where a text may stand beside something else: what is wrong with how it is written. */
+function aboutForm(errors: ReadonlyArray<readonly Issue[]>): Issue | undefined {
+  return errors
+    .flat()
+    .find(
+      ({ code, path, ...issue }) =>
+        path.length === 0 && (code === 'custom' || ('format' in issue && issue.format === 'regex')),
+    );
 }
 
 /** A list where a list may stand, with a fault inside. */
@@ -283,7 +295,7 @@ function expected(schema: Schema): string {
   if (schema instanceof z.ZodBoolean) return 'true or false';
   if (schema instanceof z.ZodArray) return 'a list';
   if (schema instanceof z.ZodObject || schema instanceof z.ZodRecord) return 'a mapping';
-  return 'text';
+  return (schema instanceof z.ZodString ? schema.meta()?.title : undefined) ?? 'text';
 }
 
 function choicesAt(path: Path): string[] {

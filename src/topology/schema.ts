@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { isLoopbackHost } from '../format/loopback.js';
+import { repliesSchema } from './schema-replies.js';
+import { limitKeys } from './schema-limits.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
 import {
   capacityKeys,
@@ -102,6 +104,8 @@ const userSchema = z.strictObject({
 /** Keys that stand in `defaults` and, with more weight, in a node. */
 const tunables = {
   ...capacityKeys,
+  ...limitKeys,
+  replies: repliesSchema,
   'retry-interval': z
     .array(seconds)
     .min(1)
@@ -110,16 +114,10 @@ const tunables = {
       'Seconds between attempts of a deferred recipient; the last repeats. Default [60, 300, 900, 1800, 3600].',
     ),
   'expire-after': seconds.describe(
-    'Seconds after which an undelivered recipient bounces. Default 432000 (5 days).',
+    'Seconds that a recipient may wait to be delivered; then it bounces. Default 432000 (5 days).',
   ),
-  'max-message-size': z
-    .int()
-    .min(1024)
-    .describe('Largest message in bytes (SIZE). Default 52428800 (50 MiB).'),
-  'max-recipients': z.int().min(1).max(50_000).describe('Recipients of one message. Default 1000.'),
-  'max-sessions': z.int().min(1).max(100_000).describe('SMTP sessions at once. Default 1000.'),
   'drain-timeout': seconds.describe(
-    'Seconds that a stopping node lets what is in flight end. Default 30.',
+    'Seconds that a stopping node lets what is in flight end; then it is cut off, and mail that has not left stays in the spool. Default 30.',
   ),
 };
 
@@ -182,6 +180,7 @@ const linkSchema = z
       .describe('`steer`: messages of `from` may name a smarthost of `steer-to` at `to`.'),
     'steer-to': steerToSchema,
     ...capacitySchema.shape,
+    replies: repliesSchema.optional(),
     'allow-insecure-auth': z
       .boolean()
       .default(false)

@@ -31,6 +31,27 @@ test('numbers, lists, choices, booleans and paths are understood', () => {
   assert.equal(valueOf('users-file', '/etc/users'), '/etc/users');
 });
 
+test('a size is bytes, or has a unit', () => {
+  assert.equal(valueOf('max-queue-size', '20000000'), 20_000_000);
+  assert.equal(valueOf('max-queue-size', '20GiB'), '20GiB');
+  assert.equal(
+    problemOf('max-queue-size', '20 gb'),
+    "max-queue-size must be bytes, or a size as in 64MiB, got '20 gb'",
+  );
+  assert.equal(
+    problemOf('max-queue-size', '5kB'),
+    "max-queue-size must be bytes, or a size as in 64MiB, and at least 1MiB, got '5kB'",
+  );
+  assert.equal(
+    problemOf('max-queue-size', '5'),
+    "max-queue-size must be bytes, or a size as in 64MiB, and at least 1MiB, got '5'",
+  );
+  assert.equal(
+    problemOf('disk-reserve', 'some'),
+    "disk-reserve must be bytes, or a size as in 64MiB, got 'some'",
+  );
+});
+
 test('a secret is wrapped', () => {
   const value = valueOf('smarthost-password', 'hunter2');
   assert.ok(value instanceof Secret);

@@ -20,6 +20,17 @@ test('the defaults of a node are those of the reference', () => {
     hopPauseMinSeconds: 1,
     hopPauseMaxSeconds: 60,
     inlineBodyBytes: 262_144,
+    limits: {
+      maxMessages: 500_000,
+      maxBytes: 20 * 1024 ** 3,
+      diskReserveBytes: 256 * 1024 ** 2,
+      bodyMemoryBytes: 64 * 1024 ** 2,
+      maxAttemptsAtOnce: 1000,
+      maxAttempts: null,
+      maxQuarantined: 10_000,
+    },
+    deliveryKeys: { lifetimeSeconds: 518_400, maxBytes: 1024 ** 3 },
+    reports: { maxPerMinute: 600, delayAfterSeconds: 14_400 },
   });
   assert.deepEqual(settings.trace, {
     directory: '/data/trace',
@@ -34,12 +45,13 @@ test('the defaults of a node are those of the reference', () => {
     finalReplyTimeoutMs: 600_000,
     dnsServers: [],
   });
-  const { maxMessageBytes, maxRecipients, maxSessions, idleTimeoutMs, dataTimeoutMs } =
-    settings.intake;
+  const { maxMessageBytes, maxHeaderBytes, maxRecipients, maxSessions } = settings.intake;
   assert.deepEqual(
-    [maxMessageBytes, maxRecipients, maxSessions, idleTimeoutMs, dataTimeoutMs],
-    [52_428_800, 1000, 1000, 300_000, 600_000],
+    [maxMessageBytes, maxHeaderBytes, maxRecipients, maxSessions],
+    [52_428_800, 262_144, 1000, 1000],
   );
+  const { idleTimeoutMs, dataTimeoutMs } = settings.intake;
+  assert.deepEqual([idleTimeoutMs, dataTimeoutMs], [300_000, 600_000]);
   assert.equal(settings.drainTimeoutMs, 30_000);
 });
 

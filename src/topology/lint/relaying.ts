@@ -1,5 +1,5 @@
 import { isLoopbackHost } from '../../format/loopback.js';
-import { tunablesOf } from '../compile.js';
+import { tunablesOf } from '../tunables.js';
 import type { LintContext } from './context.js';
 
 /** Networks of this size or larger are most of the internet, not a site. */

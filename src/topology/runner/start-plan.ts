@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { certificateSources } from '../certificate-sources.js';
-import { tunablesOf } from '../compile.js';
 import { isWildcard, joinHostPort } from '../host-address.js';
 import { describePortProblem, portProblem } from '../ports.js';
 import type { NodeEntry, SinkEntry, Topology } from '../schema.js';
 import { resolveSecret } from '../secrets.js';
 import { workdirLayout, writePrivateFile, type RunState } from '../state.js';
+import { tunablesOf } from '../tunables.js';
 import type { Allotted } from './allot.js';
 import type { ChildSpec, ReadyMessage } from './child.js';
 import { RunnerError } from './runner-error.js';
