@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
-import { messageOf, RelayError } from '../base/errors.js';
+import { messageOf, RelayError, type RelayErrorDetails } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 
 export interface ApiClientOptions {
@@ -17,11 +17,24 @@ const MAX_PROBLEM_BYTES = 64 * 1024;
 const UPLOAD_TIMEOUT_MS = 300_000;
 
 interface Call {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   accept: string;
   body?: string | Readable;
   headers?: Readonly<Record<string, string>>;
   timeoutMs?: number;
+}
+
+/** A node that was reached did not do it. */
+export class ApiRefusal extends RelayError {
+  constructor(
+    code: string,
+    detail: string,
+    /** The node's own stable code, or null where the answer names none. */
+    readonly problemCode: string | null,
+    details: RelayErrorDetails,
+  ) {
+    super(code, detail, details);
+  }
 }
 
 /** One agent for all clients: connections to peers are kept and bounded. */
@@ -32,8 +45,8 @@ const agent = new Agent({
 });
 
 /**
- * Calls the HTTP API of a node. Errors are `RelayError`s: `API_UNREACHABLE`, `API_UNAUTHORIZED`,
- * `NOT_FOUND`, `API_REFUSED`, `API_INVALID`.
+ * Calls the HTTP API of a node. Errors are `RelayError`s: `API_UNREACHABLE`, `API_INVALID`, and for
+ * what a node refuses the `ApiRefusal`s `API_UNAUTHORIZED`, `NOT_FOUND` and `API_REFUSED`.
  */
 export class ApiClient {
   readonly #options: ApiClientOptions;
@@ -57,6 +70,10 @@ export class ApiClient {
       call.headers = { 'content-type': 'application/json' };
     }
     return this.#parse<T>(await this.#call(path, call));
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#call(path, { method: 'DELETE', accept: 'application/json' });
   }
 
   /** Sends a message as it is, in the pieces in which it comes, within five minutes. */
@@ -134,24 +151,33 @@ function unreachable(error: unknown, url: string, timeoutMs: number): RelayError
   });
 }
 
-function refused(status: number, text: string, url: string): RelayError {
-  const detail = problemDetail(text) ?? `status ${status}`;
+function refused(status: number, text: string, url: string): ApiRefusal {
+  const problem = problemOf(text);
+  const detail = problem.detail ?? `status ${status}`;
   if (status === 401) {
-    return new RelayError('API_UNAUTHORIZED', detail, {
+    return new ApiRefusal('API_UNAUTHORIZED', detail, problem.code, {
       fault: 'client',
       where: url,
       hint: 'Set RELAYMESH_API_TOKEN; `topology up` writes the token into state.json.',
     });
   }
   const code = status === 404 ? 'NOT_FOUND' : 'API_REFUSED';
-  return new RelayError(code, detail, { fault: status >= 500 ? 'system' : 'client', where: url });
+  const fault = status >= 500 ? 'system' : 'client';
+  return new ApiRefusal(code, detail, problem.code, { fault, where: url });
 }
 
-function problemDetail(text: string): string | null {
+/** What stands in an answer in the form of RFC 9457, as far as it is one. */
+function problemOf(text: string): { detail: string | null; code: string | null } {
   try {
-    const problem = JSON.parse(text.slice(0, MAX_PROBLEM_BYTES)) as { detail?: unknown };
-    return typeof problem.detail === 'string' ? problem.detail : null;
+    const { detail, code } = JSON.parse(text.slice(0, MAX_PROBLEM_BYTES)) as Record<
+      string,
+      unknown
+    >;
+    return {
+      detail: typeof detail === 'string' ? detail : null,
+      code: typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? code : null,
+    };
   } catch {
-    return null;
+    return { detail: null, code: null };
   }
 }

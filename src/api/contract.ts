@@ -51,6 +51,12 @@ export const capacityChange = z.strictObject({
 
 export type CapacityChange = z.output<typeof capacityChange>;
 
+/** A page of the quarantine, in order of arrival; `cursor`: the queue id that the page before ended with. */
+export const quarantineQuery = z.strictObject({
+  limit: whole.min(1).max(1000).default(50),
+  cursor: z.string().max(998).optional(),
+});
+
 /** `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times. */
 export const injectQuery = z.strictObject({
   envelope: z.array(z.string().max(320)).max(1, 'stands twice').default(['']),
@@ -65,6 +71,12 @@ export const idempotencyKey = z
 /** Answer to a request whose messages are all durable. */
 export interface Injected {
   messages: Array<{ recipient: string; queue_id: string; trace_id: string }>;
+}
+
+/** Answer to a retry of a message in quarantine: it is in the queue again, under the same ids. */
+export interface TriedAgain {
+  queue_id: string;
+  trace_id: string | null;
 }
 
 export interface Problem {

@@ -10,6 +10,7 @@ import type { ApiSettings } from './settings.js';
 import { healthRoutes } from './v1/health.js';
 import { injectRoutes } from './v1/inject.js';
 import { messageRoutes } from './v1/messages.js';
+import { quarantineRoutes } from './v1/quarantine.js';
 import { queueRoutes } from './v1/queues.js';
 import { traceRoutes } from './v1/trace.js';
 import type { ApiViews } from './views.js';
@@ -91,6 +92,7 @@ function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
   });
   app.route('/', traceRoutes(views));
   app.route('/', queueRoutes(views));
+  app.route('/', quarantineRoutes(views));
   app.route('/', injectRoutes(views));
   app.route('/', messageRoutes(views));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));

@@ -27,6 +27,29 @@ export interface QueueControl {
   limit(name: string, change: CapacityChange): boolean;
 }
 
+/** A message that was taken and that neither goes on nor is forgotten. */
+export interface ShownQuarantined {
+  queue_id: string;
+  /** `corrupt`: its record cannot be read, and it can only be deleted; all others can be tried again. */
+  kind: string;
+  /** When it came there, ISO 8601. */
+  since: string;
+  /** Why, with the words of the hop that refused it. */
+  reason: string;
+  trace_id: string | null;
+}
+
+export interface QuarantineView {
+  /** The name under which it stands among the queues while there is something in it. */
+  queue: string;
+  list(): ShownQuarantined[];
+  find(queueId: string): ShownQuarantined | null;
+  /** False when there is no such message, or when its record cannot be read. */
+  retry(queueId: string): boolean;
+  /** False when there is no such message. */
+  delete(queueId: string): boolean;
+}
+
 /** Who hands messages in, and under which `Idempotency-Key`. */
 export interface InjectRequest {
   clientAddress: string;
@@ -67,6 +90,8 @@ export interface ShownMessage {
   record: HopRecord;
   /** What it says about its delivery; null once it has left the queue. */
   settings: MessageSettings | null;
+  /** Null unless it is in quarantine. */
+  quarantine: ShownQuarantined | null;
 }
 
 export interface MessageView {
@@ -81,6 +106,7 @@ export interface HealthView {
 export interface ApiViews {
   trace: TraceView;
   queues: QueueControl;
+  quarantine: QuarantineView;
   inject: InjectView;
   messages: MessageView;
   health: HealthView;

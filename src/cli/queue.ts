@@ -1,14 +1,30 @@
 import { Command } from 'commander';
+import { QUARANTINE_QUEUE } from '../queue/queue-view.js';
 import { formatInstant, formatWaiting } from '../trace/waterfall-text.js';
 import {
   addAccessOptions,
   CommandFault,
   processSurroundings,
   runCommand,
-  type AccessOptions,
-  type ApiCaller,
   type Surroundings,
 } from './api-access.js';
+import {
+  deleteMessage,
+  listQuarantine,
+  quarantineCommand,
+  quarantinePage,
+  retryMessage,
+  showMessage,
+  writePage,
+  type QuarantineOptions,
+} from './quarantine.js';
+import {
+  exampleOf,
+  explainedRefusal,
+  writeJson,
+  type QueueCaller,
+  type QueueOptions,
+} from './queue-api.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
 /** `relaymesh queue`: the queues of a node, one for each next hop, and what an operator may do. */
@@ -40,9 +56,11 @@ interface QueueStatus {
   };
 }
 
-interface QueueOptions extends AccessOptions {
-  json?: boolean;
+interface TargetOptions extends QueueOptions {
+  message?: string;
 }
+
+type QueueSurroundings = Surroundings<QueueCaller>;
 
 const COLUMNS: readonly Column[] = [
   { title: 'NAME', align: 'left', minWidth: 8 },
@@ -58,12 +76,10 @@ const COLUMNS: readonly Column[] = [
 
 const MISSING = "no queue of this name; 'relaymesh queue list --url API' lists them";
 
-/** What `POST /v1/queues/{name}/…` can do, and how it is told when it is done. */
-const ACTIONS = {
-  pause: { description: 'send nothing to this next hop until it is resumed', done: 'is paused' },
-  resume: { description: 'send to a paused next hop again', done: 'is resumed' },
-  retry: { description: 'try everything that waits now', done: 'is tried now' },
-} as const;
+const EXAMPLE_MESSAGE = '--message 1M81S0JBWMGPZ7VQWY';
+
+/** What `POST /v1/queues/{name}/…` does, and how it is told when it is done. */
+const DONE = { pause: 'is paused', resume: 'is resumed', retry: 'is tried now' } as const;
 
 /** What `limit` can change. */
 const LIMITS: readonly string[] = [
@@ -74,17 +90,18 @@ const LIMITS: readonly string[] = [
   'idle-timeout',
 ];
 
+type Run = (options: QueueOptions, body: (api: QueueCaller) => Promise<void>) => Promise<void>;
+
 /** The command. `setExitCode` is called once, when it is done. */
 export function queueCommand(
   setExitCode: (code: number) => void,
-  around: Surroundings = processSurroundings(),
+  around: QueueSurroundings = processSurroundings(),
 ): Command {
-  const run = async (
-    options: QueueOptions,
-    body: (api: ApiCaller) => Promise<void>,
-  ): Promise<void> => {
+  const run: Run = async (options, body) => {
     await runCommand(options, around, setExitCode, MISSING, async (api) => {
-      await body(api);
+      await body(api).catch((error: unknown) => {
+        throw explainedRefusal(error);
+      });
       return 0;
     });
   };
@@ -98,27 +115,59 @@ export function queueCommand(
     .action(async (options: QueueOptions) => {
       await run(options, (api) => listQueues(api, options, around));
     });
-  addAccessOptions(queue.command('show').argument('<name>', 'name of the queue'))
-    .description('show everything about one queue')
-    .option('--json', 'print what the API answers')
-    .addHelpText('after', exampleOf('show core'))
-    .action(async (name: string, options: QueueOptions) => {
-      await run(options, (api) => showQueue(api, name, options, around));
+  quarantineCommand(queue).action(async (options: QuarantineOptions) => {
+    await run(options, (api) => listQuarantine(api, options, around));
+  });
+  addQueueOrMessage(queue.command('show'))
+    .description('show everything about one queue, or about one message in quarantine')
+    .addHelpText('after', exampleOf('show core', `show ${EXAMPLE_MESSAGE}`))
+    .action(async (name: string | undefined, options: TargetOptions) => {
+      await run(options, (api) =>
+        onTarget(name, options, {
+          queue: (name) => showQueue(api, name, options, around),
+          message: (id) => showMessage(api, id, options, around),
+        }),
+      );
     });
-  for (const [action, { description, done }] of Object.entries(ACTIONS)) {
+  addSteering(queue, run, around);
+  addAccessOptions(queue.command('delete'))
+    .description('delete a message in quarantine')
+    .requiredOption('--message <queue-id>', 'the message')
+    .option('--json', 'print its queue id')
+    .addHelpText('after', exampleOf(`delete ${EXAMPLE_MESSAGE}`))
+    .action(async (options: QueueOptions & { message: string }) => {
+      await run(options, (api) => deleteMessage(api, options.message, options, around));
+    });
+  return queue;
+}
+
+function addSteering(queue: Command, run: Run, around: QueueSurroundings): void {
+  for (const [action, description] of [
+    ['pause', 'send nothing to this next hop until it is resumed'],
+    ['resume', 'send to a paused next hop again'],
+  ] as const) {
     addAccessOptions(queue.command(action).argument('<name>', 'name of the queue'))
       .description(description)
       .option('--json', 'print what the API answers')
       .addHelpText('after', exampleOf(`${action} core`))
       .action(async (name: string, options: QueueOptions) => {
-        await run(options, async (api) => {
-          const answer = await api.postJson<unknown>(`${pathOf(name)}/${action}`);
-          if (options.json === true)
-            around.output.write(`${JSON.stringify(answer ?? null, null, 2)}\n`);
-          else around.output.notice(`queue ${name} ${done}`);
-        });
+        await run(options, (api) => steerQueue(api, name, action, options, around));
       });
   }
+  addQueueOrMessage(queue.command('retry'))
+    .description('try everything that waits in a queue now, or one message in quarantine')
+    .addHelpText(
+      'after',
+      exampleOf('retry core', `retry ${EXAMPLE_MESSAGE}`, `retry "${QUARANTINE_QUEUE}"`),
+    )
+    .action(async (name: string | undefined, options: TargetOptions) => {
+      await run(options, (api) =>
+        onTarget(name, options, {
+          queue: (name) => steerQueue(api, name, 'retry', options, around),
+          message: (id) => retryMessage(api, id, options, around),
+        }),
+      );
+    });
   addAccessOptions(
     queue.command('limit').argument('<name>', 'name of the queue').argument('<key=number...>'),
   )
@@ -128,20 +177,51 @@ export function queueCommand(
     .action(async (name: string, words: string[], options: QueueOptions) => {
       await run(options, (api) => limitQueue(api, name, words, options, around));
     });
-  return queue;
+}
+
+function addQueueOrMessage(command: Command): Command {
+  return addAccessOptions(command.argument('[name]', 'name of the queue'))
+    .option('--message <queue-id>', 'instead of a queue: a message in quarantine')
+    .option('--json', 'print what the API answers');
+}
+
+async function onTarget(
+  name: string | undefined,
+  { message }: TargetOptions,
+  on: { queue: (name: string) => Promise<void>; message: (id: string) => Promise<void> },
+): Promise<void> {
+  if (name !== undefined && message === undefined) {
+    await on.queue(name);
+  } else if (name === undefined && message !== undefined) {
+    await on.message(message);
+  } else {
+    throw new CommandFault(2, 'give the name of a queue, or --message with a queue id');
+  }
+}
+
+async function steerQueue(
+  api: QueueCaller,
+  name: string,
+  action: keyof typeof DONE,
+  options: QueueOptions,
+  around: QueueSurroundings,
+): Promise<void> {
+  const answer = await api.postJson<unknown>(`${pathOf(name)}/${action}`);
+  if (options.json === true) writeJson(around.output, answer ?? null);
+  else around.output.notice(`queue ${name} ${DONE[action]}`);
 }
 
 async function limitQueue(
-  api: ApiCaller,
+  api: QueueCaller,
   name: string,
   words: readonly string[],
   options: QueueOptions,
-  around: Surroundings,
+  around: QueueSurroundings,
 ): Promise<void> {
   const change = Object.fromEntries(words.map(readLimit));
   const queue = await api.postJson<QueueStatus>(`${pathOf(name)}/capacity`, change);
   if (options.json === true) {
-    around.output.write(`${JSON.stringify(queue, null, 2)}\n`);
+    writeJson(around.output, queue);
   } else {
     around.output.write(renderPairs(capacityPairs(queue.capacity)));
   }
@@ -160,23 +240,19 @@ function readLimit(word: string): [string, number | null] {
   return [name, value === 'none' ? null : Number(value)];
 }
 
-function exampleOf(words: string): string {
-  return `\nExample:\n  $ relaymesh queue ${words} --url http://127.0.0.1:8025`;
-}
-
 function pathOf(name: string): string {
   return `/v1/queues/${encodeURIComponent(name)}`;
 }
 
 async function listQueues(
-  api: ApiCaller,
+  api: QueueCaller,
   options: QueueOptions,
-  around: Surroundings,
+  around: QueueSurroundings,
 ): Promise<void> {
   const { output } = around;
   const answer = await api.getJson<{ queues: QueueStatus[] }>('/v1/queues');
   if (options.json === true) {
-    output.write(`${JSON.stringify(answer, null, 2)}\n`);
+    writeJson(output, answer);
   } else if (answer.queues.length === 0) {
     output.notice('no queues');
   } else {
@@ -198,14 +274,18 @@ function queueRow(queue: QueueStatus): string[] {
 }
 
 async function showQueue(
-  api: ApiCaller,
+  api: QueueCaller,
   name: string,
   options: QueueOptions,
-  around: Surroundings,
+  around: QueueSurroundings,
 ): Promise<void> {
   const queue = await api.getJson<QueueStatus>(pathOf(name));
+  if (name === QUARANTINE_QUEUE) {
+    await showQuarantine(api, queue, options, around);
+    return;
+  }
   if (options.json === true) {
-    around.output.write(`${JSON.stringify(queue, null, 2)}\n`);
+    writeJson(around.output, queue);
     return;
   }
   const nowMs = around.nowMs();
@@ -228,6 +308,27 @@ async function showQueue(
     pairs.push(['last fault', `${faultText(queue)} (in ${queue.last_fault.stage}, at ${at})`]);
   }
   around.output.write(renderPairs(pairs));
+}
+
+/** It has no hop and no limits; what counts is what is in it. */
+async function showQuarantine(
+  api: QueueCaller,
+  queue: QueueStatus,
+  options: QueueOptions,
+  around: QueueSurroundings,
+): Promise<void> {
+  const page = await quarantinePage(api, {});
+  if (options.json === true) {
+    writeJson(around.output, { ...queue, ...page });
+    return;
+  }
+  const pairs: [string, string][] = [
+    ['name', queue.name],
+    ['held', queue.held.toLocaleString('en-US')],
+    ['oldest message', ageText(queue)],
+  ];
+  around.output.write(`${renderPairs(pairs)}\n`);
+  writePage(page, around);
 }
 
 function capacityPairs(capacity: QueueStatus['capacity']): [string, string][] {

@@ -15,6 +15,7 @@ interface SinkOptions {
   apiPort: number;
   faults?: string;
   capture?: string;
+  journal?: string;
   tls: SinkTls;
   cert?: string;
   key?: string;
@@ -34,6 +35,10 @@ A parent process with an IPC channel gets {"type":"ready","smtp","api"} too; the
 The API (GET /stats, GET /messages, GET /messages/ID, GET /messages/ID/raw, DELETE /messages)
 listens on --host when that is loopback or RELAYMESH_API_TOKEN is set, else on 127.0.0.1.
 
+The journal holds one JSON object a line: what GET /messages shows, and received_id, the queue id in
+the topmost Received line. A line is on the disk (fdatasync) before its message gets the 250, also
+when the sink is killed; what cannot be written is answered 451. It grows until you remove it.
+
 Faults, a list in YAML or JSON; the first rule that acts with a reply or a close counts:
   - { at: rcpt, match: "*@busy.example", reply: "451 4.7.1 later", first: 3 }
   - { at: message, every: 10, close: true }
@@ -42,6 +47,7 @@ Faults, a list in YAML or JSON; the first rule that acts with a reply or a close
 Examples:
   relaymesh sink --port 2525
   relaymesh sink --port 0 --faults faults.yaml --capture ./captured
+  relaymesh sink --port 2525 --journal accepted.jsonl
   relaymesh sink --port 465 --tls implicit --cert cert.pem --key key.pem --users-file users`;
 
 /**
@@ -60,6 +66,7 @@ export function sinkCommand(
     .option('--api-port <number>', 'port of the HTTP API; 0 takes a free one', parsePort, 0)
     .option('--faults <file>', 'rules that refuse, delay or hang up (YAML or JSON)')
     .option('--capture <dir>', 'keep the raw messages in this directory')
+    .option('--journal <file>', 'append a line for each message, synced before its 250')
     .addOption(
       new Option('--tls <mode>', 'TLS of the SMTP listener')
         .choices(['none', 'opportunistic', 'required', 'implicit'])
@@ -120,7 +127,7 @@ function parentGone(): Promise<void> {
 
 async function settingsOf(options: SinkOptions): Promise<SinkSettings> {
   const token = process.env['RELAYMESH_API_TOKEN'] ?? '';
-  const { cert, key, usersFile, faults, capture } = options;
+  const { cert, key, usersFile, faults, capture, journal } = options;
   if ((cert === undefined) !== (key === undefined)) {
     throw new RelayError('SINK_SETTINGS_INVALID', '--cert and --key go together', {
       fault: 'operator',
@@ -140,6 +147,7 @@ async function settingsOf(options: SinkOptions): Promise<SinkSettings> {
     ...(token !== '' && { apiToken: new Secret(token) }),
     ...(certificate !== undefined && { certificate }),
     ...(capture !== undefined && { captureDirectory: capture }),
+    ...(journal !== undefined && { journalFile: journal }),
   };
 }
 

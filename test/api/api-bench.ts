@@ -1,7 +1,13 @@
 import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { ApiServer } from '../../src/api/server.js';
-import type { ApiViews, InjectAnswer, ShownMessage, ShownQueue } from '../../src/api/views.js';
+import type {
+  ApiViews,
+  InjectAnswer,
+  ShownMessage,
+  ShownQuarantined,
+  ShownQueue,
+} from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
 import type { ChainTrace, HopRecord } from '../../src/trace/record.js';
 import { capturedLog, type CapturedLog } from '../base/captured-log.js';
@@ -21,6 +27,8 @@ export interface ApiBench {
   /** By id; what does not stand here is not found. */
   chains: Map<string, ChainTrace>;
   queues: ShownQueue[];
+  /** What is tried again or deleted is taken out, unless its kind is `corrupt` and it is tried. */
+  quarantine: ShownQuarantined[];
   /** What every injection is answered with. */
   injected: InjectAnswer;
   /** What an injection waits for once it has its content. */
@@ -44,6 +52,7 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     nextCursor: null,
     chains: new Map(),
     queues: [],
+    quarantine: [],
     injected: { messages: [{ recipient: 'b@y.test', queue_id: 'Q', trace_id: 'T' }] },
     gate: Promise.resolve(),
     streams: 0,
@@ -68,8 +77,48 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
   });
 }
 
+/** A message in quarantine; `kind`: `undeliverable` unless said otherwise. */
+export function quarantined(queueId: string, kind = 'undeliverable'): ShownQuarantined {
+  return {
+    queue_id: queueId,
+    kind,
+    since: '2026-01-05T12:00:00.000Z',
+    reason: '550 5.1.1 no such user',
+    trace_id: kind === 'corrupt' ? null : `trace-of-${queueId}`,
+  };
+}
+
+type Called = (...call: [string, ...unknown[]]) => void;
+
+function quarantineOf(bench: Pick<ApiBench, 'quarantine'>, called: Called): ApiViews['quarantine'] {
+  const take = (queueId: string, is: (message: ShownQuarantined) => boolean): boolean => {
+    const at = bench.quarantine.findIndex((message) => message.queue_id === queueId && is(message));
+    if (at >= 0) bench.quarantine.splice(at, 1);
+    return at >= 0;
+  };
+  return {
+    queue: '(quarantine)',
+    list: () => {
+      called('quarantine');
+      return [...bench.quarantine];
+    },
+    find: (queueId) => {
+      called('quarantined', queueId);
+      return bench.quarantine.find((message) => message.queue_id === queueId) ?? null;
+    },
+    retry: (queueId) => {
+      called('retry', queueId);
+      return take(queueId, ({ kind }) => kind !== 'corrupt');
+    },
+    delete: (queueId) => {
+      called('delete', queueId);
+      return take(queueId, () => true);
+    },
+  };
+}
+
 function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews {
-  const called = (...call: [string, ...unknown[]]): void => {
+  const called: Called = (...call) => {
     bench.calls.push(call);
     if (bench.fault !== null) throw bench.fault;
   };
@@ -99,6 +148,7 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
         return bench.queues.some((queue) => queue.name === name);
       },
     },
+    quarantine: quarantineOf(bench, called),
     inject: {
       fromJson: async (body, request) => {
         called('json', body.toString(), request);

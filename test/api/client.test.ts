@@ -137,6 +137,31 @@ test('refusals keep the words of the node and have a code for each kind', async 
   }
 });
 
+test('a refusal carries the code of the node, where the answer has one', async (t) => {
+  for (const [body, problemCode] of [
+    ['{"detail":"x","code":"NOT_IN_QUARANTINE"}', 'NOT_IN_QUARANTINE'],
+    ['{"detail":"x"}', null],
+    ['{"detail":"x","code":7}', null],
+    ['{"detail":"x","code":"\\u001b[31m"}', null],
+    ['<html>', null],
+  ] as const) {
+    for (const status of [401, 404, 409, 500]) {
+      const url = await serve(t, answering(status, body));
+      await rejects(clientOf(url).getJson('/v1/quarantine/X'), { problemCode });
+    }
+  }
+});
+
+test('a deletion is asked for by its method, and answered without content', async (t) => {
+  const seen: Array<string | undefined> = [];
+  const url = await serve(t, (request, response) => {
+    seen.push(request.method, request.url, request.headers.authorization);
+    response.writeHead(204).end();
+  });
+  await clientOf(url).delete('/v1/quarantine/X');
+  assert.deepEqual(seen, ['DELETE', '/v1/quarantine/X', `Bearer ${CANARY}`]);
+});
+
 test('an answer that is not JSON is not the API of a node', async (t) => {
   for (const body of ['<html>', '', '{"messages":[']) {
     const url = await serve(t, answering(200, body));

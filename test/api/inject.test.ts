@@ -90,7 +90,9 @@ test('a node that does not take mail answers 503 before it reads', async (t) => 
   const bench = await runApi(t);
   bench.notReady = 'the spool refuses writes';
   for (const headers of [JSON_TYPE, MIME_TYPE]) {
-    assert.deepEqual(problemOf(await inject(bench, { headers })), [503, 'NOT_READY']);
+    const answer = await inject(bench, { headers });
+    assert.deepEqual(problemOf(answer), [503, 'NOT_READY']);
+    assert.equal(answer.headers['retry-after'], '1');
   }
   assert.deepEqual(bench.calls, []);
 });

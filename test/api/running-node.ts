@@ -10,6 +10,7 @@ import { RelayNode } from '../../src/node.js';
 import type { NodeSettings } from '../../src/node-settings.js';
 import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
+import { COMMON_SETTINGS } from '../queue/samples.js';
 
 const LINK_PASSWORD = 'password-of-the-link';
 
@@ -130,6 +131,7 @@ function settingsOf(
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 10,
       inlineBodyBytes: 100_000,
+      ...COMMON_SETTINGS,
     },
     route: {
       rules: [],

@@ -4,7 +4,7 @@ import { ApiServer } from '../../src/api/server.js';
 import { Secret } from '../../src/base/secret.js';
 import { silentLogger } from '../../src/base/log.js';
 import type { RawAnswer } from './raw-request.js';
-import { runApi, TOKEN, type ApiBench } from './api-bench.js';
+import { quarantined, runApi, TOKEN, type ApiBench } from './api-bench.js';
 
 function assertProblem(answer: RawAnswer, status: number, code: string): Record<string, unknown> {
   assert.equal(answer.status, status, answer.body);
@@ -26,6 +26,9 @@ const PATHS = [
   '/v1/queues/q/resume',
   '/v1/queues/q/retry',
   '/v1/queues/q/capacity',
+  '/v1/quarantine',
+  '/v1/quarantine/abc',
+  '/v1/quarantine/abc/retry',
   '/v1/inject',
   '/v1/messages/abc',
   '/metrics',
@@ -44,6 +47,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PR
 test('without the token every route and method is refused', async (t) => {
   const bench = await runApi(t);
   bench.queues.push({ name: 'q' });
+  bench.quarantine.push(quarantined('abc'));
   const wrong = [
     undefined,
     '',
@@ -118,11 +122,11 @@ test('an unknown route is a problem, with the path as text', async (t) => {
 test('a view that fails is a problem without its words, which stand in the log', async (t) => {
   const bench = await runApi(t);
   bench.fault = Object.assign(new Error('at /secret/path: broken'), { code: 'EIO' });
-  for (const path of ['/trace', '/trace/abc', '/v1/queues']) {
+  for (const path of ['/trace', '/trace/abc', '/v1/queues', '/v1/quarantine']) {
     const { detail } = assertProblem(await bench.request({ path }), 500, 'INTERNAL');
     assert.ok(!String(detail).includes('secret'));
   }
-  assert.deepEqual(bench.captured.codes, ['EIO', 'EIO', 'EIO']);
+  assert.deepEqual(bench.captured.codes, ['EIO', 'EIO', 'EIO', 'EIO']);
   bench.fault = null;
   assert.equal((await bench.request({ path: '/v1/queues' })).status, 200);
 });
@@ -157,6 +161,13 @@ test('a port that is taken is said with its number', async (t) => {
   const views = {
     trace: { list: async () => assert.fail(), find: async () => null, draw: () => '' },
     queues: { list: () => [], control: () => false, limit: () => false },
+    quarantine: {
+      queue: '',
+      list: () => [],
+      find: () => null,
+      retry: () => false,
+      delete: () => false,
+    },
     inject: { fromJson: async () => assert.fail(), fromStream: async () => assert.fail() },
     messages: { find: async () => null },
     health: { notReady: () => null },

@@ -3,99 +3,24 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { Command } from 'commander';
 import { RelayError } from '../../src/base/errors.js';
-import type { Secret } from '../../src/base/secret.js';
-import type { ApiCaller, Surroundings } from '../../src/cli/api-access.js';
-import { queueCommand } from '../../src/cli/queue.js';
-import { renderPairs, renderTable } from '../../src/cli/table.js';
 import { traceCommand } from '../../src/cli/trace.js';
 import {
   bounced,
-  isoAt,
-  NOON_MS,
   retryingHop,
   sampleHop,
   sampleRecipient,
   threeHops,
 } from '../trace/chain-samples.js';
-
-const URL_OPTION = ['--url', 'http://127.0.0.1:8025'];
-
-const UNREACHABLE = new RelayError('API_UNREACHABLE', 'gone', { fault: 'system' });
-const NOT_FOUND = new RelayError('NOT_FOUND', 'nothing here', { fault: 'client' });
-const UNAUTHORIZED = new RelayError('API_UNAUTHORIZED', 'no', { fault: 'client' });
-const BROKEN = new RelayError('API_REFUSED', 'disk full', { fault: 'system' });
-
-interface Run {
-  stdout: string;
-  stderr: string;
-  exitCode: number | null;
-  /** `GET path` and `POST path`, in order. */
-  requests: string[];
-  token: Secret | undefined;
-  pauses: number;
-}
-
-type MakeCommand = (setExitCode: (code: number) => void, around: Surroundings) => Command;
-
-/**
- * Runs a command against an API that gives `answers` in order, the last one again and again; an
- * error among them is thrown.
- */
-async function run(
-  make: MakeCommand,
-  args: string[],
-  answers: readonly unknown[],
-  fields: { terminal?: boolean; rows?: number; token?: string; closeAfter?: number } = {},
-): Promise<Run> {
-  const done: Run = {
-    stdout: '',
-    stderr: '',
-    exitCode: null,
-    requests: [],
-    token: undefined,
-    pauses: 0,
-  };
-  const answer = (request: string): Promise<never> => {
-    const next = answers[Math.min(done.requests.length, answers.length - 1)];
-    done.requests.push(request);
-    return next instanceof Error ? Promise.reject(next) : Promise.resolve(next as never);
-  };
-  const api: ApiCaller = {
-    getJson: (where) => answer(`GET ${where}`),
-    postJson: (where) => answer(`POST ${where}`),
-  };
-  const around: Surroundings = {
-    connect: (_url, token) => {
-      done.token = token;
-      return api;
-    },
-    output: {
-      write: (text) => void (done.stdout += text),
-      notice: (text) => void (done.stderr += `${text}\n`),
-      isTerminal: fields.terminal ?? false,
-      color: false,
-      size: () => ({ columns: 100, rows: fields.rows ?? 60 }),
-      isClosed: () => done.pauses >= (fields.closeAfter ?? Infinity),
-    },
-    environment: { RELAYMESH_API_TOKEN: fields.token },
-    nowMs: () => NOON_MS + 183_000 + done.pauses * 1000,
-    pause: () => {
-      done.pauses++;
-      return Promise.resolve();
-    },
-  };
-  const command = make((code) => void (done.exitCode = code), around);
-  for (const one of [command, ...command.commands]) {
-    one.exitOverride().configureOutput({
-      writeOut: (text) => void (done.stdout += text),
-      writeErr: (text) => void (done.stderr += text),
-    });
-  }
-  await command.parseAsync(args, { from: 'user' });
-  return done;
-}
+import {
+  assertHelps,
+  BROKEN,
+  NOT_FOUND,
+  run,
+  UNAUTHORIZED,
+  UNREACHABLE,
+  URL_OPTION,
+} from './command-run.js';
 
 test('trace draws the message that was asked for', async () => {
   const done = await run(traceCommand, ['<a/b@c>', ...URL_OPTION, '--chain'], [threeHops()]);
@@ -267,142 +192,8 @@ test('the token comes from the environment or from a file, which counts more', a
   }
 });
 
-const CORE_QUEUE = {
-  name: 'core',
-  next_hop: 'core.mail.internal:2525',
-  ready: 0,
-  sending: 0,
-  deferred: 1200,
-  held: 0,
-  oldest_age_seconds: 7500,
-  state: 'backoff',
-  last_fault: { code: 535, description: 'authentication failed', at: isoAt(0), stage: 'auth' },
-  next_attempt_at: isoAt(240_000),
-  capacity: {
-    max_connections: 20,
-    max_messages_per_connection: 100,
-    max_messages_per_minute: 600,
-    max_connects_per_minute: null,
-    idle_timeout_seconds: 30,
-    allowed_connections: 5,
-  },
-};
-
-test('queue limit names what it changes as the API does, and shows what holds', async () => {
-  const words = ['max-connections=5', 'max-connects-per-minute=none', 'idle-timeout=10'];
-  const done = await run(queueCommand, ['limit', 'core', ...words, ...URL_OPTION], [CORE_QUEUE]);
-  assert.deepEqual(done.requests, ['POST /v1/queues/core/capacity']);
-  assert.match(done.stdout, /connections +at most 20, now 5: the hop asks for less/);
-  assert.match(done.stdout, /connects +no limit/);
-  for (const wrong of [
-    'max-conections=5',
-    'max-connections',
-    'max-connections=-1',
-    '__proto__=1',
-  ]) {
-    const refused = await run(queueCommand, ['limit', 'core', wrong, ...URL_OPTION], [CORE_QUEUE]);
-    assert.equal(refused.exitCode, 2, wrong);
-    assert.deepEqual(refused.requests, []);
-    assert.match(refused.stderr, /KEY=NUMBER/);
-  }
-});
-
-test('queue list is a table with counts on the right', async () => {
-  const idle = { ...CORE_QUEUE, name: 'exit', next_hop: 'exit:25', deferred: 0, ready: 3 };
-  const queues = [
-    CORE_QUEUE,
-    { ...idle, state: 'active', oldest_age_seconds: null, last_fault: null },
-  ];
-  const done = await run(queueCommand, ['list', ...URL_OPTION], [{ queues }]);
-  assert.equal(
-    done.stdout,
-    `NAME  NEXT HOP                 STATE    READY  SENDING  DEFERRED  HELD     OLDEST  LAST FAULT
-core  core.mail.internal:2525  backoff      0        0     1,200     0  2 h 5 min  535 authentication failed
-exit  exit:25                  active       3        0         0     0          -
-`,
-  );
-  assert.equal(done.exitCode, 0);
-});
-
-test('queue show tells the last fault and when it is tried again', async () => {
-  const done = await run(queueCommand, ['show', 'a/b', ...URL_OPTION], [CORE_QUEUE]);
-  assert.deepEqual(done.requests, ['GET /v1/queues/a%2Fb']);
-  assert.match(done.stdout, /^next attempt {6}in 57 s, at 12:04:00\.000$/m);
-  assert.match(
-    done.stdout,
-    /^last fault {8}535 authentication failed \(in auth, at 12:00:00\.000\)$/m,
-  );
-});
-
-test('pause, resume and retry say what they did on stderr', async () => {
-  for (const [action, words] of [
-    ['pause', 'queue core is paused\n'],
-    ['resume', 'queue core is resumed\n'],
-    ['retry', 'queue core is tried now\n'],
-  ] as const) {
-    const done = await run(queueCommand, [action, 'core', ...URL_OPTION], [undefined]);
-    assert.deepEqual(done.requests, [`POST /v1/queues/core/${action}`]);
-    assert.equal(done.stdout, '');
-    assert.equal(done.stderr, words);
-  }
-  const json = await run(queueCommand, ['pause', 'core', ...URL_OPTION, '--json'], [CORE_QUEUE]);
-  assert.deepEqual(JSON.parse(json.stdout), CORE_QUEUE);
-  assert.equal(json.stderr, '');
-});
-
-test('a queue that does not exist exits 1', async () => {
-  const done = await run(queueCommand, ['pause', 'nope', ...URL_OPTION], [NOT_FOUND]);
-  assert.equal(done.exitCode, 1);
-  assert.match(done.stderr, /no queue of this name/);
-});
-
-test('every command has help with an example', async () => {
-  const commands: [MakeCommand, string[]][] = [
-    [traceCommand, []],
-    [queueCommand, []],
-    ...['list', 'show', 'pause', 'resume', 'retry'].map((name): [MakeCommand, string[]] => [
-      queueCommand,
-      [name],
-    ]),
-  ];
-  for (const [make, args] of commands) {
-    let help = '';
-    const record = (setExitCode: (code: number) => void, around: Surroundings): Command => {
-      const command = make(setExitCode, around);
-      const asked = command.commands.find((one) => one.name() === args[0]) ?? command;
-      asked.configureOutput({ writeOut: (text) => void (help += text) });
-      asked.exitOverride();
-      asked.outputHelp();
-      return command;
-    };
-    await assert.rejects(run(record, [...args, '--help'], []), { exitCode: 0 });
-    assert.match(help, /Examples?:\n {2}\$ relaymesh (?:trace|queue) /, args.join(' '));
-  }
-});
-
-test('a table is cut to the width of the terminal where its columns allow it', () => {
-  const columns = [
-    { title: 'ID', align: 'left' },
-    { title: 'TEXT', align: 'left', minWidth: 6 },
-    { title: 'N', align: 'right' },
-  ] as const;
-  const rows = [
-    ['a1', '例子 a long text', '7'],
-    ['b22', 'x\x1b[0m', '12345'],
-  ];
-  assert.equal(
-    renderTable(columns, rows, 22),
-    'ID   TEXT            N\na1   例子 a lo…      7\nb22  x\\x1b[0m    12345\n',
-  );
-  assert.match(renderTable(columns, rows, 5), /^b22 {2}x\\x1b…  12345$/m);
-  assert.match(renderTable(columns, rows, Infinity), /例子 a long text/);
-  assert.equal(
-    renderPairs([
-      ['a', '1'],
-      ['long', '2'],
-    ]),
-    'a     1\nlong  2\n',
-  );
+test('trace has help with examples', async () => {
+  await assertHelps(traceCommand);
 });
 
 test('an error that is not the API’s is no notice about the API', async () => {

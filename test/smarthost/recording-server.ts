@@ -17,6 +17,8 @@ export interface Conduct extends Pick<
   auth?: string[];
   /** STARTTLS is offered; needs a certificate. Default: when there is one. */
   starttls?: boolean;
+  /** Default: it is offered. */
+  dsn?: boolean;
   /** The only login that is taken. */
   login?: { username: string; password: string };
   /**
@@ -94,12 +96,13 @@ export async function startRecordingServer(
   t: TestContext,
   conduct: Conduct = {},
 ): Promise<RecordingServer> {
-  const { auth = ['PLAIN'], login, replies = {}, ...where } = conduct;
+  const { auth = ['PLAIN'], login, replies = {}, dsn = true, ...where } = conduct;
   const messages: HeardMessage[] = [];
   const takesMessage = inTurn(replies['.'] ?? ACCEPTED);
   const authOffers = auth.length === 0 ? [] : [`AUTH ${auth.join(' ')}`];
   const withTls = conduct.starttls ?? (conduct.certificate !== undefined && !conduct.implicit);
-  const common = ['8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 104857600', ...authOffers];
+  const dsnOffers = dsn ? ['DSN'] : [];
+  const common = ['8BITMIME', 'SMTPUTF8', ...dsnOffers, 'SIZE 104857600', ...authOffers];
   const server = await runScriptedServer(t, {
     ...where,
     offers: [...(withTls ? ['STARTTLS'] : []), ...common],

@@ -80,6 +80,7 @@ suite('SMARTHOST: results', { concurrency: 2 }, () => {
         envelope: 'sender@smarthost.test',
         recipient,
         smarthost: { hostname: own.host, port: own.port, username: LOGIN.username },
+        quarantine: null,
       });
       assert.ok(!JSON.stringify(waiting).includes(LOGIN.password));
     });

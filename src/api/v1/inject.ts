@@ -27,6 +27,7 @@ export function injectRoutes({ inject, health }: ApiViews): Hono<{ Bindings: Htt
   const handle = async (context: ApiContext): Promise<Response> => {
     const reason = health.notReady();
     if (reason !== null) {
+      context.header('retry-after', RETRY_AFTER_SECONDS);
       return problem(context, 503, 'NOT_READY', reason);
     }
     const request = requestOf(context);

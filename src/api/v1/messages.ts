@@ -3,7 +3,7 @@ import { isQueueId } from '../../base/identifiers.js';
 import type { MessageSettings } from '../../format/message-settings.js';
 import type { AttemptRecord, HopRecord } from '../../trace/record.js';
 import { problem } from '../problem.js';
-import type { ApiViews, ShownMessage } from '../views.js';
+import type { ApiViews, ShownMessage, ShownQuarantined } from '../views.js';
 
 /** One attempt for one recipient, in MailerQ's words (SMARTHOST: results). */
 export interface DeliveryResult {
@@ -40,7 +40,11 @@ export function messageRoutes({ messages }: ApiViews): Hono {
  * A message as MailerQ gives it back: what it came in with, except its content and its password,
  * and what became of it. Keys that it came in with and that mean nothing here stand beside ours.
  */
-export function messageJson({ record, settings }: ShownMessage): Record<string, unknown> {
+export function messageJson({
+  record,
+  settings,
+  quarantine,
+}: ShownMessage): Record<string, unknown> {
   const { recipients } = record.envelope;
   return {
     ...record.unknown_keys,
@@ -49,10 +53,15 @@ export function messageJson({ record, settings }: ShownMessage): Record<string, 
     envelope: record.envelope.sender,
     recipient: recipients.length === 1 ? recipients[0] : recipients,
     ...settingsJson(record, settings),
+    quarantine: quarantine === null ? null : quarantineJson(quarantine),
     results: record.attempts.flatMap((attempt) =>
       attempt.recipients.map((address, index) => resultOf(record, attempt, address, index)),
     ),
   };
+}
+
+function quarantineJson({ kind, since, reason }: ShownQuarantined): Record<string, string> {
+  return { kind, since, reason };
 }
 
 /** The login is only known while the message is in the queue. */

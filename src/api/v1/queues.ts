@@ -3,20 +3,26 @@ import { bodyLimit } from 'hono/body-limit';
 import { capacityChange } from '../contract.js';
 import { describeIssues, problem } from '../problem.js';
 import type { ApiViews, QueueControl } from '../views.js';
+import { refuseForQuarantine, retryQuarantine } from './quarantine.js';
 
 const ACTIONS = ['pause', 'resume', 'retry'] as const;
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function queueRoutes({ queues }: ApiViews): Hono {
+export function queueRoutes({ queues, quarantine }: ApiViews): Hono {
   const app = new Hono();
   app.get('/v1/queues', (context) => context.json({ queues: queues.list() }));
   app.get('/v1/queues/:name', (context) => show(context, queues, context.req.param('name')));
   for (const action of ACTIONS) {
-    app.post(`/v1/queues/:name/${action}`, (context) => {
+    app.post(`/v1/queues/:name/${action}`, async (context) => {
       const name = context.req.param('name');
-      return queues.control(name, action)
-        ? show(context, queues, name, { name })
-        : show(context, queues, name);
+      if (name !== quarantine.queue) {
+        return queues.control(name, action)
+          ? show(context, queues, name, { name })
+          : show(context, queues, name);
+      }
+      return action === 'retry'
+        ? ((await retryQuarantine(context, quarantine)) ?? show(context, queues, name, { name }))
+        : refuseForQuarantine(context, quarantine);
     });
   }
   const tooLarge = (context: Context): Response =>
@@ -29,6 +35,9 @@ export function queueRoutes({ queues }: ApiViews): Hono {
       const change = capacityChange.safeParse(await context.req.json().catch(() => undefined));
       if (!change.success) {
         return problem(context, 422, 'BAD_BODY', describeIssues(change.error));
+      }
+      if (name === quarantine.queue) {
+        return refuseForQuarantine(context, quarantine);
       }
       queues.limit(name, change.data);
       return show(context, queues, name);

@@ -1,0 +1,67 @@
+import { ApiRefusal } from '../api/client.js';
+import { printableReply } from '../format/reply.js';
+import { CommandFault, type AccessOptions, type ApiCaller, type Output } from './api-access.js';
+
+/** What the parts of `relaymesh queue` share. */
+
+/** The part of `ApiClient` that they use. */
+export interface QueueCaller extends ApiCaller {
+  delete(path: string): Promise<void>;
+}
+
+export interface QueueOptions extends AccessOptions {
+  json?: boolean;
+}
+
+/** What to do about what a node refuses, by the node's code, and how the command then ends. */
+const REFUSALS: Readonly<Record<string, { exitCode: 1 | 2; hint: string }>> = {
+  NO_SUCH_QUEUE: { exitCode: 1, hint: "'relaymesh queue list --url API' lists the queues." },
+  NOT_IN_QUARANTINE: {
+    exitCode: 1,
+    hint: "'relaymesh queue quarantine --url API' lists what is there.",
+  },
+  MESSAGE_UNREADABLE: {
+    exitCode: 1,
+    hint: "'relaymesh queue delete --message ID --url API' deletes it.",
+  },
+  NOT_FOR_QUARANTINE: {
+    exitCode: 2,
+    hint: `'relaymesh queue retry "(quarantine)" --url API' tries all that can be read again.`,
+  },
+};
+
+/** The end of a help: ways to call it, each without `relaymesh queue` and `--url`. */
+export function exampleOf(...calls: string[]): string {
+  const lines = calls.map((words) => `\n  $ relaymesh queue ${words} --url http://127.0.0.1:8025`);
+  return `\nExample${calls.length > 1 ? 's' : ''}:${lines.join('')}`;
+}
+
+/** The same error, or the fault that says what to do about it. */
+export function explainedRefusal(error: unknown): unknown {
+  if (!(error instanceof ApiRefusal) || error.problemCode === null) {
+    return error;
+  }
+  const known = REFUSALS[error.problemCode];
+  return known === undefined
+    ? error
+    : new CommandFault(
+        known.exitCode,
+        `${printableReply(error.message)} [${error.problemCode}]\n  ${known.hint}`,
+      );
+}
+
+/**
+ * Prints `value` as JSON. What remote hosts wrote can steer no terminal: every character that
+ * controls rather than shows is written as its `\u` escape, which a parser reads as the same.
+ */
+export function writeJson(output: Output, value: unknown): void {
+  const text = JSON.stringify(value, null, 2).replaceAll(
+    /[^\P{Cc}\n]|[\p{Cf}\u2028\u2029]/gu,
+    (character) =>
+      character
+        .split('')
+        .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+        .join(''),
+  );
+  output.write(`${text}\n`);
+}
