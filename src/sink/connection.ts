@@ -8,7 +8,8 @@ import { isAscii } from '../format/address.js';
 import { barrierTo, mayLogIn } from './admission.js';
 import type { SinkContext } from './context.js';
 import type { FaultReply, FaultStage } from './faults.js';
-import { describeMessage, tlsOf, type SinkMessage } from './message.js';
+import { keepMessage } from './keep.js';
+import { tlsOf, type SinkMessage } from './message.js';
 import { SinkParser } from './parser.js';
 import { NEEDS_SMTPUTF8, parseHelo, parseMail, parseRcpt } from './command.js';
 import { receiveMessage, type ContentStream, type Received } from './receive.js';
@@ -284,7 +285,7 @@ export class SinkConnection extends SMTPConnection {
     received: Received,
     tls: SinkMessage['tls'],
   ): Promise<void> {
-    const { clock, limits, log, store } = this.#context;
+    const { clock, limits, log } = this.#context;
     if (received.kind === 'oversize') {
       return this.#refuse(552, `5.3.4 Message exceeds ${limits.maxMessageBytes} bytes`);
     }
@@ -292,19 +293,16 @@ export class SinkConnection extends SMTPConnection {
       log.error({ err: received.cause, id }, 'a message could not be captured');
       return this.#refuse(452, '4.3.1 The message could not be captured');
     }
-    const { digest, file } = received;
     const accepted = await this.#acceptedByFaults(transaction.recipients);
     if (accepted === null) {
-      await file?.discard();
+      await received.file?.discard();
       return;
     }
-    await file?.keep();
     const { sender, recipients } = transaction;
     const user = typeof this.session.user === 'string' ? this.session.user : null;
     const receivedAtMs = clock.nowMs();
-    const message = describeMessage({ id, receivedAtMs, sender, recipients, user, tls }, digest);
-    store.add(message);
-    log.debug(message, 'message accepted');
+    const origin = { id, receivedAtMs, sender, recipients, user, tls };
+    await keepMessage(origin, received, this.#context);
     this.send(accepted.code, accepted.text || `2.0.0 Ok: queued as ${id}`, false);
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Capture } from './capture.js';
 import type { FaultPlan } from './faults.js';
+import type { Journal } from './journal.js';
 import type { SinkLimits, SinkTls } from './settings.js';
 import type { MessageStore } from './store.js';
 import type { UserRegister } from './users.js';
@@ -31,6 +32,7 @@ export interface SinkContext {
   faults: FaultPlan;
   store: MessageStore;
   capture: Capture | null;
+  journal: Journal | null;
   clock: Clock;
   log: Logger;
   /** True from the moment that the sink is told to stop. */

@@ -16,6 +16,8 @@ export interface Digest {
   bodySha256: string;
   /** As written, with its angle brackets, unfolded; null without one. */
   messageId: string | null;
+  /** The `id` of the topmost Received line (RFC 5321 §4.4); null without one. */
+  receivedId: string | null;
 }
 
 /**
@@ -47,11 +49,13 @@ export class MessageDigest {
 
   /** Ends the reading; the object is spent. */
   finish(): Digest {
+    const header = Buffer.concat(this.#header).toString('utf8');
     return {
       sizeBytes: this.#sizeBytes,
       sha256: this.#all.digest('hex'),
       bodySha256: this.#body.digest('hex'),
-      messageId: messageIdIn(Buffer.concat(this.#header).toString('utf8')),
+      messageId: messageIdIn(header),
+      receivedId: receivedIdIn(header),
     };
   }
 
@@ -87,4 +91,10 @@ function messageIdIn(header: string): string | null {
   const found = /^message-id[ \t]*:(.*(?:\r\n[ \t].*)*)/im.exec(header);
   const value = found?.[1]?.replaceAll('\r\n', '').trim() ?? '';
   return value === '' || value.length > MAX_MESSAGE_ID_LENGTH ? null : value;
+}
+
+function receivedIdIn(header: string): string | null {
+  const topmost = /^received[ \t]*:(.*(?:\r\n[ \t].*)*)/im.exec(header)?.[1] ?? '';
+  const [clauses = ''] = topmost.replaceAll(/\([^()]*\)/g, ' ').split(';');
+  return /\sid\s+([\x21-\x7e]{1,255})(?:\s|$)/i.exec(clauses)?.[1] ?? null;
 }

@@ -7,9 +7,15 @@ export interface ContentStream extends Readable {
   sizeExceeded: boolean;
 }
 
+/** A message that came whole. Its owner ends `file` with `keep` or `discard`. */
+export interface Complete {
+  kind: 'complete';
+  digest: Digest;
+  file: CaptureFile | null;
+}
+
 export type Received =
-  /** The caller owns `file` and ends it with `keep` or `discard`. */
-  | { kind: 'complete'; digest: Digest; file: CaptureFile | null }
+  | Complete
   /** Over the size limit; nothing of it is left. */
   | { kind: 'oversize' }
   /** The capture failed; nothing of it is left. */

@@ -60,7 +60,9 @@ export interface SinkSettings {
   certificate?: { cert: string; key: string };
   users: SinkUser[];
   faults: FaultRule[];
-  /** Directory for raw messages; without it nothing touches the disk. */
+  /** Directory for raw messages. */
   captureDirectory?: string;
+  /** File that gets a line for each message, on the disk before the 250. */
+  journalFile?: string;
   limits?: Partial<SinkLimits>;
 }

@@ -5,9 +5,10 @@ import { isLoopbackHost } from '../format/loopback.js';
 import { Capture } from './capture.js';
 import { InFlight, type SinkContext } from './context.js';
 import { FaultPlan } from './faults.js';
-import { startSinkApi } from './http.js';
+import { startSinkApi, type RunningApi } from './http.js';
+import { Journal, type OpenJournalFile } from './journal.js';
 import type { BoundAddress } from './listen.js';
-import { startSmtp } from './server.js';
+import { startSmtp, type RunningSmtp } from './server.js';
 import { DEFAULT_SINK_LIMITS, type SinkSettings } from './settings.js';
 import { MessageStore } from './store.js';
 import { UserRegister } from './users.js';
@@ -29,24 +30,30 @@ export interface RunningSink {
 export interface SinkSurroundings {
   logger?: Logger;
   clock?: Clock;
+  openJournalFile?: OpenJournalFile;
 }
 
 /**
  * Starts the stand-in for the outside world: it accepts mail, remembers what it was and throws it
  * away. Resolves when mail and API requests are taken; after a rejection nothing is left open.
  * @throws RelayError SINK_SETTINGS_INVALID, SINK_TLS_INVALID, SINK_CAPTURE_UNUSABLE,
- * SINK_ADDRESS_UNAVAILABLE
+ * SINK_JOURNAL_UNUSABLE, SINK_ADDRESS_UNAVAILABLE
  */
 export async function startSink(
   settings: SinkSettings,
-  { logger = silentLogger, clock = systemClock }: SinkSurroundings = {},
+  surroundings: SinkSurroundings = {},
 ): Promise<RunningSink> {
   checkSettings(settings);
+  const { logger = silentLogger, clock = systemClock } = surroundings;
   const limits = { ...DEFAULT_SINK_LIMITS, ...settings.limits };
   const capture =
     settings.captureDirectory === undefined
       ? null
       : await Capture.open(settings.captureDirectory, limits.maxMessages);
+  const journal =
+    settings.journalFile === undefined
+      ? null
+      : await Journal.open(settings.journalFile, surroundings.openJournalFile);
   const inFlight = new InFlight();
   const store = new MessageStore(limits, (id) => {
     if (capture === null) return;
@@ -63,18 +70,14 @@ export async function startSink(
     faults: new FaultPlan(settings.faults),
     store,
     capture,
+    journal,
     clock,
     log: logger,
     stopping: false,
     inFlight,
   };
-  const { host, port, certificate, apiHost, apiPort, apiToken } = settings;
-  const smtp = await startSmtp({ host, port, ...(certificate && { certificate }) }, context);
-  const api = await startSinkApi(
-    { host: apiHost, port: apiPort, ...(apiToken && { token: apiToken }) },
-    { store, capture, log: logger, isReady: () => !context.stopping },
-  ).catch(async (error: unknown) => {
-    await smtp.stop();
+  const { smtp, api } = await openListeners(settings, context).catch(async (error: unknown) => {
+    await journal?.close();
     throw error;
   });
   let stopped: Promise<void> | null = null;
@@ -82,9 +85,30 @@ export async function startSink(
     // The API answers until the last session has ended, so that a probe sees "not ready".
     await smtp.stop();
     await api.stop();
+    await journal?.close();
     logger.info({ event: 'stopped', stats: store.stats() }, 'sink has stopped');
   };
   return { smtp: smtp.address, api: api.address, stop: () => (stopped ??= stop()) };
+}
+
+/** Both or neither. */
+async function openListeners(
+  settings: SinkSettings,
+  context: SinkContext,
+): Promise<{ smtp: RunningSmtp; api: RunningApi }> {
+  const { host, port, certificate, apiHost, apiPort, apiToken } = settings;
+  const { store, capture, log } = context;
+  const smtp = await startSmtp({ host, port, ...(certificate && { certificate }) }, context);
+  try {
+    const api = await startSinkApi(
+      { host: apiHost, port: apiPort, ...(apiToken && { token: apiToken }) },
+      { store, capture, log, isReady: () => !context.stopping },
+    );
+    return { smtp, api };
+  } catch (error) {
+    await smtp.stop();
+    throw error;
+  }
 }
 
 function checkSettings(settings: SinkSettings): void {

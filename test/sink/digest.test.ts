@@ -18,6 +18,10 @@ function idOf(text: string): string | null {
   return digestOf(Buffer.from(text)).messageId;
 }
 
+function receivedIdOf(text: string): string | null {
+  return digestOf(Buffer.from(`${text}\r\n\r\n`)).receivedId;
+}
+
 /** The definition, without any state: what follows the first empty line. */
 function bodyOf(message: Buffer): Buffer {
   const end = Buffer.concat([Buffer.from('\r\n'), message]).indexOf('\r\n\r\n');
@@ -72,4 +76,14 @@ test('the Message-ID is found in any case and unfolded, and not in the body', ()
 test('a Message-ID behind the first 64 KiB of header is not looked for', () => {
   const filler = `X: ${'y'.repeat(MAX_HEADER_BYTES)}\r\n`;
   assert.equal(digestOf(Buffer.from(`${filler}Message-ID: <1@x>\r\n\r\n`)).messageId, null);
+});
+
+test('the queue id is that of the topmost Received line, and of no comment', () => {
+  const line = 'Received: from a (id WRONG; x)\r\n by b with ESMTP id RIGHT\r\n for <id@x>; date';
+  assert.equal(receivedIdOf(`From: a\r\n${line}\r\nReceived: by c id OLDER; date`), 'RIGHT');
+  assert.equal(receivedIdOf('received: by b ID\tRIGHT;date'), 'RIGHT');
+  assert.equal(receivedIdOf('Received: by b; id WRONG'), null);
+  assert.equal(receivedIdOf('Received: by b\r\nReceived: by c id OLDER; date'), null);
+  assert.equal(receivedIdOf('X-Received: by b id WRONG;'), null);
+  assert.equal(receivedIdOf('\r\nReceived: by b id WRONG;'), null);
 });
