@@ -106,7 +106,7 @@ const FENCES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['src/intake/', 'src/sink/'],
   nodemailer: ['src/send/', 'src/queue/bounce.ts'],
   undici: ['src/api/client.ts'],
-  'classic-level': ['src/queue/level-spool.ts', 'src/trace/level-store.ts'],
+  'classic-level': ['src/queue/store.ts', 'src/trace/level-store.ts'],
   'node-cache': ['src/trace/level-store.ts', 'src/route/dns.ts'],
   pino: ['src/base/log.ts'],
   hono: ['src/api/', 'src/sink/'],
