@@ -6,6 +6,7 @@ import {
   type Item,
   type ItemRecipient,
   type QuarantineKind,
+  type RecipientState,
 } from './item.js';
 import { nextAttemptAt } from './retry.js';
 
@@ -62,43 +63,7 @@ export function settle(
     );
     noteDoubt(recipient, outcomes[index] as Outcome, context.asked);
     recipient.lastReply = { code: outcome.code, enhanced: outcome.enhanced, text: outcome.text };
-    switch (outcome.kind) {
-      case 'delivered':
-        recipient.attempts++;
-        moveRecipient(recipient, 'delivered');
-        break;
-      case 'failed':
-        recipient.attempts++;
-        if (hasNobodyToTell(item, recipient)) {
-          moveRecipient(recipient, 'quarantined');
-          settlement.quarantined.push(recipient);
-          quarantine(item, 'undeliverable', context.nowMs);
-        } else {
-          moveRecipient(recipient, 'failed');
-          settlement.failed.push(recipient);
-        }
-        break;
-      case 'deferred':
-        if (outcome.nextTransaction === true) {
-          moveRecipient(recipient, 'ready');
-          settlement.again.push(recipient);
-          break;
-        }
-        recipient.attempts++;
-        moveRecipient(recipient, 'deferred');
-        settlement.deferred.push(recipient);
-        break;
-      case 'unreadable':
-        moveRecipient(recipient, 'quarantined');
-        settlement.quarantined.push(recipient);
-        quarantine(item, 'unreadable', context.nowMs);
-        break;
-      case 'hop-fault':
-      case 'in-doubt':
-        moveRecipient(recipient, 'ready');
-        settlement.unspent.push(recipient);
-        break;
-    }
+    apply(item, recipient, outcome, context.nowMs, settlement);
   });
   const attempts = Math.max(0, ...settlement.deferred.map((recipient) => recipient.attempts));
   const dueMs = nextAttemptAt(
@@ -114,6 +79,51 @@ export function settle(
     recipient.nextAttemptAtMs = dueMs;
   }
   return settlement;
+}
+
+/** What an outcome does to a recipient, and where that puts it. */
+function apply(
+  item: Item,
+  recipient: ItemRecipient,
+  outcome: Outcome,
+  nowMs: number,
+  settlement: Settlement,
+): void {
+  const move = (to: RecipientState, list: ItemRecipient[]): void => {
+    moveRecipient(recipient, to);
+    list.push(recipient);
+  };
+  switch (outcome.kind) {
+    case 'delivered':
+      recipient.attempts++;
+      moveRecipient(recipient, 'delivered');
+      break;
+    case 'failed':
+      recipient.attempts++;
+      if (hasNobodyToTell(item, recipient)) {
+        move('quarantined', settlement.quarantined);
+        quarantine(item, 'undeliverable', nowMs);
+      } else {
+        move('failed', settlement.failed);
+      }
+      break;
+    case 'deferred':
+      if (outcome.nextTransaction === true) {
+        move('ready', settlement.again);
+      } else {
+        recipient.attempts++;
+        move('deferred', settlement.deferred);
+      }
+      break;
+    case 'unreadable':
+      move('quarantined', settlement.quarantined);
+      quarantine(item, 'unreadable', nowMs);
+      break;
+    case 'hop-fault':
+    case 'in-doubt':
+      move('ready', settlement.unspent);
+      break;
+  }
 }
 
 /** Of two reasons the first stands. */

@@ -34,6 +34,17 @@ export class NodeClient {
     return body;
   }
 
+  /** Stops or starts what leaves a queue. */
+  async control(queue: string, action: 'pause' | 'resume'): Promise<void> {
+    const path = `/v1/queues/${encodeURIComponent(queue)}/${action}`;
+    const response = await fetch(this.#url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.#token}` },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    assert.ok(response.ok, `${path}: ${response.status} ${await response.text()}`);
+  }
+
   async queues(): Promise<QueueView[]> {
     return (await this.get<{ queues: QueueView[] }>('/v1/queues')).queues;
   }
