@@ -24,6 +24,7 @@ const COULD_NOT_START = new Set([
   'PORT_IN_USE',
   'LISTEN_FAILED',
   'SPOOL_IN_USE',
+  'TRACE_STORE_FAILED',
   'SPOOL_UNREADABLE',
 ]);
 const DEFAULT_DATA = './data';

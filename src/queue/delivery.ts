@@ -112,7 +112,10 @@ export class Delivery {
       this.#learn(destination, report);
       await this.#conclude(entry, destination, report, remoteOf(entry.nextHop, report));
     } catch (error) {
-      log.error({ code: codeOf(error), queue_id: item.id, err: error }, messageOf(error));
+      log.error(
+        { code: codeOf(error) || 'INTERNAL', queue_id: item.id, err: error },
+        messageOf(error),
+      );
       this.#breakOff(entry, destination, error);
     }
   }

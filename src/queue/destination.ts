@@ -99,6 +99,11 @@ export class Destination {
     return idle && this.state !== 'paused' && !this.#limited;
   }
 
+  /** How long what happened lately still counts for its rates. */
+  rateRestMs(nowMs: number): number {
+    return Math.max(this.#messages.restMs(nowMs), this.#connects.restMs(nowMs));
+  }
+
   /** The hop asked for less, and has not taken enough since. */
   get slowed(): boolean {
     return this.#pace.slowed;

@@ -241,7 +241,8 @@ export class LevelSpool implements Spool {
 
   scan(): AsyncGenerator<ScanEntry> {
     // An iterator sees the store as it is now, whatever is written while it runs.
-    return this.#entries(this.#store.iterator({ gt: MESSAGE_PREFIX, lt: `${MESSAGE_PREFIX}~` }));
+    // Without an end: nothing sorts behind messages but what damage has made of their keys.
+    return this.#entries(this.#store.iterator({ gt: MESSAGE_PREFIX }));
   }
 
   async *#entries(iterator: StoreIterator): AsyncGenerator<ScanEntry> {

@@ -27,6 +27,12 @@ export class RateWindow {
       : Math.max(0, blocking + WINDOW_MS - nowMs);
   }
 
+  /** How long the latest event still counts; 0 when none does. */
+  restMs(nowMs: number): number {
+    const latestMs = this.#times.at(-1);
+    return latestMs === undefined ? 0 : Math.max(0, latestMs + WINDOW_MS - nowMs);
+  }
+
   #forget(nowMs: number): void {
     while (
       this.#head < this.#times.length &&

@@ -265,7 +265,7 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) {
       destination.faultsInARow = 0;
       this.retry(destination);
-      if (destination.isUnused) {
+      if (destination.isUnused && destination.rateRestMs(this.#options.clock.monotonicMs()) === 0) {
         this.#forget(destination);
       }
     }
@@ -413,8 +413,19 @@ export class Scheduler {
     const ofTopology = kind !== 'mx' && ofMessage !== true;
     const learnt = destination.state === 'probing' || destination.slowed;
     const remembered = destination.state === 'backoff' || (ofTopology && learnt);
-    if (destination.isUnused && !remembered && this.#destinations.size > 1) {
+    if (!destination.isUnused || remembered || this.#destinations.size === 1) {
+      return;
+    }
+    const { clock } = this.#options;
+    const restMs = destination.rateRestMs(clock.monotonicMs());
+    if (restMs === 0) {
       this.#forget(destination);
+    } else if (this.#running) {
+      this.#waits.get(destination)?.cancel();
+      this.#waits.set(
+        destination,
+        clock.after(restMs, () => this.#forgetUnused(destination)),
+      );
     }
   }
 

@@ -4,10 +4,10 @@ export type StoreOperation =
   | { type: 'put'; key: string; value: Buffer }
   | { type: 'del'; key: string };
 
-/** Keys between two others, both left out, in ascending order. */
+/** Keys behind one, and before another if there is one; both left out, in ascending order. */
 export interface KeyRange {
   gt: string;
-  lt: string;
+  lt?: string;
 }
 
 /** What is read in slices; it sees the store as it was when it was made. Its owner closes it. */

@@ -1,7 +1,8 @@
+import { rename, rm } from 'node:fs/promises';
 import { ClassicLevel, type BatchOperation } from 'classic-level';
 import NodeCache from 'node-cache';
 import type { Clock, Timer } from '../base/clock.js';
-import { messageOf } from '../base/errors.js';
+import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { HopRecord } from './record.js';
 import type { TraceSettings } from './settings.js';
@@ -72,8 +73,29 @@ export class LevelTraceStore implements TraceStore {
     });
   }
 
+  /**
+   * Rejects with `SPOOL_IN_USE` when another process has the data, and with `TRACE_STORE_FAILED`
+   * when nothing can be opened there. A damaged store is put aside and a new one begun: traces must
+   * not keep mail from flowing.
+   */
   async open(): Promise<void> {
-    await this.#store.open();
+    const { directory } = this.#settings;
+    try {
+      await this.#store.open();
+    } catch (error) {
+      const cause = error instanceof Error ? error.cause : undefined;
+      if (!/corrupt/i.test(messageOf(cause ?? error))) {
+        throw openError(cause ?? error, directory);
+      }
+      const aside = `${directory}.damaged`;
+      this.#log.error(
+        { code: 'TRACE_STORE_FAILED', put_aside: aside },
+        `the trace store is damaged: ${messageOf(cause ?? error)}`,
+      );
+      await rm(aside, { recursive: true, force: true });
+      await rename(directory, aside);
+      await this.#store.open();
+    }
     this.#armPrune();
   }
 
@@ -322,6 +344,22 @@ export class LevelTraceStore implements TraceStore {
     }
     await this.#batch(operations);
   }
+}
+
+function openError(cause: unknown, directory: string): RelayError {
+  return codeOf(cause) === 'LEVEL_LOCKED'
+    ? new RelayError('SPOOL_IN_USE', 'another process uses this data', {
+        fault: 'operator',
+        where: directory,
+        hint: 'Data belong to one process. Stop the other node, or give this one its own --data.',
+        cause,
+      })
+    : new RelayError('TRACE_STORE_FAILED', `the traces cannot be opened: ${messageOf(cause)}`, {
+        fault: 'system',
+        where: directory,
+        hint: 'Check the folder, its permissions and the disk.',
+        cause,
+      });
 }
 
 /** Undefined for a damaged record: it must not hide the others. */

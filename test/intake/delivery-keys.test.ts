@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { RelayError } from '../../src/base/errors.js';
 import { Secret } from '../../src/base/secret.js';
+import { SpoolRefusal } from '../../src/queue/group-commit.js';
 import { eventually } from '../base/eventually.js';
 import { Dialogue } from './dialogue.js';
 import {
@@ -210,6 +211,24 @@ test('what is no queue id of ours is taken, and never a repeat', async (t) => {
     assert.notEqual(idIn(first), idIn(second), queueId);
   }
   assert.equal(running.spool.keys.size, 0);
+});
+
+test('a peer hears nothing about a write of which nobody knows whether it was made, and comes back', async (t) => {
+  const running = await runMesh(t);
+  const failure = new RelayError('SPOOL_FULL', 'no room', { fault: 'system' });
+  running.spool.refuses = () => true;
+  running.spool.refusal = new SpoolRefusal(failure, true);
+  const client = await peer(running.port);
+  assert.equal(await handOver(client), '', 'closed, without a reply');
+  running.spool.refusal = new SpoolRefusal(failure, false);
+  assert.match(await handOver(await peer(running.port)), /^452 4\.3\.1 /);
+  // Anybody else would send it again after a lost reply: so it is told.
+  running.spool.refusal = new SpoolRefusal(failure, true);
+  const stranger = await Dialogue.open(running.port);
+  assert.match(await stranger.send(CONTENT), /^452 4\.3\.1 /);
+  running.spool.refuses = () => false;
+  assert.match(await handOver(await peer(running.port), { doubt: 1 }), /^250 /);
+  assert.equal(running.spool.taken.length, 1);
 });
 
 test('a write that is refused is answered 451, one that wants for room 452 4.3.1', async (t) => {

@@ -232,22 +232,38 @@ test('a node stops in time although the spool is full and a report waits for it'
   assert.equal(bench.clock.timers, 0);
 });
 
-test('a spool that failed for good takes nothing and sends nothing until a restart', async () => {
+test('a spool that failed for other reasons takes nothing and sends nothing until it could be opened again', async () => {
   const bench = await QueueBench.started();
   bench.answer = () => DEFERRED;
   await bench.accept(idOf(1));
   await bench.attempted(1);
   await failed(bench, 'refusing');
   assert.equal(bench.queue.accepting, false);
-  bench.medium.refusing = false;
+  assert.equal(bench.queue.refusal(0), null, 'it is not room that is wanting');
   bench.answer = () => DELIVERED;
   for (let count = 0; count < 20; count++) await bench.pass(60);
   assert.equal(bench.attempts.length, 1);
   assert.equal(bench.queue.accepting, false);
   await assert.rejects(bench.accept(idOf(2)), { code: 'SPOOL_FAILED' });
+  bench.medium.refusing = false;
+  await bench.pass(60);
+  assert.equal(bench.queue.accepting, true);
+  await bench.empty();
+  assert.deepEqual(
+    bench.attempts.map(({ queueId }) => queueId),
+    [1, 1].map(idOf),
+  );
+});
+
+test('a restart opens it again as well', async () => {
+  const bench = await QueueBench.started();
+  bench.answer = () => HOP_FAULT;
+  await bench.accept(idOf(1));
+  await bench.attempted(1);
+  await failed(bench, 'refusing');
+  bench.medium.refusing = false;
   await bench.restart();
   assert.equal(bench.queue.accepting, true);
-  await bench.pass(0);
   await bench.empty();
   assert.deepEqual(
     bench.attempts.map(({ queueId }) => queueId),

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { RelayError } from '../../src/base/errors.js';
 import { queueIdTime } from '../../src/base/identifiers.js';
+import { SpoolRefusal } from '../../src/queue/group-commit.js';
 import type { Item } from '../../src/queue/item.js';
 import { applyProgress, encodeProgress } from '../../src/queue/record-format.js';
 import type {
@@ -95,7 +96,9 @@ export class MemorySpool implements Spool {
     this.#unclaimed = new Set(this.#medium.files.keys());
   }
 
+  /** What was refused is made good, if the medium lets it. */
   async close(): Promise<void> {
+    if (this.#failure !== null) await this.reopen().catch(() => undefined);
     if (this.#medium.owner === this) this.#medium.owner = null;
   }
 
@@ -110,6 +113,7 @@ export class MemorySpool implements Spool {
   ): Promise<void> {
     if (this.#dead) return nothingMore();
     this.#check(() => {
+      this.#medium.files.delete(item.id);
       if (settles !== undefined) this.#progress(settles);
     });
     for (const key of keys) this.#medium.keys.set(keyText(key), { queueId: item.id, key });
@@ -208,13 +212,14 @@ export class MemorySpool implements Spool {
   }
 
   #check(owed: () => void): void {
-    if (this.#failure === null && (this.#medium.refusing || this.#medium.full)) {
+    const asked = this.#failure === null;
+    if (asked && (this.#medium.refusing || this.#medium.full)) {
       this.#failure = this.#refusal();
       this.#failed(this.#failure);
     }
     if (this.#failure !== null) {
       this.#owed.push(owed);
-      throw this.#failure;
+      throw new SpoolRefusal(this.#failure, asked);
     }
   }
 

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '../../src/base/clock.js';
 import { BodyMemory } from '../../src/queue/body-memory.js';
 import type { Accepted } from '../../src/queue/delivery-keys.js';
+import { SpoolRefusal } from '../../src/queue/group-commit.js';
 import type { Item } from '../../src/queue/item.js';
 import { MailQueue, type AcceptOptions } from '../../src/queue/mail-queue.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
@@ -136,7 +137,7 @@ export class QueueBench {
       if (accepted.repeated) await writer.discard();
       return { item, accepted };
     } catch (error) {
-      await writer.discard();
+      if (!(error instanceof SpoolRefusal)) await writer.discard();
       throw error;
     }
   }

@@ -183,16 +183,28 @@ test('a fault of the hop costs none of the attempts that a message wants', () =>
   assert.equal(settled(item, HOP_FAULT).unspent.length, 1);
 });
 
-test('a lost reply is remembered with the hop and the host, until the hop says something', () => {
-  const item = sending(1);
-  settled(item, LOST_REPLY);
-  assert.deepEqual(item.recipients[0]?.doubtAt, { queue: '(smarthost)', host: 'core.example' });
-  again(item);
-  settled(item, HOP_FAULT);
-  assert.ok(item.recipients[0]?.doubtAt, 'a refused connection says nothing about it');
-  again(item);
-  settled(item, DEFERRED);
-  assert.equal(item.recipients[0]?.doubtAt, null);
+test('a lost reply is remembered with the hop and the host, until the hop says whether it has it', () => {
+  const asked = { queue: '(smarthost)', host: 'core.example' };
+  for (const last of [DELIVERED, FAILED]) {
+    const item = sending(1);
+    settled(item, LOST_REPLY);
+    assert.deepEqual(item.recipients[0]?.doubtAt, asked);
+    for (const [given, why] of [
+      [HOP_FAULT, 'a refused connection says nothing about it'],
+      [DEFERRED, '"not now" does not say that it is not there'],
+      [LOST_REPLY, 'nor does a third lost session in a row, which counts as an attempt'],
+      [LOST_REPLY, 'nor does a third lost session in a row, which counts as an attempt'],
+      [LOST_REPLY, 'nor does a third lost session in a row, which counts as an attempt'],
+      [UNREADABLE, 'nor what we cannot read'],
+    ] as const) {
+      again(item);
+      settled(item, given);
+      assert.deepEqual(item.recipients[0]?.doubtAt, asked, why);
+    }
+    again(item);
+    settled(item, last);
+    assert.equal(item.recipients[0]?.doubtAt, null, last.kind);
+  }
 });
 
 test('the time that the hop named is the time of the next attempt', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RelayError } from '../../src/base/errors.js';
+import { SpoolRefusal } from '../../src/queue/group-commit.js';
 import type { Item } from '../../src/queue/item.js';
 import type { Spool } from '../../src/queue/spool.js';
 import { anItem, aRecipient, idOf, NOW_MS } from './samples.js';
@@ -72,23 +73,44 @@ function refusals(spoolTest: SpoolTest): void {
         medium.refuseWrites(why);
         const item = anItem(idOf(2));
         const body = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
+        const writes = (): Array<Promise<void>> => [
+          spool.accept(item, body),
+          spool.update(before),
+          spool.update(before, { sync: true }),
+          spool.remove(anItem(idOf(3))),
+          spool.removeCorrupt(idOf(4)),
+        ];
         const failed = { code, fault: 'system' };
-        await Promise.all(
-          [spool.accept(item, body), spool.update(before), spool.remove(before)].map((write) =>
-            assert.rejects(write, failed),
-          ),
-        );
+        await Promise.all(writes().map((write) => assert.rejects(write, failed)));
         assert.deepEqual([spool.healthy, spool.failurePasses], [false, passes]);
         // The disk is well again, but what it had taken before is not certain.
         medium.takeWrites();
-        await assert.rejects(spool.accept(item, body), failed);
-        await assert.rejects(spool.update(before), failed);
-        await assert.rejects(spool.remove(before), failed);
-        await assert.rejects(spool.removeCorrupt(before.id), failed);
+        await Promise.all(writes().map((write) => assert.rejects(write, failed)));
         const next = await opened();
         assert.equal(next.healthy, true);
         assert.deepEqual(await scannedIds(next), [idOf(1)], 'nothing else was acknowledged');
-        await store(next, idOf(3));
+        await store(next, idOf(5));
+      },
+    );
+
+    spoolTest(
+      `who is refused (${why}) hears whether the medium was asked: then it may be there until the spool is opened again`,
+      async (medium, opened) => {
+        const spool = await opened();
+        medium.refuseWrites(why);
+        const refused = async (undetermined: boolean): Promise<void> => {
+          const accepted = store(spool, idOf(1));
+          await assert.rejects(accepted, (error) => {
+            assert.ok(error instanceof SpoolRefusal);
+            assert.deepEqual([error.code, error.undetermined], [code, undetermined]);
+            return true;
+          });
+        };
+        await refused(true);
+        await refused(false);
+        await heal(spool, medium);
+        medium.refuseWrites(why);
+        await refused(true);
       },
     );
 
@@ -212,6 +234,50 @@ function reopenings(spoolTest: SpoolTest): void {
 }
 
 function madeGood(spoolTest: SpoolTest): void {
+  spoolTest(
+    'a spool that failed and is closed leaves nothing undetermined behind',
+    async (medium, opened) => {
+      const spool = await opened();
+      const [kept, gone] = [
+        await store(spool, idOf(1), bytesOf(2000)),
+        await store(spool, idOf(2), bytesOf(2000)),
+      ];
+      medium.refuseWrites('refusing');
+      await assert.rejects(store(spool, idOf(3), bytesOf(2000), {}, { keys: [KEY] }));
+      await assert.rejects(spool.remove(gone));
+      kept.doubt = true;
+      await assert.rejects(spool.update(kept));
+      medium.takeWrites();
+      const next = await opened();
+      assert.deepEqual(await medium.bodyFiles(), [idOf(1)]);
+      assert.deepEqual(await scanned(next), [{ kind: 'item', item: kept }]);
+      assert.deepEqual(await next.findKeys([KEY]), [null]);
+    },
+  );
+
+  spoolTest(
+    'a spool that failed and that the medium still refuses can be closed',
+    async (medium, opened) => {
+      const spool = await opened();
+      await fail(spool, medium);
+      await spool.close();
+      medium.takeWrites();
+      assert.deepEqual(await scannedIds(await opened()), []);
+    },
+  );
+
+  spoolTest(
+    'the body of a refused message stays as long as its record may be there, and goes with it',
+    async (medium, opened) => {
+      const spool = await opened();
+      medium.refuseWrites('full');
+      await assert.rejects(store(spool, idOf(1), bytesOf(2000)));
+      assert.deepEqual(await medium.bodyFiles(), [idOf(1)]);
+      await heal(spool, medium);
+      assert.deepEqual(await medium.bodyFiles(), []);
+    },
+  );
+
   spoolTest(
     'updates and removals that were refused are made good, bodies included',
     async (medium, opened) => {

@@ -87,14 +87,25 @@ test('each failure is said once in the log, with what to do', async () => {
   );
 });
 
-test('a spool that failed for good is left alone, and nothing starts again', async () => {
+test('a spool that failed for other reasons is opened again less and less often, up to a minute', async () => {
   const bench = await UpkeepBench.started();
+  const times: number[] = [];
+  const reopen = bench.spool.reopen.bind(bench.spool);
+  bench.spool.reopen = () => {
+    times.push(bench.clock.monotonicMs() / 1000);
+    return reopen();
+  };
   await bench.fail('refusing');
-  bench.medium.refusing = false;
-  await bench.pass(3_600_000);
+  for (let seconds = 0; seconds < 250; seconds++) await bench.pass(1000);
+  assert.deepEqual(times, [1, 3, 7, 15, 31, 63, 123, 183, 243]);
   assert.deepEqual(bench.calls, ['suspend']);
-  assert.equal(bench.spool.healthy, false);
-  assert.ok(bench.captured.codes.includes('SPOOL_FAILED'));
+  bench.medium.refusing = false;
+  await bench.pass(60_000);
+  assert.deepEqual(bench.calls, ['suspend', 'resume']);
+  times.length = 0;
+  await bench.fail('refusing');
+  await bench.pass(1000);
+  assert.equal(times.length, 1, 'the next failure begins anew');
 });
 
 test('who waits for the spool hears when it is well, all of them, and at once when it is', async () => {
