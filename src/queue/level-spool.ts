@@ -275,27 +275,22 @@ export class LevelSpool implements Spool {
   }
 
   async openBody(item: Item): Promise<Buffer | Readable | null> {
-    if (item.body.kind === 'file') {
-      const path = `${this.#bodies}/${item.id}`;
-      const size = await this.#disk.sizeBytes(path);
-      return size === item.body.sizeBytes ? this.#openFile(path, item.body.crc32) : null;
-    }
-    await this.#gate?.passed;
-    const record = await this.#store.get(messageKey(item.id));
-    if (record === undefined) {
-      return null;
-    }
-    const decoded = decodeItem(record);
-    return 'body' in decoded ? decoded.body : null;
-  }
-
-  async #openFile(path: string, checksum: number | undefined): Promise<Readable> {
+    const path = `${this.#bodies}/${item.id}`;
     try {
-      return verified(await this.#disk.read(path), checksum);
+      if (item.body.kind === 'file') {
+        const size = await this.#disk.sizeBytes(path);
+        return size === item.body.sizeBytes
+          ? verified(await this.#disk.read(path), item.body.crc32)
+          : null;
+      }
+      await this.#gate?.passed;
+      const record = await this.#store.get(messageKey(item.id));
+      const decoded = record === undefined ? null : decodeItem(record);
+      return decoded !== null && 'body' in decoded ? decoded.body : null;
     } catch (error) {
       throw new RelayError('BODY_NOT_READABLE', `a body cannot be read now: ${messageOf(error)}`, {
         fault: 'system',
-        where: path,
+        where: item.body.kind === 'file' ? path : this.#folder,
         hint: 'Check the disk and the limit of open files; the message waits.',
         cause: error,
       });
