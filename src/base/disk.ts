@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { codeOf } from './errors.js';
 
 /** A file being written; the owner closes it. */
 export interface FileWriter {
@@ -16,6 +17,7 @@ export interface Disk {
   create(path: string): Promise<FileWriter>;
   /** Rejects when the file cannot be opened. */
   read(path: string): Promise<Readable>;
+  /** Null when there is no such file. */
   sizeBytes(path: string): Promise<number | null>;
   list(folder: string): Promise<string[]>;
   remove(path: string): Promise<void>;
@@ -50,8 +52,11 @@ export const systemDisk: Disk = {
   async sizeBytes(path) {
     try {
       return (await stat(path)).size;
-    } catch {
-      return null;
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') {
+        return null;
+      }
+      throw error;
     }
   },
   list: (folder) => readdir(folder),

@@ -135,6 +135,22 @@ test('updates and removals alone do not wait for the medium', async (t) => {
   );
 });
 
+test('an update is durable when it resolves if that is wanted, and so is a removal before its file goes', async (t) => {
+  const disk = new FailingDisk();
+  const spool = await openSpool(t, disk);
+  const item = await store(spool, idOf(0), bytesOf(5000));
+  const batches = watchBatches(t);
+  await spool.update(item, { sync: true });
+  disk.remove = async () => {
+    assert.deepEqual(batches.at(-1), { keys: [`q!${item.id}`, `q!${item.id}!p`], sync: true });
+  };
+  await spool.remove(item);
+  assert.deepEqual(
+    batches.map(({ sync }) => sync),
+    [true, true],
+  );
+});
+
 test('a body in a file is synced, its folder too, before its record is written', async (t) => {
   const disk = new FailingDisk();
   const spool = await openSpool(t, disk);
