@@ -213,9 +213,9 @@ export class Destination {
     return entries;
   }
 
-  /** Receive time of the oldest waiting message, or null. */
-  get oldestReceivedAtMs(): number | null {
-    return this.#ready[this.#head]?.item.receivedAtMs ?? null;
+  /** Monotonic time that stands for the arrival of the oldest waiting message, or null. */
+  get oldestBornMs(): number | null {
+    return this.#ready[this.#head]?.item.bornMs ?? null;
   }
 
   /**

@@ -127,6 +127,8 @@ export interface Item {
   lostSessions: number;
   /** Set while recipients of it are in quarantine. */
   quarantine?: Quarantined;
+  /** Monotonic time that stands for `receivedAtMs`, since it was taken up by this process. */
+  bornMs?: number;
   /**
    * Monotonic time at which it expires, since it was taken up by this process: a wall clock that
    * jumps makes no message older.

@@ -40,7 +40,7 @@ export class LevelSpool implements Spool {
   readonly #memory: BodyMemory;
   readonly #store: Store;
   readonly #commit: GroupCommit;
-  /** While the store is opened again, readers wait at it. */
+  /** While the store is opened again, readers wait at it: as long as one try takes. */
   #gate: Gate | null = null;
   /** Body files whose messages were to be removed, or were refused, when the spool failed. */
   readonly #filesOwed: string[] = [];
@@ -87,10 +87,17 @@ export class LevelSpool implements Spool {
   }
 
   async reopen(): Promise<void> {
-    this.#gate ??= new Gate();
-    await this.#commit.settled();
-    await this.#openAgain();
-    this.#gate.open();
+    const gate = new Gate();
+    this.#gate = gate;
+    try {
+      await this.#commit.settled();
+      await this.#openAgain();
+    } catch (error) {
+      // Until the next try, readers hear it at once.
+      gate.refuse(this.#commit.failure ?? new Error(messageOf(error)));
+      throw error;
+    }
+    gate.open();
     this.#gate = null;
   }
 
@@ -108,16 +115,9 @@ export class LevelSpool implements Spool {
     }
   }
 
-  giveUp(): void {
-    if (this.#commit.failure !== null) {
-      this.#gate?.refuse(this.#commit.failure);
-    }
-  }
-
   /** What was handed over before is written first, also where nobody waits for it. */
   async close(): Promise<void> {
     await this.#commit.settled();
-    this.giveUp();
     if (!this.healthy) {
       // The next process must not find what was refused. If the medium refuses this, too, it may.
       await this.#openAgain().catch(() => undefined);
@@ -235,8 +235,13 @@ export class LevelSpool implements Spool {
     }
   }
 
-  compact(): Promise<void> {
-    return this.#store.compactRange(MESSAGE_PREFIX, `${MESSAGE_PREFIX}~`);
+  async compact(): Promise<void> {
+    await this.#gate?.passed;
+    // LevelDB chooses what to compact before it writes out what is in memory: the second time it
+    // has all of it, and costs next to nothing if the first did.
+    for (let time = 0; time < 2; time++) {
+      await this.#store.compactRange(MESSAGE_PREFIX, `${MESSAGE_PREFIX}~`);
+    }
   }
 
   scan(): AsyncGenerator<ScanEntry> {

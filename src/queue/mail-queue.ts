@@ -180,7 +180,6 @@ export class MailQueue {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#upkeep.giveUp();
-    this.#options.spool.giveUp();
     await this.#scheduler.stop();
     await this.#delivery.stop();
     await this.#recovery;
@@ -417,6 +416,7 @@ export class MailQueue {
     // A message that seems to come from the future has its whole life before it, and no more.
     const ageMs = Math.max(0, clock.nowMs() - item.receivedAtMs);
     const lifeMs = item.expiresAtMs - item.receivedAtMs;
+    item.bornMs = clock.monotonicMs() - ageMs;
     item.deadlineMs = clock.monotonicMs() + Math.max(0, lifeMs - ageMs);
   }
 

@@ -36,7 +36,7 @@ export function describeQueue(
   nowMonotonicMs: number,
 ): QueueView {
   const { lastFault: fault, capacity } = destination;
-  const oldestMs = destination.oldestReceivedAtMs;
+  const oldestMs = destination.oldestBornMs;
   const resumesAtMs = nowMs + Math.max(0, destination.resumeAtMs - nowMonotonicMs);
   return {
     name: destination.name,
@@ -46,7 +46,7 @@ export function describeQueue(
     deferred: destination.deferred,
     held: 0,
     oldest_age_seconds:
-      oldestMs === null ? null : Math.max(0, Math.round((nowMs - oldestMs) / 1000)),
+      oldestMs === null ? null : Math.max(0, Math.round((nowMonotonicMs - oldestMs) / 1000)),
     state: destination.state,
     last_fault:
       fault === null

@@ -28,8 +28,6 @@ export interface Spool {
    * what was refused of messages is not there. Rejects, and stays failed, while the medium refuses.
    */
   reopen(): Promise<void>;
-  /** The node stops: who waits for the spool to be opened again hears that it failed. */
-  giveUp(): void;
   writeBody(id: string): BodyWriter;
   /** The body is the spool's from here on, also when it is refused. */
   accept(item: Item, body: FinishedBody, also?: AlsoDurable): Promise<void>;

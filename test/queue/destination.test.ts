@@ -170,8 +170,8 @@ test('a long queue keeps its order while the part that has left is cut off', () 
 
 test('the oldest waiting message is shown, and none when nothing waits', () => {
   const destination = new Destination('q', aHop('core'), aCapacity());
-  assert.equal(destination.oldestReceivedAtMs, null);
-  destination.add(aRoutedEntry('1', anEntry('1', { receivedAtMs: 5 })));
-  destination.add(aRoutedEntry('2', anEntry('2', { receivedAtMs: 3 })));
-  assert.equal(destination.oldestReceivedAtMs, 5);
+  assert.equal(destination.oldestBornMs, null);
+  destination.add(aRoutedEntry('1', anEntry('1', { bornMs: 5 })));
+  destination.add(aRoutedEntry('2', anEntry('2', { bornMs: 3 })));
+  assert.equal(destination.oldestBornMs, 5);
 });

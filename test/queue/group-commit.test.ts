@@ -84,14 +84,31 @@ test('a refusal fails all that was in the write and all that waited, and is hear
   await new Promise((resolve) => setImmediate(resolve));
   const waiting = commit.write(promised('c'));
   open();
-  for (const write of [...inside, waiting]) {
-    await assert.rejects(write, { code: 'SPOOL_FAILED', fault: 'system', where: '/spool' });
+  const refusal = { code: 'SPOOL_FAILED', fault: 'system', where: '/spool' };
+  for (const write of inside) {
+    await assert.rejects(write, { ...refusal, undetermined: true });
   }
-  await assert.rejects(commit.write(promised('d')), { code: 'SPOOL_FAILED' });
+  await assert.rejects(waiting, { ...refusal, undetermined: false });
+  await assert.rejects(commit.write(promised('d')), { ...refusal, undetermined: false });
   assert.equal(store.batches.length, 1, 'nothing is written after it');
   assert.equal(failures.length, 1);
   assert.equal(failures[0], commit.failure);
   assert.match(failures[0]?.message ?? '', /Input\/output error/);
+});
+
+test('what was refused is never written after all', async () => {
+  const { store, commit } = bench();
+  const open = gate(store);
+  store.refusal = NO_ROOM;
+  const inside = commit.write(promised('a'));
+  await new Promise((resolve) => setImmediate(resolve));
+  const waiting = commit.write(promised('b'));
+  open();
+  await Promise.all([inside, waiting].map((write) => assert.rejects(write)));
+  store.refusal = null;
+  await commit.resume();
+  await commit.write(promised('c'));
+  assert.deepEqual([...store.records.keys()], ['c']);
 });
 
 test('want of room, and of open files, passes; everything else does not', async () => {

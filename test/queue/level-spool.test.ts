@@ -291,39 +291,49 @@ async function shutSpool(t: TestContext): Promise<{ spool: LevelSpool; scripted:
   return { spool, scripted };
 }
 
-test('a store that cannot be opened again leaves the spool failed, and readers waiting', async (t) => {
+test('a store that cannot be opened again leaves the spool failed, and readers hear it', async (t) => {
   const { spool, scripted } = await shutSpool(t);
   assert.deepEqual([spool.healthy, spool.failurePasses], [false, true]);
-  let read: unknown = 'nothing yet';
-  const reading = spool.recall('n', 0).then((value) => (read = value));
-  await assert.rejects(spool.reopen(), { code: 'SPOOL_UNREADABLE' });
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(read, 'nothing yet');
+  const reads = [
+    spool.recall('n', 0),
+    spool.findKeys([]),
+    spool.forgetNotes(0),
+    spool.forgetKeys(0, 0, 0),
+  ].map((read) => assert.rejects(read, { code: 'SPOOL_FULL' }));
+  await Promise.all(reads);
+  await assert.rejects(spool.openBody(anItem(idOf(1))), { code: 'BODY_NOT_READABLE' });
   scripted.refusal = null;
   Reflect.deleteProperty(scripted, 'open');
-  await spool.reopen();
-  await reading;
-  assert.equal(read, null);
+  const reopened = spool.reopen();
+  assert.equal(await spool.recall('n', 0), null, 'who comes during the opening waits for it');
+  await reopened;
   assert.equal(spool.healthy, true);
 });
 
-for (const [what, end] of [
-  ['gives up', (spool: LevelSpool) => spool.giveUp()],
-  ['is closed', (spool: LevelSpool) => spool.close()],
-] as const) {
-  test(`a spool that ${what} before it could be opened again lets nobody wait`, async (t) => {
-    const { spool } = await shutSpool(t);
-    const reads = [
-      spool.recall('n', 0),
-      spool.findKeys([]),
-      spool.openBody(anItem(idOf(1))),
-      spool.forgetNotes(0),
-      spool.forgetKeys(0, 0, 0),
-    ].map((read) => assert.rejects(read, { code: 'SPOOL_FULL' }));
-    await end(spool);
-    await Promise.all(reads);
+test('a scan that an opening cuts short fails: it never looks as if it had seen everything', async (t) => {
+  const folder = await scratch(t);
+  let spool = levelSpool(folder, systemDisk);
+  await spool.open();
+  t.after(() => spool.close());
+  const numbers = Array.from({ length: 200 }, (_, number) => number);
+  await Promise.all(numbers.map((number) => store(spool, idOf(number), bytesOf(1500))));
+  await spool.close();
+  spool = levelSpool(folder, systemDisk);
+  await spool.open();
+  const scan = spool.scan();
+  await scan.next();
+  const { mock: refusal } = t.mock.method(ClassicLevel.prototype, 'batch', () =>
+    Promise.reject(new Error('IO error: No space left on device')),
+  );
+  await assert.rejects(store(spool, idOf(999)));
+  refusal.restore();
+  await spool.reopen();
+  await assert.rejects(async () => {
+    for (let next = await scan.next(); next.done !== true; next = await scan.next());
   });
-}
+  assert.equal((await readdir(`${folder}/bodies`)).length, 200, 'no body was swept');
+  assert.deepEqual(await scannedIds(spool), numbers.map(idOf));
+});
 
 test('keys that cannot be forgotten fail the spool as any write does', async (t) => {
   const scripted = new ScriptedStore();

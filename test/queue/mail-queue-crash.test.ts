@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { eventually } from '../base/eventually.js';
 import type { ItemRecipient } from '../../src/queue/item.js';
 import type { Route } from '../../src/queue/route-groups.js';
+import type { MemorySpool } from './memory-spool.js';
 import { QueueBench } from './queue-bench.js';
 import {
   aCapacity,
@@ -226,6 +227,32 @@ test('what a hop of several was asked to take when the process died goes nowhere
   await bench.restart(() => DELIVERED);
   await bench.empty();
   assert.deepEqual(hops(bench), [['two', '127.0.0.1']]);
+});
+
+test('the mark is on the medium before the hop is asked; a count alone need not be', async () => {
+  const bench = await pool();
+  const synced: Array<boolean | undefined> = [];
+  const watched = (spool: MemorySpool): void => {
+    const update = spool.update.bind(spool);
+    spool.update = (item, options) => {
+      synced.push(options?.sync);
+      return update(item);
+    };
+  };
+  watched(bench.spool);
+  bench.answer = () => {
+    synced.push(undefined);
+    return FOR_EVER();
+  };
+  await bench.accept(idOf(1));
+  await eventually('it is asked', () => bench.attempts.length === 1);
+  assert.deepEqual(synced, [true, undefined], 'stored, and then asked');
+  synced.length = 0;
+  bench.routeOf = () => aRoute(aHop('one'));
+  bench.beforeStart = watched;
+  await bench.crash(FOR_EVER);
+  await eventually('it is asked', () => bench.attempts.length === 1);
+  assert.deepEqual(synced, [false]);
 });
 
 test('a reply that does not say whether the hop has it leaves it there, another one ends the doubt', async () => {

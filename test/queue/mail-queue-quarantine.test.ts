@@ -109,6 +109,22 @@ test('an operator tries it again, with a new lifetime that survives a restart', 
   await bench.empty();
 });
 
+test('that it is tried again is known to the next process too, before anything came of it', async () => {
+  const bench = await undeliverable();
+  await bench.pass(10 * bench.settings.expireAfterSeconds);
+  bench.answer = () => new Promise(() => undefined);
+  assert.equal(bench.queue.retryQuarantined(idOf(1)), true);
+  await bench.settledTurns();
+  await bench.crash(() => DEFERRED);
+  assert.deepEqual(shown(bench), []);
+  await bench.attempted(1);
+  // Its time is not over: it is tried further.
+  for (const count of [2, 3]) {
+    await bench.pass(300);
+    assert.equal(bench.attempts.length, count);
+  }
+});
+
 test('one that was tried again and fails again is kept again', async () => {
   const bench = await undeliverable();
   await bench.pass(100);

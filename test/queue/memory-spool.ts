@@ -164,7 +164,6 @@ export class MemorySpool implements Spool {
     await this.removeCorrupt(item.id);
   }
 
-  giveUp(): void {}
   async compact(): Promise<void> {}
 
   async removeCorrupt(id: string): Promise<void> {
