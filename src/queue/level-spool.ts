@@ -10,16 +10,19 @@ import type { Item } from './item.js';
 import { applyProgress, decodeItem, encodeItem, encodeProgress } from './record-format.js';
 import { findKeys, forgetKeys, keyOperations } from './key-records.js';
 import type { QueueSettings } from './settings.js';
-import type {
-  AlsoDurable,
-  BodyWriter,
-  DeliveryKey,
-  FinishedBody,
-  Note,
-  ScanEntry,
-  Spool,
+import {
+  type AlsoDurable,
+  type BodyWriter,
+  type Corrupt,
+  type DeliveryKey,
+  type FinishedBody,
+  type Note,
+  type ScanEntry,
+  type Spool,
+  UNREADABLE_PART,
 } from './spool.js';
-import { createLevelStore, type Store, type StoreIterator, type StoreOperation } from './store.js';
+import type { StoreDamage } from './store-check.js';
+import { LevelStore, type Store, type StoreIterator, type StoreOperation } from './store.js';
 
 /** Records read ahead by a scan. */
 const SCAN_BATCH = 64;
@@ -40,6 +43,8 @@ export class LevelSpool implements Spool {
   readonly #memory: BodyMemory;
   readonly #store: Store;
   readonly #commit: GroupCommit;
+  /** What the store lost before it was opened. */
+  #damages: StoreDamage[] = [];
   /** While the store is opened again, readers wait at it: as long as one try takes. */
   #gate: Gate | null = null;
   /** Body files whose messages were to be removed, or were refused, when the spool failed. */
@@ -51,7 +56,7 @@ export class LevelSpool implements Spool {
     { directory: folder, inlineBodyBytes }: Pick<QueueSettings, 'directory' | 'inlineBodyBytes'>,
     disk: Disk,
     memory: BodyMemory,
-    store: Store = createLevelStore(`${folder}/store`),
+    store: Store = new LevelStore(folder),
   ) {
     this.#folder = folder;
     this.#bodies = `${folder}/bodies`;
@@ -77,6 +82,7 @@ export class LevelSpool implements Spool {
   async open(): Promise<void> {
     await this.#disk.makeFolder(this.#bodies);
     await this.#disk.syncFolder(this.#folder);
+    this.#damages = await this.#check();
     try {
       await this.#store.open();
     } catch (error) {
@@ -84,6 +90,18 @@ export class LevelSpool implements Spool {
     }
     await this.#commit.resume();
     this.#unclaimed = new Set(await this.#disk.list(this.#bodies));
+  }
+
+  /** What cannot be read at all is for the opening to say. */
+  async #check(): Promise<StoreDamage[]> {
+    try {
+      return (await this.#store.check?.()) ?? [];
+    } catch (error) {
+      if (error instanceof RelayError) {
+        throw error;
+      }
+      return [];
+    }
   }
 
   async reopen(): Promise<void> {
@@ -276,6 +294,11 @@ export class LevelSpool implements Spool {
     } finally {
       await iterator.close();
     }
+    for (const corrupt of this.#damages.flatMap(lostRecords)) {
+      // A body file may be all that is left of it.
+      this.#unclaimed.delete(corrupt.id);
+      yield { kind: 'corrupt', corrupt };
+    }
     await this.#sweep();
   }
 
@@ -312,10 +335,10 @@ export class LevelSpool implements Spool {
     return { kind: 'item', item: decoded.item };
   }
 
-  /** Removes body files of messages that never got their 250. */
+  /** Removes body files of messages that never got their 250; what stays is tried at the next start. */
   async #sweep(): Promise<void> {
     for (const name of this.#unclaimed) {
-      await this.#disk.remove(`${this.#bodies}/${name}`);
+      await this.#disk.remove(`${this.#bodies}/${name}`).catch(() => undefined);
     }
     this.#unclaimed.clear();
   }
@@ -343,6 +366,14 @@ export class LevelSpool implements Spool {
       cause: error,
     });
   }
+}
+
+/** One entry for each message that was in a damaged part of the store, or one for the part. */
+function lostRecords({ file, copy, offset, bytes, queueIds }: StoreDamage): Corrupt[] {
+  const kept = copy === null ? 'it could not be copied' : `it is kept as ${copy}`;
+  const reason = `${file} is damaged from byte ${offset} on, ${bytes} bytes were lost; ${kept}`;
+  const ids = queueIds.length === 0 ? [UNREADABLE_PART] : queueIds;
+  return ids.map((id) => ({ id, reason }));
 }
 
 /** Lets those who wait pass all at once. */

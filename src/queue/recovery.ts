@@ -1,10 +1,7 @@
 import { codeOf, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Item } from './item.js';
-import type { Corrupt, ScanEntry, Spool } from './spool.js';
-
-/** Stands in quarantine for records that are not even known by their ids. */
-const UNREADABLE_PART = 'unreadable-part';
+import { UNREADABLE_PART, type Corrupt, type ScanEntry, type Spool } from './spool.js';
 
 interface RecoveryOptions {
   spool: Spool;

@@ -89,6 +89,9 @@ export interface Note {
 
 export type ScanEntry = { kind: 'item'; item: Item } | { kind: 'corrupt'; corrupt: Corrupt };
 
+/** Stands in quarantine for records that are not even known by their ids. */
+export const UNREADABLE_PART = 'unreadable-part';
+
 /** A record that could not be read. It stays where it is and is shown. */
 export interface Corrupt {
   id: string;

@@ -1,4 +1,5 @@
 import { ClassicLevel } from 'classic-level';
+import { checkStore, type StoreDamage } from './store-check.js';
 
 export type StoreOperation =
   | { type: 'put'; key: string; value: Buffer }
@@ -22,6 +23,8 @@ export interface StoreIterator {
  * simulation can make it fail and die.
  */
 export interface Store {
+  /** Looks for damage while it is not open; rejects where opening it would do harm. */
+  check?(): Promise<StoreDamage[]>;
   open(): Promise<void>;
   close(): Promise<void>;
   /** All or nothing. With `sync` it resolves when it, and all before it, are on the medium. */
@@ -35,13 +38,63 @@ export interface Store {
   compactRange(start: string, end: string): Promise<void>;
 }
 
-/** LevelDB in a folder. Its lock refuses a second process. */
-export function createLevelStore(folder: string): Store {
-  return new ClassicLevel<string, Buffer>(folder, {
-    keyEncoding: 'utf8',
-    valueEncoding: 'buffer',
-    // Mail is mostly base64 or short-lived: compressing it costs more than it saves.
-    compression: false,
-    writeBufferSize: 16 * 1024 * 1024,
-  });
+/** LevelDB in `folder/store`. Its lock refuses a second process. */
+export class LevelStore implements Store {
+  readonly #folder: string;
+  #level: ClassicLevel<string, Buffer> | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  check(): Promise<StoreDamage[]> {
+    return checkStore(`${this.#folder}/store`, `${this.#folder}/damaged`);
+  }
+
+  async open(): Promise<void> {
+    // Not before: the library opens what it makes by itself.
+    this.#level ??= new ClassicLevel<string, Buffer>(`${this.#folder}/store`, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'buffer',
+      // Mail is mostly base64 or short-lived: compressing it costs more than it saves.
+      compression: false,
+      writeBufferSize: 16 * 1024 * 1024,
+    });
+    await this.#level.open();
+  }
+
+  async close(): Promise<void> {
+    await this.#level?.close();
+  }
+
+  batch(operations: StoreOperation[], options: { sync: boolean }): Promise<void> {
+    return this.#opened.batch(operations, options);
+  }
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#opened.get(key);
+  }
+
+  getSync(key: string): Buffer | undefined {
+    return this.#opened.getSync(key);
+  }
+
+  iterator(range: KeyRange): StoreIterator {
+    return this.#opened.iterator(range);
+  }
+
+  approximateSize(start: string, end: string): Promise<number> {
+    return this.#opened.approximateSize(start, end);
+  }
+
+  compactRange(start: string, end: string): Promise<void> {
+    return this.#opened.compactRange(start, end);
+  }
+
+  get #opened(): ClassicLevel<string, Buffer> {
+    if (this.#level === null) {
+      throw new Error('the store is not open');
+    }
+    return this.#level;
+  }
 }

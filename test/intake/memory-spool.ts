@@ -128,7 +128,6 @@ export class MemorySpool implements Spool {
 
   async update(): Promise<void> {}
   async remove(): Promise<void> {}
-  giveUp(): void {}
   async compact(): Promise<void> {}
   async removeCorrupt(): Promise<void> {}
 

@@ -45,6 +45,21 @@ test('beyond its limits the queue refuses mail, and takes it again as soon as th
   await bench.accept(idOf(4));
 });
 
+test('of messages that come at once no more are taken than have room, and what is refused takes none', async () => {
+  const bench = await QueueBench.started({ maxMessages: 3 });
+  bench.answer = () => DEFERRED;
+  await failed(bench, 'full');
+  bench.medium.full = false;
+  await bench.pass(1);
+  const numbers = [1, 2, 3, 4, 5];
+  const ends = await Promise.allSettled(numbers.map((number) => bench.accept(idOf(number))));
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected'],
+  );
+  assert.equal(bench.medium.messages.size, 3);
+});
+
 test('bytes are counted too, and what a restart finds counts as well', async () => {
   const bench = await QueueBench.started({ maxBytes: 5000 });
   bench.answer = () => HOP_FAULT;

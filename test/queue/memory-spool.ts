@@ -153,7 +153,7 @@ export class MemorySpool implements Spool {
     return cutMs !== null && cutMs > bornBeforeMs ? cutMs : null;
   }
 
-  async update(item: Item): Promise<void> {
+  async update(item: Item, _options?: { sync: boolean }): Promise<void> {
     const copy = structuredClone(item);
     if (this.#dead) return nothingMore();
     this.#check(() => this.#progress(copy));
