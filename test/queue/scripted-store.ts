@@ -69,7 +69,9 @@ export class ScriptedStore implements Store {
   }
 
   #within({ gt, lt }: KeyRange): string[] {
-    return [...this.records.keys()].filter((key) => key > gt && (lt === undefined || key < lt)).sort();
+    return [...this.records.keys()]
+      .filter((key) => key > gt && (lt === undefined || key < lt))
+      .sort();
   }
 
   /** As LevelDB says it: the words of the system stand in the cause. */
