@@ -57,7 +57,7 @@ async function takeUpAll(
       return;
     }
     if (entry.kind === 'corrupt') {
-      if (!damaged.has(entry.corrupt.id)) {
+      if (!damaged.has(entry.corrupt.id) && !isKnown(entry.corrupt.id)) {
         damaged.add(entry.corrupt.id);
         found.corrupt++;
         quarantine(entry.corrupt);
