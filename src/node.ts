@@ -2,7 +2,7 @@ import { ApiClient } from './api/client.js';
 import { ApiServer } from './api/server.js';
 import type { CapacityChange } from './api/contract.js';
 import type { ApiViews, ShownMessage } from './api/views.js';
-import { systemClock, type Clock } from './base/clock.js';
+import { systemClock, type Clock, type Timer } from './base/clock.js';
 import { systemDisk } from './base/disk.js';
 import { Sealer } from './base/sealer.js';
 import { messageOf } from './base/errors.js';
@@ -61,6 +61,9 @@ export class RelayNode {
   readonly #api: ApiServer;
   #peers: Map<string, ApiClient>;
   #ready = false;
+  #stopped: Promise<void> | null = null;
+  /** Monotonic time at which a stop has to be over but for the closing, and its timer. */
+  readonly #drainedBy: { ms: number; cut: Timer | null } = { ms: Infinity, cut: null };
 
   constructor(settings: NodeSettings, log = createLogger(settings.name, settings.logLevel)) {
     this.#settings = settings;
@@ -147,27 +150,41 @@ export class RelayNode {
 
   /**
    * Takes no new session, lets what is in flight end within the drain timeout, then closes. What
-   * has not left by then stays in the spool.
+   * has not left by then stays in the spool. Called again, it ends no later than either call asks.
    */
-  async stop(drainTimeoutMs = this.#settings.drainTimeoutMs): Promise<void> {
+  stop(drainTimeoutMs = this.#settings.drainTimeoutMs): Promise<void> {
+    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs;
+    this.#drainedBy.ms = Math.min(this.#drainedBy.ms, deadlineMs);
+    this.#armCut();
+    this.#stopped ??= this.#stopOnce();
+    return this.#stopped;
+  }
+
+  async #stopOnce(): Promise<void> {
     this.#ready = false;
     this.#log.info({ event: 'stopping', queued: this.#queue.size }, 'draining');
     for (const listener of this.#listeners) {
       listener.drain();
     }
-    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs;
-    while (this.#sessions > 0 && this.#clock.monotonicMs() < deadlineMs) {
+    while (this.#sessions > 0 && this.#clock.monotonicMs() < this.#drainedBy.ms) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
-    const cut = this.#clock.after(deadlineMs - this.#clock.monotonicMs(), () => this.#pool.close());
     await this.#queue.stop();
-    cut.cancel();
+    this.#drainedBy.cut?.cancel();
     this.#pool.close();
     this.#locator.close();
     await this.#api.stop();
     await this.#traceStore.close();
     this.#log.info({ event: 'stopped' }, 'stopped');
+  }
+
+  /** What is still being sent at the deadline is cut off. */
+  #armCut(): void {
+    const { ms, cut } = this.#drainedBy;
+    cut?.cancel();
+    const leftMs = ms - this.#clock.monotonicMs();
+    this.#drainedBy.cut = this.#clock.after(leftMs, () => this.#pool.close());
   }
 
   /**
@@ -176,6 +193,10 @@ export class RelayNode {
    * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved.
    */
   async reload(settings: NodeSettings): Promise<void> {
+    if (this.#stopped !== null) {
+      this.#log.info({ event: 'reload-refused' }, 'the node is stopping');
+      return;
+    }
     const same = !changed(this.#settings.send.dnsServers, settings.send.dnsServers);
     const locator = same ? this.#locator : this.#createLocator(settings);
     const table = await pinnedSink(settings, this.#router.table, locator).catch((error) => {

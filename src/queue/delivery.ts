@@ -247,9 +247,10 @@ export class Delivery {
   ): void {
     const scheduler = this.#options.scheduler();
     const { item } = entry;
-    const dueMs = settlement.deferred[0]?.nextAttemptAtMs ?? null;
-    if (dueMs !== null) {
-      scheduler.defer({ item, recipients: settlement.deferred }, dueMs, destination);
+    const { nextAttemptAtMs, deferredAtMs = 0 } = settlement.deferred[0] ?? {};
+    if (nextAttemptAtMs != null) {
+      const { deferred } = settlement;
+      scheduler.defer({ item, recipients: deferred }, nextAttemptAtMs, deferredAtMs, destination);
     }
     if (settlement.again.length > 0) {
       scheduler.ready({ item, recipients: settlement.again });

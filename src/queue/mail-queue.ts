@@ -431,13 +431,14 @@ export class MailQueue {
     if (ready.length > 0) {
       this.#scheduler.ready({ item, recipients: ready });
     }
+    const nowMs = this.#options.clock.nowMs();
     const byDue = new Map<number, ItemRecipient[]>();
     for (const recipient of waiting.filter(({ state }) => state === 'deferred')) {
       const dueMs = recipient.nextAttemptAtMs ?? 0;
       byDue.set(dueMs, [...(byDue.get(dueMs) ?? []), recipient]);
     }
     for (const [dueMs, recipients] of byDue) {
-      this.#scheduler.defer({ item, recipients }, dueMs);
+      this.#scheduler.defer({ item, recipients }, dueMs, nowMs);
     }
   }
 

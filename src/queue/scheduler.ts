@@ -128,10 +128,13 @@ export class Scheduler {
     }
   }
 
-  /** The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile. */
-  defer(entry: QueueEntry, dueMs: number, destination?: Destination): void {
-    const { clock } = this.#options;
-    const dueAtMs = clock.monotonicMs() + Math.max(0, dueMs - clock.nowMs());
+  /**
+   * The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile.
+   *
+   * @param nowMs the wall time by which that was decided
+   */
+  defer(entry: QueueEntry, dueMs: number, nowMs: number, destination?: Destination): void {
+    const dueAtMs = this.#options.clock.monotonicMs() + Math.max(0, dueMs - nowMs);
     this.#putOff(entry, dueAtMs, destination);
     this.#armDueTimer();
   }

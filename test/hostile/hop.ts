@@ -16,7 +16,6 @@ export type Conduct = 'takes' | 'away' | 'silent' | 'busy' | 'hangs-in-data' | '
 /** A message that was offered to its final dot. */
 export interface Offered {
   recipients: string[];
-  subject: string;
   /** Of the bytes behind the first empty line. */
   bodySha256: string;
   /** It was answered 250. */
@@ -108,7 +107,6 @@ export class Hop {
       recipients: session.lines
         .slice(start)
         .flatMap((line) => /^RCPT TO:<(.*?)>/.exec(line)?.[1] ?? []),
-      subject: /^Subject: (.*?)\r$/m.exec(content)?.[1] ?? '',
       bodySha256: createHash('sha256').update(body, 'latin1').digest('hex'),
       taken,
       atMs: performance.now(),

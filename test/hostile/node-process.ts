@@ -21,7 +21,7 @@ const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 20_000;
 
 export type LogLine = Record<string, unknown>;
-type Config = Readonly<Record<string, string | number | undefined>>;
+type Config = Readonly<Record<string, string | number>>;
 
 export interface HostileOptions {
   /** Port of the smarthost on loopback. */
@@ -31,8 +31,6 @@ export interface HostileOptions {
   env?: NodeJS.ProcessEnv;
   /** Modules that are loaded before the program. */
   imports?: readonly string[];
-  /** Descriptors that the process may have open. */
-  maxOpenFiles?: number;
   /** Where its files are; default: a scratch folder. */
   folder?: string;
 }
@@ -79,7 +77,6 @@ export class NodeProcess {
   readonly #apiPort: number;
   #child: ChildProcess | null = null;
   #logStart = 0;
-  #config: Config = {};
 
   constructor(folder: string, options: HostileOptions, port: number, apiPort: number) {
     this.#folder = folder;
@@ -119,60 +116,19 @@ export class NodeProcess {
 
   /** Starts the process and waits for nothing. */
   async launch(): Promise<void> {
-    await this.configure(this.#config);
-    const { env, imports = [], maxOpenFiles } = this.#options;
-    const program = [
-      process.execPath,
-      ...imports.map((module) => `--import=${module}`),
-      MAIN_JS,
-      'node',
-      '--config',
-      this.configFile,
-    ];
-    const limited =
-      maxOpenFiles === undefined ? program : ['prlimit', `--nofile=${maxOpenFiles}`, ...program];
-    const [command = '', ...args] = limited;
+    await this.#configure();
+    const { env, imports = [] } = this.#options;
+    const preloaded = imports.map((module) => `--import=${module}`);
+    const args = [...preloaded, MAIN_JS, 'node', '--config', this.configFile];
     this.#logStart = (await this.#logText().catch(() => '')).length;
     const log = openSync(this.#logFile, 'a');
     // The channel ends the node when this process is killed.
-    this.#child = spawn(command, args, {
+    this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', log, log, 'ipc'],
       env: cleanEnvironment(env),
       cwd: this.#folder,
     });
     closeSync(log);
-  }
-
-  /** Replaces lines of the `--config` file; they count from the next start or reload on. */
-  async configure(config: Config): Promise<void> {
-    this.#config = config;
-    const lines = Object.entries({
-      ...USUAL,
-      'smtp-port': this.port,
-      'api-port': this.#apiPort,
-      data: this.dataDir,
-      'smarthost-port': this.#options.hopPort,
-      ...this.#options.config,
-      ...config,
-    });
-    const text = lines
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => `${key}: ${value}\n`);
-    await this.configureRaw(text.join(''));
-  }
-
-  /** Replaces the whole of the `--config` file. */
-  configureRaw(text: string): Promise<void> {
-    return writeFile(this.configFile, text, { mode: 0o600 });
-  }
-
-  /** Reads its files again (SIGHUP) and waits for the line that tells the outcome. */
-  async reload(): Promise<LogLine> {
-    const outcomes = async (): Promise<LogLine[]> =>
-      (await this.log()).filter(({ event }) => event === 'reloaded' || event === 'reload-refused');
-    const before = (await outcomes()).length;
-    this.signal('SIGHUP');
-    return until('the outcome of the reload', async () => (await outcomes())[before]);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -203,11 +159,6 @@ export class NodeProcess {
     }
     const { exitCode: code, signalCode: signal } = child;
     return { code, signal, tookMs: performance.now() - startMs };
-  }
-
-  /** What the preloaded modules listen to. */
-  send(order: object): void {
-    this.#child?.send(order);
   }
 
   /** Status of `/readyz`; null when nobody answers. */
@@ -254,6 +205,19 @@ export class NodeProcess {
 
   get #logFile(): string {
     return path.join(this.#folder, 'node.log');
+  }
+
+  async #configure(): Promise<void> {
+    const lines = Object.entries({
+      ...USUAL,
+      'smtp-port': this.port,
+      'api-port': this.#apiPort,
+      data: this.dataDir,
+      'smarthost-port': this.#options.hopPort,
+      ...this.#options.config,
+    });
+    const text = lines.map(([key, value]) => `${key}: ${value}\n`).join('');
+    await writeFile(this.configFile, text, { mode: 0o600 });
   }
 
   #logText(): Promise<string> {

@@ -70,14 +70,14 @@ export class ScheduleBench {
     const lastReply = { code: 451, enhanced: null, text: 'later' };
     const deferred = { state: 'deferred', nextAttemptAtMs: dueMs, lastReply };
     Object.assign(entry.recipients[0] as object, deferred);
-    this.scheduler.defer(entry, dueMs);
+    this.scheduler.defer(entry, dueMs, this.clock.nowMs());
   }
 
   /** A message that says itself when it wants to go. */
   delay(queue: string, number: number, dueMs: number): void {
     const entry = entryFor(queue, number);
     Object.assign(entry.recipients[0] as object, { state: 'deferred', nextAttemptAtMs: dueMs });
-    this.scheduler.defer(entry, dueMs);
+    this.scheduler.defer(entry, dueMs, this.clock.nowMs());
   }
 
   destination(name: string): Destination {
