@@ -58,6 +58,8 @@ export interface CopyRecipient {
   /** The hop that may have taken it without the node's knowledge, now and before this attempt. */
   doubtHop: string | null;
   doubtBefore: string | null;
+  /** The hop that took it, as the node was told. */
+  takenBy: string | null;
   /** That was the case at any time. */
   everInDoubt: boolean;
   underWay: boolean;
@@ -192,6 +194,7 @@ function newRecipient(): CopyRecipient {
     dueByMs: null,
     doubtHop: null,
     doubtBefore: null,
+    takenBy: null,
     everInDoubt: false,
     underWay: false,
     givenUp: false,

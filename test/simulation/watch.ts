@@ -190,9 +190,10 @@ export class Watch {
       state.doubtHop = hop;
       state.everInDoubt = true;
     } else {
-      // Nothing was learnt: what was in doubt before still is.
-      const stays = kind === 'hop-fault' || kind === 'unreadable';
+      // Nothing was learnt, not by "later" either: what was in doubt before still is.
+      const stays = kind === 'hop-fault' || kind === 'unreadable' || kind === 'deferred';
       state.doubtHop = stays ? state.doubtBefore : null;
+      if (kind === 'delivered') state.takenBy = hop;
     }
   }
 
@@ -330,7 +331,11 @@ export class Watch {
       }
     }
     const state = copy.recipients.get(address);
-    if (state?.told === 'delivered' || state?.told === 'failed') state.everInDoubt = true;
+    if (state?.told === 'delivered' || state?.told === 'failed') {
+      state.everInDoubt = true;
+      // To the next process it is as if that answer had been lost.
+      state.doubtHop = state.takenBy;
+    }
   }
 }
 
