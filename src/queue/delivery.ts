@@ -109,7 +109,7 @@ export class Delivery {
       }
       const request = this.#request(entry, destination, connectCounted);
       const report = await this.#options.attempt(request);
-      this.#learn(destination, report);
+      this.#learn(entry, destination, report);
       await this.#conclude(entry, destination, report, remoteOf(entry.nextHop, report));
     } catch (error) {
       log.error(
@@ -145,13 +145,15 @@ export class Delivery {
   }
 
   /** What the outcomes say about the hop: that it is well, and how fast it wants to be asked. */
-  #learn(destination: Destination, { outcomes }: AttemptReport): void {
+  #learn(entry: RoutedEntry, destination: Destination, { outcomes }: AttemptReport): void {
     if (outcomes.some(isAnswer)) {
       this.#options.scheduler().healed(destination);
     }
     const slow = outcomes.find((outcome) => outcome.slowDown === true);
     if (slow !== undefined) {
-      destination.slowDown(this.#options.clock.monotonicMs(), slow.retryAfterMs);
+      if (this.#options.scheduler().isStillAsked(entry, destination)) {
+        destination.slowDown(this.#options.clock.monotonicMs(), slow.retryAfterMs);
+      }
     } else if (outcomes.some(({ kind }) => kind === 'delivered')) {
       destination.speedUp();
     }

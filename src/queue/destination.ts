@@ -59,7 +59,7 @@ export class Destination {
   resumeAtMs = 0;
   /** Monotonic time before which the hop does not want to be asked. */
   #notBeforeMs = -Infinity;
-  readonly #pace = new Pace();
+  #pace = new Pace();
   readonly #messages = new RateWindow();
   readonly #connects = new RateWindow();
 
@@ -263,6 +263,17 @@ export class Destination {
     this.#notBeforeMs = -Infinity;
     if (this.state === 'backoff') {
       this.state = 'probing';
+    }
+  }
+
+  /** The queue leads to another server now: what was learnt about the one before does not hold. */
+  forgetHop(): void {
+    this.#pace = new Pace();
+    this.#notBeforeMs = -Infinity;
+    this.lastFault = null;
+    this.faultsInARow = 0;
+    if (this.state !== 'paused') {
+      this.state = 'active';
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { Capacity } from '../send/capacity.js';
-import type { NextHop } from '../send/next-hop.js';
+import { isSameServer, type NextHop } from '../send/next-hop.js';
 import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
 import { DueHeap } from './due-heap.js';
 import { moveRecipient } from './item.js';
@@ -170,27 +170,44 @@ export class Scheduler {
     // What may have been taken here goes nowhere else.
     const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
     const back = doubtful ? { ...entry, movable: false } : entry;
-    // Where it may be about the message, another one finds out how the hop is.
-    if (inTransaction) {
+    if (this.isStillAsked(entry, destination)) {
+      const pauseMs = destination.fault(
+        { ...reply, stage, atMs: clock.nowMs() },
+        clock.monotonicMs(),
+        hopPauseMinMs,
+        hopPauseMaxMs * (isMx ? MX_PAUSE_FACTOR : 1),
+        retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_ASKED_PAUSE_MS),
+      );
+      if (pauseMs !== null && this.#running) {
+        this.#pauses.get(destination)?.cancel();
+        this.#pauses.set(
+          destination,
+          clock.after(pauseMs, () => this.retry(destination)),
+        );
+      }
+    }
+    if (!this.#staysAt(back, destination)) {
+      this.ready(back);
+    } else if (inTransaction) {
+      // Where it may be about the message, another one finds out how the hop is.
       destination.add(back);
     } else {
       destination.putBack(back);
     }
-    const pauseMs = destination.fault(
-      { ...reply, stage, atMs: clock.nowMs() },
-      clock.monotonicMs(),
-      hopPauseMinMs,
-      hopPauseMaxMs * (isMx ? MX_PAUSE_FACTOR : 1),
-      retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_ASKED_PAUSE_MS),
-    );
-    if (pauseMs !== null && this.#running) {
-      this.#pauses.get(destination)?.cancel();
-      this.#pauses.set(
-        destination,
-        clock.after(pauseMs, () => this.retry(destination)),
-      );
-    }
     this.#sendElsewhere(destination);
+  }
+
+  /**
+   * False when a reload has led the queue of an attempt to another server since it began: what the
+   * one before said counts no more.
+   */
+  isStillAsked(entry: RoutedEntry, destination: Destination): boolean {
+    for (const { route } of this.#group(entry)) {
+      if (route.queue === destination.name) {
+        this.#lead(destination, route);
+      }
+    }
+    return isSameServer(entry.nextHop, destination.nextHop);
   }
 
   /** The hop answered about a message: what waits elsewhere for want of it comes back. */
@@ -281,15 +298,25 @@ export class Scheduler {
     return groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, this.#isWell));
   }
 
-  #place({ queue, nextHop, capacity }: Route): Destination {
+  #place(route: Route): Destination {
+    const { queue, nextHop, capacity } = route;
     let destination = this.#destinations.get(queue);
     if (destination === undefined) {
       destination = new Destination(queue, nextHop, capacity);
       this.#destinations.set(queue, destination);
     }
+    this.#lead(destination, route);
+    return destination;
+  }
+
+  #lead(destination: Destination, { nextHop, capacity }: Route): void {
+    if (!isSameServer(destination.nextHop, nextHop)) {
+      destination.forgetHop();
+      this.#pauses.get(destination)?.cancel();
+      this.#pauses.delete(destination);
+    }
     destination.nextHop = nextHop;
     destination.capacity = capacity;
-    return destination;
   }
 
   #pump(destination: Destination): void {
@@ -299,9 +326,10 @@ export class Scheduler {
         this.#crowded.add(destination);
         return;
       }
-      const entry = destination.take(clock.monotonicMs(), hasFreeSession);
+      const nowMs = clock.monotonicMs();
+      const entry = destination.take(nowMs, hasFreeSession);
       if (entry === undefined) {
-        this.#armWait(destination);
+        this.#armWait(destination, nowMs);
         return;
       }
       const next = this.#confirm(entry, destination);
@@ -343,8 +371,7 @@ export class Scheduler {
     if (stays === undefined) {
       return null;
     }
-    destination.nextHop = stays.route.nextHop;
-    destination.capacity = stays.route.capacity;
+    this.#lead(destination, stays.route);
     return routed(entry, stays);
   }
 
@@ -438,12 +465,17 @@ export class Scheduler {
     this.#waits.delete(destination);
   }
 
-  /** Comes back when the rates of the destination allow its next message. */
-  #armWait(destination: Destination): void {
+  /**
+   * Comes back when the rates of the destination allow its next message.
+   *
+   * @param nowMs the time at which it was found to wait: a later one may find that it need not,
+   *   and then nobody comes back
+   */
+  #armWait(destination: Destination, nowMs: number): void {
     this.#waits.get(destination)?.cancel();
     this.#waits.delete(destination);
     const { clock, hasFreeSession } = this.#options;
-    const waitMs = destination.waitMs(clock.monotonicMs(), hasFreeSession);
+    const waitMs = destination.waitMs(nowMs, hasFreeSession);
     if (waitMs > 0 && this.#running) {
       this.#waits.set(
         destination,

@@ -60,3 +60,8 @@ export interface NextHop {
   /** Refusals of this hop that do not mean what their codes say; before the common tables. */
   replyRules?: readonly ReplyRule[];
 }
+
+/** True when both are the same server, whatever the login and the TLS are. */
+export function isSameServer(one: NextHop, other: NextHop): boolean {
+  return one.host === other.host && one.port === other.port;
+}

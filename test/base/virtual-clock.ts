@@ -12,6 +12,8 @@ export class VirtualClock implements Clock {
   #wallMs: number;
   #monotonicMs = 0;
   #made = 0;
+  /** What each look at the monotonic time takes. */
+  perLookMs = 0;
   readonly #timers = new Set<Waiting>();
 
   constructor(startMs = Date.UTC(2026, 0, 5, 12)) {
@@ -23,6 +25,7 @@ export class VirtualClock implements Clock {
   }
 
   monotonicMs(): number {
+    this.#move(this.perLookMs);
     return this.#monotonicMs;
   }
 
@@ -50,10 +53,10 @@ export class VirtualClock implements Clock {
       const next = this.#inOrder()[0];
       if (next === undefined || next.dueMs > endMs) break;
       this.#timers.delete(next);
-      this.#move(next.dueMs - this.#monotonicMs);
+      this.#move(Math.max(0, next.dueMs - this.#monotonicMs));
       next.task();
     }
-    this.#move(endMs - this.#monotonicMs);
+    this.#move(Math.max(0, endMs - this.#monotonicMs));
   }
 
   /** Somebody sets the clock: wall time jumps, durations do not. */

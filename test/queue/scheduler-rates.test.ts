@@ -28,6 +28,20 @@ test('messages per minute: the rest waits until the minute is over', async () =>
   assert.equal(bench.started.length, 5);
 });
 
+test('a wait that ends while it is looked at is not forgotten', async () => {
+  // Each look at the clock sees a later time, as on a real machine.
+  for (let looksBefore = 0; looksBefore <= 5; looksBefore++) {
+    const bench = limitedTo({ maxMessagesPerMinute: 1 });
+    readyMany(bench, 1);
+    await endAll(bench);
+    bench.clock.advance(60_000 - looksBefore);
+    bench.clock.perLookMs = 1;
+    bench.ready('core', 2);
+    bench.clock.advance(60_000);
+    assert.equal(bench.started.length, 2, `${looksBefore} looks before its time`);
+  }
+});
+
 test('connects per minute hold up a burst, and only messages that need a new connection', async () => {
   const bench = limitedTo({ maxConnectsPerMinute: 2 });
   readyMany(bench, 3);

@@ -210,16 +210,31 @@ test('rerouting to the same queue uses the new hop at once', async () => {
   assert.equal(bench.only('q').destination.nextHop.port, 2);
 });
 
-test('an attempt that is under way at a reload and meets a fault goes on over the new hop', async () => {
+test('an attempt under way at a reload that meets a fault goes on at once over the new hop', async () => {
   const bench = new ScheduleBench();
   const hops = [aHop('core', { port: 1 }), aHop('core', { port: 2 })];
   bench.routeOf = () => aRoute(hops[0] as (typeof hops)[0], { queue: 'q' });
   bench.ready('q', 1);
   hops.shift();
   bench.scheduler.reroute();
-  await bench.running[0]?.fault();
-  bench.clock.advance(PAUSE_MIN_MS);
+  await bench.running[0]?.fault(1_800_000);
   assert.equal(bench.only('q').destination.nextHop.port, 2);
+  assert.equal(bench.destination('q').state, 'active', 'the new hop is not blamed');
+  assert.equal(bench.destination('q').lastFault, null);
+});
+
+test('a queue that leads to another server forgets what the one before asked for', async () => {
+  const bench = new ScheduleBench();
+  const hops = [aHop('core', { port: 1 }), aHop('core', { port: 2 })];
+  bench.routeOf = () => aRoute(hops[0] as (typeof hops)[0], { queue: 'q' });
+  bench.ready('q', 1, 2, 3);
+  bench.destination('q').slowDown(bench.clock.monotonicMs(), 1_800_000);
+  for (const running of [...bench.running]) await running.fault(1_800_000);
+  assert.equal(bench.destination('q').allowedConnections, 1);
+  hops.shift();
+  bench.scheduler.reroute();
+  assert.equal(bench.running.length, 2);
+  assert.equal(bench.destination('q').state, 'active');
 });
 
 test('and to another queue where the new route says so', async () => {
@@ -227,9 +242,8 @@ test('and to another queue where the new route says so', async () => {
   bench.ready('core', 1);
   bench.routeOf = () => bench.route('new');
   bench.scheduler.reroute();
-  await bench.running[0]?.fault();
-  bench.clock.advance(PAUSE_MIN_MS);
-  assert.deepEqual(bench.at('new'), [idOf(1)]);
+  await bench.running[0]?.fault(1_800_000);
+  assert.deepEqual(bench.at('new'), [idOf(1)], 'at once');
 });
 
 test('queues that nothing waits in are forgotten', async () => {
