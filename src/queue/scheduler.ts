@@ -5,6 +5,7 @@ import { Destination, type QueueEntry, type RoutedEntry } from './destination.js
 import { DueHeap } from './due-heap.js';
 import { moveRecipient } from './item.js';
 import { SuspectLane } from './suspect-lane.js';
+import { TimerTable } from './timer-table.js';
 import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
 
 /** The machine may have slept meanwhile: no timer is trusted for longer. */
@@ -60,14 +61,16 @@ export class Scheduler {
   readonly #crowded = new Set<Destination>();
   readonly #suspects = new SuspectLane<RoutedEntry>();
   #dueTimer: Timer | null = null;
-  readonly #pauses = new Map<Destination, Timer>();
-  readonly #waits = new Map<Destination, Timer>();
+  readonly #pauses: TimerTable<Destination>;
+  readonly #waits: TimerTable<Destination>;
   #running = false;
   #inFlight = 0;
   #onIdle: (() => void) | null = null;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#pauses = new TimerTable(options.clock);
+    this.#waits = new TimerTable(options.clock);
   }
 
   get inFlight(): number {
@@ -103,9 +106,6 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.#running = false;
     this.#dueTimer?.cancel();
-    for (const timer of [...this.#pauses.values(), ...this.#waits.values()]) {
-      timer.cancel();
-    }
     this.#pauses.clear();
     this.#waits.clear();
     if (this.#inFlight > 0) {
@@ -166,7 +166,6 @@ export class Scheduler {
   ): void {
     const reply = entry.recipients[0]?.lastReply ?? { code: null, enhanced: null, text: '' };
     const { clock, hopPauseMinMs, hopPauseMaxMs } = this.#options;
-    const isMx = destination.nextHop.kind === 'mx';
     // What may have been taken here goes nowhere else.
     const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
     const back = doubtful ? { ...entry, movable: false } : entry;
@@ -175,15 +174,11 @@ export class Scheduler {
         { ...reply, stage, atMs: clock.nowMs() },
         clock.monotonicMs(),
         hopPauseMinMs,
-        hopPauseMaxMs * (isMx ? MX_PAUSE_FACTOR : 1),
+        hopPauseMaxMs * (destination.nextHop.kind === 'mx' ? MX_PAUSE_FACTOR : 1),
         retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_ASKED_PAUSE_MS),
       );
       if (pauseMs !== null && this.#running) {
-        this.#pauses.get(destination)?.cancel();
-        this.#pauses.set(
-          destination,
-          clock.after(pauseMs, () => this.retry(destination)),
-        );
+        this.#pauses.set(destination, pauseMs, () => this.retry(destination));
       }
     }
     if (!this.#staysAt(back, destination)) {
@@ -223,8 +218,7 @@ export class Scheduler {
 
   /** Ends the pause of a destination at once; its next attempt is a probe. */
   retry(destination: Destination): void {
-    this.#pauses.get(destination)?.cancel();
-    this.#pauses.delete(destination);
+    this.#pauses.cancel(destination);
     destination.probe();
     if (destination.state === 'probing' && destination.ready === 0) {
       this.#fetchProbe(destination);
@@ -234,8 +228,7 @@ export class Scheduler {
   }
 
   pause(destination: Destination): void {
-    this.#pauses.get(destination)?.cancel();
-    this.#pauses.delete(destination);
+    this.#pauses.cancel(destination);
     destination.state = 'paused';
     this.#sendElsewhere(destination);
   }
@@ -312,8 +305,7 @@ export class Scheduler {
   #lead(destination: Destination, { nextHop, capacity }: Route): void {
     if (!isSameServer(destination.nextHop, nextHop)) {
       destination.forgetHop();
-      this.#pauses.get(destination)?.cancel();
-      this.#pauses.delete(destination);
+      this.#pauses.cancel(destination);
     }
     destination.nextHop = nextHop;
     destination.capacity = capacity;
@@ -364,8 +356,7 @@ export class Scheduler {
     const stays = groups[index];
     for (const group of groups) {
       if (group !== stays) {
-        const { item } = entry;
-        this.ready({ item, recipients: group.recipients });
+        this.ready({ item: entry.item, recipients: group.recipients });
       }
     }
     if (stays === undefined) {
@@ -446,23 +437,17 @@ export class Scheduler {
     if (!destination.isUnused || remembered || this.#destinations.size === 1) {
       return;
     }
-    const { clock } = this.#options;
-    const restMs = destination.rateRestMs(clock.monotonicMs());
+    const restMs = destination.rateRestMs(this.#options.clock.monotonicMs());
     if (restMs === 0) {
       this.#forget(destination);
     } else if (this.#running) {
-      this.#waits.get(destination)?.cancel();
-      this.#waits.set(
-        destination,
-        clock.after(restMs, () => this.#forgetUnused(destination)),
-      );
+      this.#waits.set(destination, restMs, () => this.#forgetUnused(destination));
     }
   }
 
   #forget(destination: Destination): void {
     this.#destinations.delete(destination.name);
-    this.#waits.get(destination)?.cancel();
-    this.#waits.delete(destination);
+    this.#waits.cancel(destination);
   }
 
   /**
@@ -472,15 +457,10 @@ export class Scheduler {
    *   and then nobody comes back
    */
   #armWait(destination: Destination, nowMs: number): void {
-    this.#waits.get(destination)?.cancel();
-    this.#waits.delete(destination);
-    const { clock, hasFreeSession } = this.#options;
-    const waitMs = destination.waitMs(nowMs, hasFreeSession);
+    this.#waits.cancel(destination);
+    const waitMs = destination.waitMs(nowMs, this.#options.hasFreeSession);
     if (waitMs > 0 && this.#running) {
-      this.#waits.set(
-        destination,
-        clock.after(Math.min(waitMs, MAX_SLEEP_MS), () => this.#pump(destination)),
-      );
+      this.#waits.set(destination, Math.min(waitMs, MAX_SLEEP_MS), () => this.#pump(destination));
     }
   }
 

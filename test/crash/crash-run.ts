@@ -19,6 +19,9 @@ const LOOK_MS = 200;
 /** Looks in a row that have to show nothing. */
 const QUIET_LOOKS = 5;
 const HURRY_MS = 1000;
+/** Messages that wait somewhere, above which nothing more is handed in. */
+const CROWDED = 500;
+const CROWDED_LOOK_MS = 1000;
 const TRACED_OFFENCES = 1;
 
 export interface CrashOptions {
@@ -102,7 +105,14 @@ export class CrashRun {
     const disturbance = new Disturbance(chain, kills, this.#notice, this.#givenUp.signal);
     this.#load = load;
     load.start();
-    await disturbance.run(diceOf);
+    const over = new AbortController();
+    const watched = this.#watch(chain, load, over.signal);
+    try {
+      await disturbance.run(diceOf);
+    } finally {
+      over.abort();
+      await watched;
+    }
     await load.stop();
     this.#notice(`${load.sent.length} messages were sent; waiting for the queues to drain`);
     await this.#drain(chain);
@@ -124,6 +134,15 @@ export class CrashRun {
       seconds: Math.round((performance.now() - startMs) / 100) / 10,
       folder: keep ? chain.folder : null,
     };
+  }
+
+  /** Holds the load back while much waits. A node that is down is not counted. */
+  async #watch(chain: Chain, load: Load, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const counts = await Promise.all(NODES.map((name) => chain.queues(name).then(held, () => 0)));
+      load.crowded = counts.reduce((sum, count) => sum + count, 0) > CROWDED;
+      await pause(CROWDED_LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+    }
   }
 
   /** Waits until nothing is on its way any more; what is still there after the deadline is a fault. */
@@ -220,8 +239,15 @@ export class CrashRun {
   }
 }
 
-function holdsMail({ ready, sending, deferred, held }: QueueView): boolean {
-  return ready + sending + deferred + held > 0;
+function holdsMail(queue: QueueView): boolean {
+  return held([queue]) > 0;
+}
+
+function held(queues: readonly QueueView[]): number {
+  return queues.reduce(
+    (sum, { ready, sending, deferred, held }) => sum + ready + sending + deferred + held,
+    0,
+  );
 }
 
 function describe({ name, state, ready, sending, deferred, held, last_fault }: QueueView): string {

@@ -6,6 +6,7 @@ import { SessionLost, SmtpSession } from './smtp-session.js';
 const SESSIONS = 6;
 const MAX_MESSAGES_OF_SESSION = 40;
 const RECONNECT_MS = 100;
+const CROWDED_MS = 100;
 
 /**
  * What became of one recipient of a message that was handed in: `acknowledged` with a 250, refused
@@ -23,9 +24,14 @@ export interface SentMessage {
   sentAt: string;
 }
 
-/** Several sessions that hand in mail at a steady rate, never the same message twice. */
+/**
+ * Several sessions that hand in mail at a steady rate, never the same message twice, and none while
+ * the chain is crowded: the machine may take less than that rate.
+ */
 export class Load {
   readonly sent: SentMessage[] = [];
+  /** More mail waits in the chain than a run needs. */
+  crowded = false;
   readonly #port: number;
   readonly #maker: MailMaker;
   readonly #dice: Dice;
@@ -56,6 +62,7 @@ export class Load {
       try {
         session = await SmtpSession.open(this.#port);
         for (let count = 0; count < MAX_MESSAGES_OF_SESSION && !this.#stopping; count++) {
+          while (this.crowded && !this.#stopping) await pause(CROWDED_MS);
           await this.#hand(session, this.#maker.next());
           await pause(this.#dice.between(0, 2 * this.#gapMs));
         }
