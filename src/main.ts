@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, RelayError } from './base/errors.js';
+import { VERSION } from './base/version.js';
 import { configCommand } from './cli/config-reference.js';
 import { nodeCommand } from './cli/node.js';
 import { queueCommand } from './cli/queue.js';
@@ -57,7 +57,7 @@ function program(): Command {
     .addCommand(topologySchemaCommand(setExitCode));
   return new Command('relaymesh')
     .description('A mail relay node for chains and meshes.')
-    .version(version())
+    .version(VERSION)
     .addHelpText('after', '\nExample:\n  $ relaymesh topology up topologies/three-tier.yaml')
     .addCommand(nodeCommand(setExitCode, runUntilStopped))
     .addCommand(sinkCommand(setExitCode, runUntilStopped))
@@ -67,11 +67,6 @@ function program(): Command {
     .addCommand(configCommand(setExitCode))
     .addCommand(traceCommand(setExitCode))
     .addCommand(queueCommand(setExitCode));
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Bad usage shows the help with its example; commander throws instead of ending the process. */

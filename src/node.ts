@@ -27,12 +27,17 @@ import { createAttempt } from './send/attempt.js';
 import type { Capacity } from './send/capacity.js';
 import { ConnectionPool } from './send/connection-pool.js';
 import { collectChain, collectLocal } from './trace/collect.js';
+import { OtlpExporter } from './trace/export-otlp.js';
+import { chainToOtlp } from './trace/otlp.js';
 import { LevelTraceStore } from './trace/level-store.js';
-import type { ChainTrace, HopRecord } from './trace/record.js';
+import type { ChainHop, ChainTrace } from './trace/record.js';
 import { TraceRecorder } from './trace/recorder.js';
+import { formatTrackingStatus } from './trace/tracking-status.js';
 import { renderWaterfall } from './trace/waterfall.js';
 
 const PEER_TIMEOUT_MS = 2000;
+/** For the spans that a collector has not got when the node stops. */
+const FLUSH_TIMEOUT_MS = 2000;
 const DRAIN_POLL_MS = 20;
 
 /** Where a running node can be reached. */
@@ -51,6 +56,7 @@ export class RelayNode {
   readonly #clock: Clock = systemClock;
   readonly #policy: Policy;
   readonly #traceStore: LevelTraceStore;
+  readonly #exporter: OtlpExporter;
   readonly #sealer: Sealer;
   readonly #router: Router;
   #locator: Locator;
@@ -71,6 +77,12 @@ export class RelayNode {
     const clock = this.#clock;
     this.#policy = new Policy(settings.policy);
     this.#traceStore = new LevelTraceStore(settings.trace, clock, log);
+    this.#exporter = new OtlpExporter(settings.trace.otlp ?? null, {
+      node: settings.name,
+      clock,
+      log,
+      chance: Math.random,
+    });
     this.#sealer = Sealer.keptIn(settings.messageKeyFile);
     this.#router = new Router({
       table: settings.route,
@@ -94,7 +106,7 @@ export class RelayNode {
         locate: (hop) => this.#locator.locate(hop),
       }),
       hasFreeSession: (hop) => this.#pool.hasFree(hop),
-      recorder: new TraceRecorder(settings.name, this.#traceStore, clock, log),
+      recorder: new TraceRecorder(settings.name, this.#traceStore, clock, log, this.#exporter),
       clock,
       log,
       chance: Math.random,
@@ -175,6 +187,7 @@ export class RelayNode {
     this.#pool.close();
     this.#locator.close();
     await this.#api.stop();
+    await this.#exporter.stop(FLUSH_TIMEOUT_MS);
     await this.#traceStore.close();
     this.#log.info({ event: 'stopped' }, 'stopped');
   }
@@ -222,6 +235,8 @@ export class RelayNode {
     this.#router.reload(table);
     this.#pool.retire();
     this.#peers = peerClients(settings);
+    this.#exporter.reload(settings.trace.otlp ?? null);
+    this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);
     this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
   }
@@ -256,8 +271,10 @@ export class RelayNode {
       trace: {
         list: (query) => this.#traceStore.list(query),
         find: (id, chain) => this.#find(id, chain),
-        draw: (chain, width) =>
-          renderWaterfall(chain, { width, color: false, nowMs: this.#clock.nowMs() }),
+        draw: (chain, options) =>
+          renderWaterfall(chain, { ...options, nowMs: this.#clock.nowMs() }),
+        otlp: (chain, addresses) => chainToOtlp(chain, { addresses, nowMs: this.#clock.nowMs() }),
+        trackingStatus: formatTrackingStatus,
       },
       queues: {
         list: () => this.#queue.queues(),
@@ -298,15 +315,25 @@ export class RelayNode {
 
   #find(id: string, chain: boolean): Promise<ChainTrace | null> {
     const options = {
-      local: (wanted: string) => this.#traceStore.find(wanted),
+      local: (wanted: string) => this.#recordsOf(wanted),
       ask: (node: string, wanted: string) => this.#ask(node, wanted),
       peers: [...this.#peers.keys()],
       node: this.#settings.name,
+      clock: this.#clock,
     };
     return chain ? collectChain(id, options) : collectLocal(id, options);
   }
 
-  async #ask(node: string, id: string): Promise<HopRecord[]> {
+  /** Our own records, with what those of them wait for that are still in the queue. */
+  async #recordsOf(id: string): Promise<ChainHop[]> {
+    const records = await this.#traceStore.find(id);
+    return records.map((record) => {
+      const waiting = this.#queue.waiting(record.queue_id);
+      return waiting.length === 0 ? record : { ...record, waiting };
+    });
+  }
+
+  async #ask(node: string, id: string): Promise<ChainHop[]> {
     const client = this.#peers.get(node);
     if (client === undefined) {
       throw new Error('its API is not known here');
@@ -368,12 +395,6 @@ function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
   }
   if (changed([before.api.host, before.api.port], [after.api.host, after.api.port])) {
     names.push('api');
-  }
-  if (before.trace.maxAgeSeconds !== after.trace.maxAgeSeconds) {
-    names.push('trace-max-age');
-  }
-  if (before.trace.maxRecords !== after.trace.maxRecords) {
-    names.push('trace-max-records');
   }
   if (before.queue.directory !== after.queue.directory) {
     names.push('data');

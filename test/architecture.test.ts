@@ -105,7 +105,7 @@ test('the sink stands alone beside format and base', () => {
 const FENCES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['src/intake/', 'src/sink/'],
   nodemailer: ['src/send/', 'src/queue/bounce.ts'],
-  undici: ['src/api/client.ts'],
+  undici: ['src/api/client.ts', 'src/trace/export-otlp.ts'],
   'classic-level': ['src/queue/store.ts', 'src/trace/level-store.ts'],
   'node-cache': ['src/trace/level-store.ts', 'src/route/dns.ts'],
   pino: ['src/base/log.ts'],

@@ -4,33 +4,71 @@ import { z } from 'zod';
 
 const whole = z.coerce.number<string>().int();
 
-export const traceListQuery = z.strictObject({
-  sender: z.string().max(320).optional(),
-  recipient: z.string().max(320).optional(),
-  state: z
-    .enum([
-      'queued',
-      'delivered',
-      'transferred',
-      'relayed',
-      'delayed',
-      'failed',
-      'expanded',
-      'opaque',
-    ])
-    .optional(),
-  since: z.iso.datetime({ offset: true }).optional(),
-  until: z.iso.datetime({ offset: true }).optional(),
-  limit: whole.min(1).max(1000).default(50),
-  cursor: z.string().max(64).optional(),
-});
+/** An address may be international; '' is the null sender of reports. */
+const address = z
+  .string()
+  .max(320)
+  // oxlint-disable-next-line no-control-regex
+  .regex(/^[^\x00-\x1f\x7f]*$/, 'has control characters');
 
+/**
+ * Which messages are listed, newest first; all conditions hold together. Percent-encoded UTF-8: the
+ * `+` of an address or of a time is `%2B`. An answer has at most `limit` messages and may have fewer,
+ * even none, and yet a `next_cursor`, since one request looks at a bounded number of records: only
+ * `next_cursor: null` says that there are no more. `cursor` is that of the page before.
+ */
+export const traceListQuery = z
+  .strictObject({
+    sender: address.optional(),
+    recipient: address.min(1).optional(),
+    state: z
+      .enum([
+        'queued',
+        'delivered',
+        'transferred',
+        'relayed',
+        'delayed',
+        'failed',
+        'expanded',
+        'opaque',
+      ])
+      .optional(),
+    since: z.iso.datetime({ offset: true }).optional(),
+    until: z.iso.datetime({ offset: true }).optional(),
+    limit: whole.min(1).max(1000).default(50),
+    cursor: z.string().min(1).max(64).optional(),
+  })
+  .refine(
+    ({ since, until }) =>
+      since === undefined || until === undefined || Date.parse(since) <= Date.parse(until),
+    { path: ['until'], message: 'is before since' },
+  );
+
+/**
+ * The path of one message. `chain`: asked from the other nodes too. `width` (columns) and `color` (of
+ * a terminal) are for `text/plain`, `addresses` for `application/vnd.otlp+json`.
+ */
 export const traceQuery = z.strictObject({
   chain: z.enum(['true', 'false']).default('false'),
   width: whole.min(40).max(400).default(100),
+  color: z.enum(['true', 'false']).default('false'),
+  addresses: z.enum(['domain', 'full']).default('domain'),
 });
 
-/** A trace id, a queue id or a Message-ID. */
+/**
+ * What a path is given as, by `Accept`, the first one where the client does not care. As
+ * `multipart/related` it has one `message/tracking-status` for each hop (RFC 3887); that type by
+ * itself has all hops in one.
+ */
+export const traceTypes = [
+  'application/json',
+  'text/plain',
+  'application/vnd.otlp+json',
+  'message/tracking-status',
+  'multipart/related',
+] as const;
+
+/** A trace id, a queue id or a Message-ID, with its angle brackets or without. */
 export const traceId = z
   .string()
   .min(1)

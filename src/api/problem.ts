@@ -8,6 +8,7 @@ const TITLES: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  406: 'Not Acceptable',
   409: 'Conflict',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
@@ -19,7 +20,7 @@ const TITLES: Readonly<Record<number, string>> = {
 /** An answer in the form of RFC 9457. */
 export function problem(
   context: Context,
-  status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 500 | 503,
+  status: 400 | 401 | 403 | 404 | 406 | 409 | 413 | 415 | 422 | 500 | 503,
   code: string,
   detail: string,
   faults?: Problem['faults'],

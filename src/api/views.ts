@@ -1,7 +1,9 @@
 import type { MessageSettings } from '../format/message-settings.js';
 import type { CapacityChange } from './contract.js';
+import type { AddressForm } from '../trace/otlp.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import type { TracePage, TraceQuery } from '../trace/store.js';
+import type { TrackingForm, TrackingStatus } from '../trace/tracking-status.js';
 
 /** The narrow views of a node that the API works on. */
 
@@ -10,8 +12,12 @@ export interface TraceView {
   list(query: TraceQuery): Promise<TracePage>;
   /** The path of a message; null when nobody knows the id. */
   find(id: string, chain: boolean): Promise<ChainTrace | null>;
-  /** The path as text for people. */
-  draw(chain: ChainTrace, width: number): string;
+  /** The path as text for people; `color`: with the escape sequences of a terminal. */
+  draw(chain: ChainTrace, options: { width: number; color: boolean }): string;
+  /** The spans of the path as the JSON of an OTLP export. */
+  otlp(chain: ChainTrace, addresses: AddressForm): object;
+  /** The path as message tracking tells it (RFC 3886). */
+  trackingStatus(chain: ChainTrace, form: TrackingForm): TrackingStatus;
 }
 
 /** One queue as the API shows it (INTERFACES: HTTP API). */
@@ -54,6 +60,8 @@ export interface QuarantineView {
 export interface InjectRequest {
   clientAddress: string;
   idempotencyKey: string | null;
+  /** The header of the request (W3C Trace Context), whatever stands in it. */
+  traceparent: string | null;
 }
 
 /** One fault of a request: `smarthost.port` and what is wrong there. */

@@ -2,7 +2,8 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { printableReply } from '../format/reply.js';
 import { formatDateTime, formatWaiting } from '../trace/waterfall-text.js';
 import { addAccessOptions, type Surroundings } from './api-access.js';
-import { exampleOf, writeJson, type QueueCaller, type QueueOptions } from './queue-api.js';
+import { writeJson } from './json-output.js';
+import { exampleOf, type QueueCaller, type QueueOptions } from './queue-api.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
 /** The part of `relaymesh queue` about messages that wait for an operator. */

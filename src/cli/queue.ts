@@ -18,13 +18,8 @@ import {
   writePage,
   type QuarantineOptions,
 } from './quarantine.js';
-import {
-  exampleOf,
-  explainedRefusal,
-  writeJson,
-  type QueueCaller,
-  type QueueOptions,
-} from './queue-api.js';
+import { writeJson } from './json-output.js';
+import { exampleOf, explainedRefusal, type QueueCaller, type QueueOptions } from './queue-api.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
 /** `relaymesh queue`: the queues of a node, one for each next hop, and what an operator may do. */

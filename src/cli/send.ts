@@ -13,6 +13,7 @@ import {
   type ApiCaller,
   type Surroundings,
 } from './api-access.js';
+import { writeJson } from './json-output.js';
 import { renderPairs } from './table.js';
 
 /** `relaymesh send`: hands one message to a node, by its API. */
@@ -113,7 +114,7 @@ async function send(
 
 function report(answer: Injected, options: SendOptions, { output }: SendSurroundings): void {
   if (options.json === true) {
-    output.write(`${JSON.stringify(answer, null, 2)}\n`);
+    writeJson(output, answer);
     return;
   }
   const [first] = answer.messages;

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../base/errors.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import { describePosition, replyLine } from '../trace/sentence.js';
@@ -14,14 +14,30 @@ import {
   type ApiCaller,
   type Surroundings,
 } from './api-access.js';
+import { writeJson } from './json-output.js';
 import { renderTable, type Column } from './table.js';
 
 /** `relaymesh trace`: the path of one message, or a table of messages. */
+
+/** The forms that the API makes, by the media type that it is asked for. */
+const FOREIGN_FORMS = {
+  otlp: 'application/vnd.otlp+json',
+  'tracking-status': 'message/tracking-status',
+} as const;
+
+type Format = 'text' | 'json' | keyof typeof FOREIGN_FORMS;
+
+/** The part of `ApiClient` that this command uses. */
+export interface TraceCaller extends ApiCaller {
+  getText(path: string, accept: string): Promise<string>;
+}
 
 interface TraceOptions extends AccessOptions {
   chain?: boolean;
   follow?: boolean;
   json?: boolean;
+  format?: Format;
+  addresses?: 'domain' | 'full';
   recipient?: string;
   sender?: string;
   since?: string;
@@ -36,6 +52,10 @@ interface TraceList {
 }
 
 const POLL_MS = 1000;
+/** One request looks at a bounded number of records; so many are made at most for one list. */
+const MAX_LIST_PAGES = 100;
+/** What the API lists without a limit. */
+const DEFAULT_LIMIT = 50;
 /** So often in a row an API that answered before may fail to, for a node that starts again. */
 const MAX_FAILED_POLLS = 30;
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -45,13 +65,14 @@ Examples:
   $ relaymesh trace 4bf92f3577b34da6a3ce929d0e0e4736 --url http://127.0.0.1:8025 --chain
   $ relaymesh trace '<1a2b@example.com>' --url http://127.0.0.1:8025 --chain --follow
   $ relaymesh trace --url http://127.0.0.1:8025 --recipient bob@example.net --since 1h
+  $ relaymesh trace 01KJZ0000EDGE0001X --url http://127.0.0.1:8025 --format tracking-status
 
 Exit: 0 done; 1 not found, or with --follow a delivery failed; 2 bad usage or token;
 3 the API could not be reached.`;
 
 const MISSING = `no record of this message.
   An id is a trace id (32 hex digits), a queue id, or a Message-ID with its angle brackets.
-  Records are kept for a limited time; a queue id is known at its own node only.
+  Records are kept for a limited time; with --chain the other nodes are asked too.
   'relaymesh trace --url API --recipient ADDRESS' lists what there is.`;
 
 const COLUMNS: readonly Column[] = [
@@ -66,7 +87,7 @@ const COLUMNS: readonly Column[] = [
 /** The command. `setExitCode` is called once, when it is done. */
 export function traceCommand(
   setExitCode: (code: number) => void,
-  around: Surroundings = processSurroundings(),
+  around: Surroundings<TraceCaller> = processSurroundings(),
 ): Command {
   const command = new Command('trace')
     .description('show where a message is and what happened to it, or list messages')
@@ -75,6 +96,16 @@ export function traceCommand(
     .option('--chain', 'ask the other nodes of the path too')
     .option('--follow', 'draw again until every recipient is settled')
     .option('--json', 'print what the API answers')
+    .addOption(
+      new Option('--format <form>', 'print the path in this form, text unless said otherwise')
+        .choices(['text', 'json', ...Object.keys(FOREIGN_FORMS)])
+        .conflicts('json'),
+    )
+    .addOption(
+      new Option('--addresses <form>', 'with --format otlp: domains, or addresses in full').choices(
+        ['domain', 'full'],
+      ),
+    )
     .option('--recipient <address>', 'list messages to this address')
     .option('--sender <address>', 'list messages from this address')
     .option('--since <time>', 'list messages since then: 90s, 15m, 1h, 2d or an ISO time')
@@ -84,16 +115,32 @@ export function traceCommand(
     )
     .option('--limit <number>', 'list at most so many messages', parseLimit)
     .addHelpText('after', EXAMPLES)
-    .action(async (id: string | undefined, options: TraceOptions) => {
+    .action(async (id: string | undefined, given: TraceOptions) => {
+      const options = given.format === 'json' ? { ...given, json: true } : given;
       await runCommand(options, around, setExitCode, MISSING, async (api) => {
         checkUsage(id, options);
         if (id === undefined) return listMessages(api, options, around);
-        const path = `/trace/${encodeURIComponent(id)}${options.chain === true ? '?chain=true' : ''}`;
+        const path = pathOf(id, options);
+        const { format } = options;
+        if (format === 'otlp' || format === 'tracking-status') {
+          const text = await api.getText(path, FOREIGN_FORMS[format]);
+          if (format === 'otlp') writeJson(around.output, JSON.parse(text));
+          else around.output.write(text.endsWith('\n') ? text : `${text}\n`);
+          return 0;
+        }
         if (options.follow === true) return follow(api, path, options, around);
         show(await api.getJson<ChainTrace>(path), options, around);
         return 0;
       });
     });
+}
+
+function pathOf(id: string, { chain, addresses }: TraceOptions): string {
+  const query = new URLSearchParams();
+  if (chain === true) query.set('chain', 'true');
+  if (addresses !== undefined) query.set('addresses', addresses);
+  const asked = query.toString();
+  return `/trace/${encodeURIComponent(id)}${asked && `?${asked}`}`;
 }
 
 function parseLimit(text: string): number {
@@ -114,11 +161,18 @@ function checkUsage(id: string | undefined, options: TraceOptions): void {
   if (id === undefined && (options.follow === true || options.chain === true)) {
     throw new CommandFault(2, '--follow and --chain want the id of a message');
   }
+  const { format } = options;
+  if (format !== undefined && format in FOREIGN_FORMS && (id === undefined || options.follow)) {
+    throw new CommandFault(2, `--format ${format} wants the id of a message, and no --follow`);
+  }
+  if (options.addresses !== undefined && format !== 'otlp') {
+    throw new CommandFault(2, '--addresses goes with --format otlp');
+  }
 }
 
 function show(chain: ChainTrace, options: TraceOptions, around: Surroundings): void {
   const { output } = around;
-  if (options.json === true) output.write(`${JSON.stringify(chain, null, 2)}\n`);
+  if (options.json === true) writeJson(output, chain);
   else output.write(draw(chain, around));
 }
 
@@ -208,11 +262,10 @@ async function listMessages(
   if (state !== undefined) query.set('state', state);
   if (limit !== undefined) query.set('limit', String(limit));
   if (options.since !== undefined) query.set('since', instantFrom(options.since, around.nowMs()));
-  const filters = query.toString();
-  const list = await api.getJson<TraceList>(`/trace${filters && `?${filters}`}`);
+  const list = await listPages(api, query, limit ?? DEFAULT_LIMIT);
   const { output } = around;
   if (options.json === true) {
-    output.write(`${JSON.stringify(list, null, 2)}\n`);
+    writeJson(output, list);
     return 0;
   }
   if (list.messages.length === 0) {
@@ -221,8 +274,30 @@ async function listMessages(
   }
   const width = output.isTerminal ? output.size().columns : Infinity;
   output.write(renderTable(COLUMNS, list.messages.map(messageRow), width));
+  if (output.isTerminal) {
+    output.notice("STATE is what this node did; 'relaymesh trace ID --chain' follows a message on");
+  }
   if (list.next_cursor !== null) output.notice('older messages are not shown; --limit shows more');
   return 0;
+}
+
+/** Asks on while there is a cursor and room: a page may have fewer messages than fit, even none. */
+async function listPages(
+  api: ApiCaller,
+  query: URLSearchParams,
+  wanted: number,
+): Promise<TraceList> {
+  const list: TraceList = { messages: [], next_cursor: null };
+  for (let page = 0; page < MAX_LIST_PAGES; page++) {
+    const filters = query.toString();
+    const answer = await api.getJson<TraceList>(`/trace${filters && `?${filters}`}`);
+    list.messages.push(...answer.messages);
+    list.next_cursor = answer.next_cursor ?? null;
+    if (list.next_cursor === null || list.messages.length >= wanted) break;
+    query.set('limit', String(wanted - list.messages.length));
+    query.set('cursor', list.next_cursor);
+  }
+  return list;
 }
 
 /** An ISO time from `90s`, `15m`, `1h`, `2d` before now, or from what is a time already. */

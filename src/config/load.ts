@@ -3,6 +3,7 @@ import { RelayError } from '../base/errors.js';
 import { nearestName } from '../topology/suggest.js';
 import { describeConfigFault, inLineOrder, InvalidConfigError, type ConfigFault } from './fault.js';
 import { parseConfigText, type GivenValue } from './file.js';
+import { parseHeaders, type ConfigHeader } from './headers-file.js';
 import { isHigher, variableOf, type Origin } from './origin.js';
 import { readText } from './read-text.js';
 import {
@@ -25,6 +26,8 @@ export interface ConfigSources {
   argv: Readonly<Partial<Record<ConfigKey, string>>>;
 }
 
+type Settings = ReadonlyMap<ConfigKey, { value: unknown; origin: Origin }>;
+
 const PREFIX = 'RELAYMESH_';
 /** Variables that are ours and no keys. */
 const OTHER_VARIABLES = new Set(['RELAYMESH_API_TOKEN', 'RELAYMESH_DEBUG']);
@@ -37,6 +40,8 @@ export class Config {
     settings: ReadonlyMap<ConfigKey, { value: unknown; origin: Origin }>,
     /** Of the users file. */
     readonly users: readonly ConfigUser[],
+    /** Of the headers file. */
+    readonly headers: readonly ConfigHeader[],
     readonly warnings: readonly ConfigFault[],
     /** The `--config` file, if there is one. */
     readonly file: string | undefined,
@@ -92,9 +97,10 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   }
   settleExclusions(settings, faults);
   const users = await readUsers(settings, faults);
+  const headers = await readHeaders(settings, faults);
   const errors = faults.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new InvalidConfigError(inLineOrder(errors).map(describeConfigFault));
-  return new Config(settings, users, faults, sources.file);
+  return new Config(settings, users, headers, faults, sources.file);
 }
 
 /**
@@ -202,13 +208,31 @@ function settleExclusions(
   }
 }
 
-async function readUsers(
-  settings: ReadonlyMap<ConfigKey, { value: unknown; origin: Origin }>,
+async function readUsers(settings: Settings, faults: ConfigFault[]): Promise<ConfigUser[]> {
+  const read = await readNamed('users-file', settings, faults);
+  if (read === undefined) return [];
+  const { users, faults: found } = parseUsers(read.file, read.text);
+  faults.push(...found);
+  return users;
+}
+
+async function readHeaders(settings: Settings, faults: ConfigFault[]): Promise<ConfigHeader[]> {
+  const read = await readNamed('otlp-headers-file', settings, faults);
+  if (read === undefined) return [];
+  const { headers, faults: found } = parseHeaders(read.file, read.text);
+  faults.push(...found);
+  return headers;
+}
+
+/** The text of the file that a key names; undefined when there is none to go on with. */
+async function readNamed(
+  key: 'users-file' | 'otlp-headers-file',
+  settings: Settings,
   faults: ConfigFault[],
-): Promise<ConfigUser[]> {
-  const setting = settings.get('users-file');
-  if (setting === undefined || setting.value === null) return [];
-  const file = setting.value as ConfigValues['users-file'];
+): Promise<{ file: string; text: string } | undefined> {
+  const setting = settings.get(key);
+  if (setting === undefined || setting.value === null) return undefined;
+  const file = setting.value as string;
   const place = placeOf(setting.origin);
   const read = await readText(file);
   if ('problem' in read) {
@@ -216,15 +240,13 @@ async function readUsers(
     faults.push({
       ruleId,
       severity: 'error',
-      message: `users-file ${file} cannot be used: ${problem}`,
+      message: `${key} ${file} cannot be used: ${problem}`,
       ...place,
     });
-    return [];
+    return undefined;
   }
   if (read.readableByOthers) faults.push(readableByOthers(place, file));
-  const { users, faults: found } = parseUsers(file, read.text);
-  faults.push(...found);
-  return users;
+  return { file, text: read.text };
 }
 
 function readableByOthers(place: Pick<ConfigFault, 'where' | 'line'>, file: string): ConfigFault {

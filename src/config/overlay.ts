@@ -6,6 +6,7 @@ import type { ConfigFault } from './fault.js';
 import type { Config } from './load.js';
 import { PathOrigins, type OverlayContext } from './overlay-context.js';
 import { overlayHops } from './overlay-hops.js';
+import { overlayOtlp } from './overlay-otlp.js';
 import { overlayServer } from './overlay-server.js';
 import type { ConfigKey } from './schema.js';
 
@@ -74,6 +75,7 @@ export function overlayNode(
   overlaySameKeys(node, context);
   overlayServer(node, context);
   overlayHops(node, context);
+  overlayOtlp(node, topology, context);
   return {
     topology: { ...topology, secrets: declared, nodes: { ...topology.nodes, [nodeName]: node } },
     origins,

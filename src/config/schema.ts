@@ -1,5 +1,10 @@
 import { z } from 'zod';
 import type { Secret } from '../base/secret.js';
+import {
+  otlpAddressesSchema,
+  otlpEndpointSchema,
+  otlpTimeoutSchema,
+} from '../topology/schema-otlp.js';
 import { flatKeys, mxKeys } from '../topology/schema-routes.js';
 import { capacityKeys, listenerTlsSchema, name, port } from '../topology/schema-values.js';
 import { topologySchema } from '../topology/schema.js';
@@ -139,6 +144,39 @@ export const CONFIG_KEYS = {
     schema: pathValue,
     default: 'DATA/api-token, made at the first start',
     doc: 'File whose first line is the token of the API.',
+  }),
+  'otlp-endpoint': key({
+    form: 'text',
+    type: 'URL',
+    schema: otlpEndpointSchema,
+    default: 'empty: off',
+    doc: 'OpenTelemetry collector that takes spans by OTLP/HTTP, as in http://127.0.0.1:4318; without a path /v1/traces is added.',
+    mayBeEmpty: true,
+  }),
+  'otlp-headers-file': key({
+    form: 'path',
+    schema: pathValue,
+    default: EMPTY,
+    doc: 'File with lines `name: value`: headers of each request to the collector.',
+    mayBeEmpty: true,
+  }),
+  'otlp-addresses': key({
+    form: 'text',
+    schema: otlpAddressesSchema,
+    default: 'domain',
+  }),
+  'otlp-timeout': key({
+    form: 'number',
+    type: 'seconds',
+    schema: otlpTimeoutSchema,
+    default: '10',
+  }),
+  'otlp-ca': key({
+    form: 'path',
+    schema: pathValue,
+    default: EMPTY,
+    doc: 'PEM file of a CA that the collector is verified with, beside those of Node.',
+    mayBeEmpty: true,
   }),
   smarthost: key({
     form: 'text',

@@ -75,7 +75,7 @@ function explain(
       ? didYouMean(text, spec.schema.options.map(String))
       : undefined;
   const must =
-    issue?.code === 'invalid_format' && issue.format === 'regex'
+    (issue?.code === 'invalid_format' && issue.format === 'regex') || issue?.code === 'custom'
       ? issue.message
       : `must be ${expected(spec.schema, spec.form)}`;
   const problem = `${key} ${must}, got ${shown(faultyEntry(spec, text, issue))}`;

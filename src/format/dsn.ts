@@ -142,7 +142,7 @@ function recipientGroup(recipient: RecipientStatus, global: boolean): string[] {
  * ORCPT without the encoding of its parameter. An address of the type `utf-8` keeps it where only
  * ASCII may stand, and where it is not of its form (RFC 6533 §3).
  */
-function originalRecipient(orcpt: string | null, global: boolean): string[] {
+export function originalRecipient(orcpt: string | null, global: boolean): string[] {
   const [type, value] = splitOrcpt(orcpt);
   if (isUtf8Type(type)) {
     const address = (global ? decodeUnitext(value) : null) ?? value;
@@ -180,7 +180,7 @@ function oneLine(text: string, global: boolean): string {
 }
 
 /** Text starts no line of its own; other than ASCII is shown as `?` (RFC 3464 §2.1). */
-function asciiLine(text: string): string {
+export function asciiLine(text: string): string {
   return text
     .replaceAll(/[^\x20-\x7e]+/g, (run) => (/^[\r\n\t]+$/.test(run) ? ' ' : '?'))
     .slice(0, MAX_VALUE_OCTETS);

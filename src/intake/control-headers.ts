@@ -5,7 +5,14 @@ import {
   withoutFields,
   type HeaderField,
 } from '../format/header.js';
-import { parseMeshContext, TRACE_HEADER, type MeshContext } from '../trace/propagate.js';
+import {
+  parseMeshContext,
+  parseTraceparent,
+  TRACE_HEADER,
+  TRACEPARENT_HEADER,
+  type MeshContext,
+  type ParentSpan,
+} from '../trace/propagate.js';
 import { STEERING_PREFIX } from './header-settings.js';
 
 /** RFC 5321 §6.3: so many Received lines mean a loop. */
@@ -19,6 +26,8 @@ export interface ControlHeaders {
   messageId: string | null;
   /** The trace context in `X-Mesh-Trace`, believed or not; null when there is none of that form. */
   mesh: MeshContext | null;
+  /** The span in `traceparent`; null when there is none, or several. */
+  parent: ParentSpan | null;
   /** The `x-mq-` fields, in order, obeyed or not. */
   steering: HeaderField[];
   /**
@@ -38,6 +47,7 @@ export function readControlHeaders(section: Buffer): ControlHeaders {
   let received = 0;
   let messageId: string | null = null;
   let mesh: MeshContext | null = null;
+  const parents: string[] = [];
   for (const field of fields) {
     switch (field.name) {
       case 'received':
@@ -48,6 +58,9 @@ export function readControlHeaders(section: Buffer): ControlHeaders {
         break;
       case TRACE_HEADER:
         mesh ??= parseMeshContext(fieldValue(section, field, 8192));
+        break;
+      case TRACEPARENT_HEADER:
+        parents.push(fieldValue(section, field, 256));
         break;
       default:
         if (field.name.startsWith(STEERING_PREFIX)) {
@@ -61,7 +74,17 @@ export function readControlHeaders(section: Buffer): ControlHeaders {
     fields,
     ({ name }) => name === TRACE_HEADER || name.startsWith(STEERING_PREFIX),
   );
-  return { kept, received, messageId, mesh, steering, ambiguous: hasSteeringLine(section, end) };
+  const [traceparent = '', ...others] = parents;
+  const parent = others.length > 0 ? null : parseTraceparent(traceparent);
+  return {
+    kept,
+    received,
+    messageId,
+    mesh,
+    parent,
+    steering,
+    ambiguous: hasSteeringLine(section, end),
+  };
 }
 
 /** True when a line from the offset `start` on begins like a steering field. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../base/errors.js';
 import { parseMailbox } from '../format/address.js';
 import type { Policy } from '../policy/policy.js';
+import { parseTraceparent } from '../trace/propagate.js';
 import { ContentCheck } from './content-check.js';
 import { describeRefusal, refuseRequest, type InjectRefusal } from './inject-refusal.js';
 import { nestingDepth, readJsonMessage, type JsonFault, type JsonMessage } from './json-message.js';
@@ -25,6 +26,8 @@ export interface InjectRequest {
   clientAddress: string;
   /** A request with the same key within 24 hours gets the same answer and stores nothing. */
   idempotencyKey: string | null;
+  /** The `traceparent` of the request (W3C Trace Context), whatever stands in it. */
+  traceparent?: string | null;
 }
 
 /** One entry for each recipient of each message, in the order of the request. */
@@ -231,9 +234,10 @@ export class Injection {
 
   #receive(
     { sender, recipients }: { sender: string; recipients: string[] },
-    { clientAddress }: InjectRequest,
+    { clientAddress, traceparent }: InjectRequest,
     beside?: StatedBeside,
   ): ReceivedMessage {
+    const requestSpan = parseTraceparent(traceparent ?? '');
     return new ReceivedMessage(
       {
         ...newTransaction(sender),
@@ -246,6 +250,8 @@ export class Injection {
         tls: null,
         user: 'api',
         believed: false,
+        mayBeParent: true,
+        ...(requestSpan === null ? {} : { requestSpan }),
         steerTo: this.#options.policy.apiSteerTargets,
       },
       receiveOptions(this.#options, this.#options.settings()),

@@ -1,8 +1,8 @@
 import { newSpanId, newTraceId } from '../base/identifiers.js';
 import { isAscii } from '../format/address.js';
 import type { MessageSettings } from '../format/message-settings.js';
-import { NEW_RECIPIENT, type Item, type ItemRecipient } from '../queue/item.js';
-import type { MeshContext } from '../trace/propagate.js';
+import { NEW_RECIPIENT, type Item, type ItemRecipient, type ItemTrace } from '../queue/item.js';
+import type { MeshContext, ParentSpan } from '../trace/propagate.js';
 import type { Arrival } from '../trace/recorder.js';
 import type { StatedSettings } from './message-settings.js';
 import type { Transaction } from './transaction.js';
@@ -17,6 +17,9 @@ export interface ArrivedContent {
   arrival: Arrival;
   messageId: string | null;
   mesh: MeshContext | null;
+  /** What the client says about a trace of its own. */
+  clientSpan: ParentSpan | null;
+  mayBeParent: boolean;
   eightBit: boolean;
   stated: StatedSettings;
   settings: MessageSettings | undefined;
@@ -29,7 +32,7 @@ export interface ArrivedContent {
  * those of the envelope hold. A message never waits longer than the node lets it.
  */
 export function newItem(content: ArrivedContent): Item {
-  const { id, transaction, stated, settings, unknownKeys, mesh, receivedAtMs } = content;
+  const { id, transaction, stated, settings, unknownKeys, receivedAtMs } = content;
   return {
     id,
     sender: transaction.sender,
@@ -46,12 +49,7 @@ export function newItem(content: ArrivedContent): Item {
     receivedAtMs,
     expiresAtMs: Math.min(content.expiresAtMs, stated.notAfterMs ?? Infinity),
     messageId: content.messageId,
-    trace: {
-      traceId: mesh?.traceId ?? newTraceId(),
-      spanId: newSpanId(),
-      parentSpanId: mesh?.spanId ?? null,
-      path: mesh?.path ?? [],
-    },
+    trace: traceOf(content),
     arrival: content.arrival,
     body: content.body,
     bounceOf: null,
@@ -59,6 +57,26 @@ export function newItem(content: ArrivedContent): Item {
     lostSessions: 0,
     ...(settings === undefined ? {} : { settings }),
     ...(unknownKeys === undefined ? {} : { unknownKeys }),
+  };
+}
+
+/**
+ * Where the message stands in a trace: what a mesh peer says; at the first node what a client that
+ * is trusted says, or a trace of its own.
+ */
+function traceOf({ mesh, clientSpan, mayBeParent }: ArrivedContent): ItemTrace {
+  const spanId = newSpanId();
+  if (mesh !== null) {
+    // What its `traceparent` means was decided where it came into the mesh.
+    return { traceId: mesh.traceId, spanId, parentSpanId: mesh.spanId, path: mesh.path };
+  }
+  const parent = mayBeParent ? clientSpan : null;
+  return {
+    traceId: parent?.traceId ?? newTraceId(),
+    spanId,
+    parentSpanId: parent?.spanId ?? null,
+    path: [],
+    ...(clientSpan === null || mayBeParent ? {} : { link: clientSpan }),
   };
 }
 

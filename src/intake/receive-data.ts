@@ -10,7 +10,7 @@ import { SpoolRefusal } from '../queue/group-commit.js';
 import type { Item } from '../queue/item.js';
 import type { MailQueue } from '../queue/mail-queue.js';
 import { bodyPlace, type BodyWriter, type FinishedBody, type Note } from '../queue/spool.js';
-import type { MeshContext } from '../trace/propagate.js';
+import type { MeshContext, ParentSpan } from '../trace/propagate.js';
 import { allowSettings, type SettingsContext } from './allowed-settings.js';
 import { MAX_RECEIVED, readControlHeaders, type ControlHeaders } from './control-headers.js';
 import { ignoredNames, readHeaderSettings } from './header-settings.js';
@@ -31,6 +31,10 @@ export interface SenderSession {
   user: string | null;
   /** What it says in `X-Mesh-Trace` is believed. */
   believed: boolean;
+  /** A `traceparent` of its messages is their parent; of anybody else's it is a link. */
+  mayBeParent: boolean;
+  /** The span of the request that a message came with; one in the message itself goes first. */
+  requestSpan?: ParentSpan;
   /** Smarthosts that its messages may name; null: nothing that they say of their delivery counts. */
   steerTo: readonly SteerTarget[] | null;
 }
@@ -115,6 +119,7 @@ export class ReceivedMessage implements DataReceiver {
   #ownHeaderBytes = 0;
   #messageId: string | null = null;
   #mesh: MeshContext | null;
+  #clientSpan: ParentSpan | null;
   #eightBit = false;
   #stated: StatedSettings;
   readonly #unknownKeys: Record<string, unknown> | undefined;
@@ -141,6 +146,7 @@ export class ReceivedMessage implements DataReceiver {
     this.#receivedAtMs = options.clock.nowMs();
     this.#body = options.queue.writeBody(this.#id);
     this.#mesh = transaction.mesh;
+    this.#clientSpan = session.requestSpan ?? null;
   }
 
   /** The final dot has come. */
@@ -281,6 +287,8 @@ export class ReceivedMessage implements DataReceiver {
       arrival: { protocol, client, ...(removedHeaders.length > 0 ? { removedHeaders } : {}) },
       messageId: this.#messageId,
       mesh: this.#mesh,
+      clientSpan: this.#clientSpan,
+      mayBeParent: this.#session.mayBeParent,
       eightBit: this.#eightBit,
       stated: this.#stated,
       settings: this.#settings,
@@ -333,6 +341,7 @@ export class ReceivedMessage implements DataReceiver {
     if (this.#session.believed) {
       this.#mesh ??= control.mesh;
     }
+    this.#clientSpan = control.parent ?? this.#clientSpan;
     this.#refusal ??=
       this.#loop(control.received) ?? this.#readSettings(bytes.subarray(0, end), control);
     if (this.#refusal !== null) {

@@ -302,13 +302,15 @@ export class Session extends SMTPConnection {
       socket instanceof TLSSocket
         ? { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? '' }
         : null;
+    const { acceptTraceHeader } = this.#services;
     return {
       clientAddress: this.remoteAddress,
       helo: this.hostNameAppearsAs || '',
       protocol: this.#protocol(transaction),
       tls,
       user: this.identity?.username ?? null,
-      believed: this.identity?.peer != null || this.#services.acceptTraceHeader,
+      believed: this.identity?.peer != null || acceptTraceHeader,
+      mayBeParent: this.identity !== null || acceptTraceHeader,
       steerTo: this.#services.steerTargets(this.identity),
     };
   }

@@ -15,17 +15,21 @@ export function arrivedMessage(item: Item, queue: string): ArrivedMessage {
     messageId: item.messageId,
     bounceOf: item.bounceOf,
     arrival: item.arrival,
+    expiresAtMs: item.expiresAtMs,
     ...item.trace,
     ...optionalParts(item, queue),
   };
 }
 
 function optionalParts(
-  { settings, unknownKeys, recipients }: Item,
+  { settings, unknownKeys, recipients, envid }: Item,
   queue: string,
 ): Partial<ArrivedMessage> {
   const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
+  const orcpts = recipients.map(({ orcpt }) => orcpt);
   return {
+    ...(envid === null ? {} : { envid }),
+    ...(orcpts.some((orcpt) => orcpt !== null) ? { orcpts } : {}),
     ...(settings?.smarthost === undefined
       ? {}
       : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),

@@ -1,6 +1,7 @@
 import { RelayError } from '../base/errors.js';
 import type { EnvelopeRecipient } from '../format/envelope.js';
 import type { MessageSettings } from '../format/message-settings.js';
+import type { ParentSpan } from '../trace/propagate.js';
 import type { Arrival } from '../trace/recorder.js';
 
 /**
@@ -101,6 +102,8 @@ export interface ItemTrace {
   parentSpanId: string | null;
   /** Mesh nodes before this one. */
   path: string[];
+  /** A span of somebody whose word is not taken for more. */
+  link?: ParentSpan;
 }
 
 export interface Item {

@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import type { Attempt } from '../send/request.js';
+import type { WaitingIn } from '../trace/record.js';
 import type { TraceRecorder } from '../trace/recorder.js';
 import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
@@ -14,7 +15,8 @@ import { Delivery, MAX_UNFINISHED } from './delivery.js';
 import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
-import { describeQuarantine, describeQueue, type QueueView } from './queue-view.js';
+import { QueueControl } from './queue-control.js';
+import type { QueueView } from './queue-view.js';
 import { recover } from './recovery.js';
 import { Room, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
@@ -65,6 +67,7 @@ export class MailQueue {
   readonly #bodies: BodyCache;
   readonly #keys: DeliveryKeys;
   readonly #quarantine: Quarantine;
+  readonly #control: QueueControl;
   readonly #room: Room;
   readonly #upkeep: Upkeep;
   #settings: QueueSettings;
@@ -100,6 +103,12 @@ export class MailQueue {
       log,
       maxReports: () => this.#settings.limits.maxQuarantined,
       discard: (item) => this.#discard(item),
+    });
+    this.#control = new QueueControl({
+      scheduler: this.#scheduler,
+      quarantine: this.#quarantine,
+      chooseRoute: options.chooseRoute,
+      clock,
     });
     this.#room = new Room({
       limits: () => this.#settings.limits,
@@ -278,28 +287,20 @@ export class MailQueue {
     return this.#items.get(id);
   }
 
-  /**
-   * Sets limits of a queue until the node ends.
-   *
-   * @returns false when there is no such queue
-   */
+  /** Where the recipients of a message wait, by queue; empty once none does, or for an unknown id. */
+  waiting(id: string): WaitingIn[] {
+    const item = this.#items.get(id);
+    return item === undefined ? [] : this.#control.waiting(item);
+  }
+
+  /** @returns false when there is no such queue */
   limit(name: string, limits: Partial<Capacity>): boolean {
-    const destination = this.#scheduler.destination(name);
-    if (destination !== undefined) {
-      this.#scheduler.limit(destination, limits);
-    }
-    return destination !== undefined;
+    return this.#control.limit(name, limits);
   }
 
   /** What the API shows of the queues. */
   queues(): QueueView[] {
-    const { clock } = this.#options;
-    const nowMs = clock.nowMs();
-    const queues = [...this.#scheduler.destinations].map((destination) =>
-      describeQueue(destination, nowMs, clock.monotonicMs()),
-    );
-    const { size, oldestAtMs } = this.#quarantine;
-    return size === 0 ? queues : [...queues, describeQuarantine(size, oldestAtMs, nowMs)];
+    return this.#control.list();
   }
 
   get size(): number {
@@ -381,17 +382,7 @@ export class MailQueue {
 
   /** @returns false when there is no such queue */
   control(name: string, action: 'pause' | 'resume' | 'retry'): boolean {
-    const destination = this.#scheduler.destination(name);
-    if (destination === undefined) {
-      return false;
-    }
-    if (action === 'retry') {
-      this.#scheduler.retryDeferred(destination);
-      this.#scheduler.retry(destination);
-    } else {
-      this.#scheduler[action](destination);
-    }
-    return true;
+    return this.#control.act(name, action);
   }
 
   #enter(item: Item): void {

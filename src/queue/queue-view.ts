@@ -1,5 +1,7 @@
 import type { NextHop } from '../send/next-hop.js';
+import type { WaitingIn } from '../trace/record.js';
 import type { Destination } from './destination.js';
+import type { ItemRecipient } from './item.js';
 
 /** What the API and its readers see of one queue. */
 export interface QueueView {
@@ -27,6 +29,28 @@ export interface QueueView {
     idle_timeout_seconds: number;
     /** Connections that the hop's own words leave at the moment. */
     allowed_connections: number;
+  };
+}
+
+/** What one message waits for in a queue. @param recipients the first of those who wait in it */
+export function describeWaiting(
+  destination: Destination,
+  recipients: readonly ItemRecipient[],
+  nowMs: number,
+  nowMonotonicMs: number,
+): WaitingIn {
+  const view = describeQueue(destination, nowMs, nowMonotonicMs);
+  const due = recipients.flatMap(({ state, nextAttemptAtMs: atMs }) =>
+    state === 'deferred' && atMs !== null ? [atMs] : [],
+  );
+  const dueAt = due.length > 0 ? new Date(Math.min(...due)).toISOString() : null;
+  return {
+    queue: view.name,
+    next_hop: destination.nextHop.name,
+    state: view.state,
+    next_attempt_at: view.next_attempt_at ?? dueAt,
+    last_fault: view.last_fault,
+    recipients: recipients.map(({ address }) => address),
   };
 }
 

@@ -284,11 +284,12 @@ export class Scheduler {
     }
   }
 
-  readonly #isWell = (queue: string): boolean => this.#destinations.get(queue)?.isWell ?? true;
+  /** False for a queue whose hop is at fault. */
+  readonly isWell = (queue: string): boolean => this.#destinations.get(queue)?.isWell ?? true;
 
   #group(entry: QueueEntry): RouteGroup[] {
     const { chooseRoute } = this.#options;
-    return groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, this.#isWell));
+    return groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, this.isWell));
   }
 
   #place(route: Route): Destination {
@@ -350,7 +351,7 @@ export class Scheduler {
    */
   #confirm(entry: RoutedEntry, destination: Destination): RoutedEntry | null {
     const { chooseRoute } = this.#options;
-    const isWell = (queue: string): boolean => queue === destination.name || this.#isWell(queue);
+    const isWell = (queue: string): boolean => queue === destination.name || this.isWell(queue);
     const groups = groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, isWell));
     const index = groups.findIndex(({ route }) => route.queue === destination.name);
     const stays = groups[index];

@@ -204,6 +204,7 @@ export function recipientRecord(recipient: ItemRecipient, toNode: boolean): Reci
       recipient.nextAttemptAtMs === null || recipient.state !== 'deferred'
         ? null
         : new Date(recipient.nextAttemptAtMs).toISOString(),
+    ...(recipient.orcpt === null ? {} : { orcpt: recipient.orcpt }),
   };
 }
 

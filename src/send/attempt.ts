@@ -3,8 +3,10 @@ import { messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import { queueIdIn } from '../format/reply.js';
 import type { AttemptRecord, ReplyRecord } from '../trace/record.js';
+import type { Connection } from './connection.js';
 import type { ConnectionPool } from './connection-pool.js';
 import { PASSWORD_LOST } from './login.js';
+import { traceCarrier } from './mail-parameters.js';
 import type { NextHop } from './next-hop.js';
 import { attemptState, type AttemptReport, type Outcome, type Stage } from './outcome.js';
 import type { Attempt, AttemptRequest, LocateHosts } from './request.js';
@@ -120,6 +122,9 @@ async function tryHost(
 /** The host never came to the point of taking logins or mail: another one of the hop may. */
 const BEFORE_LOGIN: readonly Stage[] = ['connect', 'greeting', 'ehlo', 'starttls'];
 
+/** The stages of a transaction. */
+const OFFERED: readonly Stage[] = ['mail', 'rcpt', 'data', 'dot'];
+
 function isUnreachable({ stage }: Conclusion): boolean {
   return BEFORE_LOGIN.includes(stage);
 }
@@ -178,12 +183,20 @@ function report(
     description: telling.text,
     remote_queue_id: telling.kind === 'delivered' ? queueIdIn(telling.text) : null,
     phases_ms: connection?.takePhases() ?? {},
+    ...carried(stage, connection),
     recipients: request.recipients.map(({ address }) => address),
     ...(outcomes.some((outcome) => differs(outcome, telling))
       ? { replies: outcomes.map(replyRecord) }
       : {}),
   };
   return { outcomes, record, dsnOffered: connection?.supports('DSN') ?? false };
+}
+
+/** What the trace went along with; nothing, where no message was offered. */
+function carried(stage: Stage, connection: Connection | null): Pick<AttemptRecord, 'carrier'> {
+  const carrier =
+    connection === null || !OFFERED.includes(stage) ? 'none' : traceCarrier(connection);
+  return carrier === 'none' ? {} : { carrier };
 }
 
 function differs(one: Outcome, other: Outcome): boolean {

@@ -1,5 +1,6 @@
 import { isAscii } from '../format/address.js';
 import { encodeXmesh, formatMeshContext, type MeshContext } from '../trace/propagate.js';
+import type { TraceCarrier } from '../trace/record.js';
 import type { Connection } from './connection.js';
 import type { NextHop } from './next-hop.js';
 import type { Outcome } from './outcome.js';
@@ -48,7 +49,6 @@ export function mailParameters(
   { message, recipients }: AttemptRequest,
   context: MeshContext,
 ): string {
-  const { kind, trace } = connection.nextHop;
   const parameters: string[] = [];
   const ascii = isAscii(message.sender) && recipients.every(({ address }) => isAscii(address));
   if (message.smtpUtf8 && ascii) {
@@ -63,11 +63,21 @@ export function mailParameters(
       parameters.push(`ENVID=${message.envid}`);
     }
   }
-  const mesh = kind === 'node' && trace === 'envelope';
-  if (mesh && connection.authenticated && connection.supports('XMESH')) {
+  if (traceCarrier(connection) === 'envelope') {
     parameters.push(`XMESH=${encodeXmesh(context)}`);
   }
   return parameters.map((parameter) => ` ${parameter}`).join('');
+}
+
+/** How the trace goes along in a session whose capabilities are known. */
+export function traceCarrier(connection: Connection): TraceCarrier {
+  const { kind, trace } = connection.nextHop;
+  if (trace !== 'envelope') {
+    return trace;
+  }
+  // A node believes those who logged in as its peers, and offers the keyword to nobody else.
+  const offered = connection.authenticated && connection.supports('XMESH');
+  return kind === 'node' && offered ? 'envelope' : 'none';
 }
 
 /** The same for RCPT (RFC 3461 §4.1, §4.2). */

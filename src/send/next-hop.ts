@@ -1,4 +1,5 @@
 import type { Secret } from '../base/secret.js';
+import type { TraceCarrier } from '../trace/record.js';
 import type { ReplyRule } from './reply-table.js';
 
 /**
@@ -8,9 +9,6 @@ import type { ReplyRule } from './reply-table.js';
  * vouch for and that carries the host's name.
  */
 export type TlsMode = 'none' | 'opportunistic' | 'required' | 'verified';
-
-/** How the trace context travels to a next hop (INTERFACES: between nodes). */
-export type TraceCarrier = 'envelope' | 'header' | 'none';
 
 /** Where the access token of an XOAUTH2 login comes from; it is asked for when it is needed. */
 export type TokenSettings =

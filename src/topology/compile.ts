@@ -8,6 +8,7 @@ import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
 import { compileQueueLimits } from './compile-limits.js';
 import { NextHopCompiler } from './compile-next-hop.js';
+import { compileOtlp } from './compile-otlp.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
 import { entryOf } from './hop-plan.js';
@@ -41,6 +42,7 @@ export function compileNode(
   const tunables = tunablesOf(topology, node);
   const hostname = hostnameOf(topology, nodeName);
   const compiler = new NextHopCompiler(topology, nodeName, inputs);
+  const otlp = compileOtlp(topology, nodeName, inputs);
   return {
     name: nodeName,
     topology: topology.name,
@@ -68,6 +70,8 @@ export function compileNode(
       directory: join(inputs.dataDir, 'trace'),
       maxAgeSeconds: tunables['trace-max-age'],
       maxRecords: tunables['trace-max-records'],
+      maxBytes: tunables['trace-max-size'],
+      ...(otlp === undefined ? {} : { otlp }),
     },
     api: compileApi(topology, nodeName, node, inputs),
     messageKeyFile: join(inputs.dataDir, 'message-key'),

@@ -243,7 +243,7 @@ function mayBeSecret(path: Path): boolean {
   return (
     (path[0] === 'secrets' && path.length > 1) ||
     // the first two are the group and the name of the entry
-    path.slice(2).some((key) => /^token$|^also-accept$|password$/.test(String(key)))
+    path.slice(2).some((key) => /^token$|^also-accept$|^headers$|password$/.test(String(key)))
   );
 }
 

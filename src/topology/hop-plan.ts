@@ -1,4 +1,5 @@
-import type { TlsMode, TraceCarrier } from '../send/next-hop.js';
+import type { TlsMode } from '../send/next-hop.js';
+import type { TraceCarrier } from '../trace/record.js';
 import type { Path, RuleId } from './fault.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, isWildcard, joinHostPort, parseHostPort, reachableHost } from './host-address.js';

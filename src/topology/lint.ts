@@ -7,6 +7,7 @@ import { checkHosts } from './lint/hosts.js';
 import { checkLogins } from './lint/logins.js';
 import { checkMx } from './lint/mx.js';
 import { checkNames } from './lint/names.js';
+import { checkOtlp } from './lint/otlp.js';
 import { checkPorts } from './lint/ports.js';
 import { checkPools } from './lint/pools.js';
 import { checkRelaying } from './lint/relaying.js';
@@ -80,5 +81,6 @@ export function lintTopology(loaded: LoadedTopology, options: LintOptions = {}):
   checkRelaying(context);
   checkSecrets(context);
   checkCertificates(context);
+  checkOtlp(context);
   return inFileOrder(faults);
 }

@@ -129,7 +129,12 @@ export const LIMITS = {
     'records',
     100_000_000,
     1_000_000,
-    'Records of messages that are kept, one a message and node; beyond it the oldest are deleted.',
+    'Records of messages that are kept, one a message and node; beyond it the oldest are deleted, but never that of a message in the queue.',
+  ),
+  'trace-max-size': size(
+    MIB,
+    GIB,
+    'What the records of messages take before compression, looked at once a minute; beyond it the oldest are deleted, but never that of a message in the queue. On the disk it is about half.',
   ),
 };
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isLoopbackHost } from '../format/loopback.js';
 import { repliesSchema } from './schema-replies.js';
 import { limitKeys } from './schema-limits.js';
+import { otlpSchema } from './schema-otlp.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
 import {
   capacityKeys,
@@ -106,6 +107,7 @@ const tunables = {
   ...capacityKeys,
   ...limitKeys,
   replies: repliesSchema,
+  otlp: otlpSchema,
   'retry-interval': z
     .array(seconds)
     .min(1)

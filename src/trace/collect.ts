@@ -1,21 +1,30 @@
+import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
-import type { ChainTrace, HopRecord, UnreachableNode } from './record.js';
+import { assemble, openEnds, ofMessage } from './assemble.js';
+import type { ChainHop, ChainTrace, UnreachableNode } from './record.js';
 
 /** What the collection needs of the world. */
 export interface CollectOptions {
   /** Our own records for an id. */
-  local: (id: string) => Promise<HopRecord[]>;
+  local: (id: string) => Promise<ChainHop[]>;
   /** The records of another node. Rejects when it cannot be asked in time. */
-  ask: (node: string, id: string) => Promise<HopRecord[]>;
+  ask: (node: string, id: string) => Promise<ChainHop[]>;
   /** Nodes that can be asked at all. */
   peers: readonly string[];
   /** Our own name. */
   node: string;
+  clock: Clock;
 }
 
-/** Nodes that one collection asks at most. */
-const MAX_ASKED = 200;
-const FINAL_ACTIONS = new Set(['delivered', 'transferred', 'relayed', 'failed', 'expanded']);
+/** In a mesh of so many nodes all are asked at once: it takes one round, however long the path is. */
+const MAX_AT_ONCE = 64;
+/** Questions of one collection. */
+const MAX_QUESTIONS = 200;
+/** A Message-ID may stand for several traces: copies that were handed in one by one. */
+const MAX_TRACES = 10;
+const MAX_HOPS = 5000;
+const DEADLINE_MS = 5000;
+const TRACE_ID = /^[0-9a-f]{32}$/;
 
 /** The hops that this node knows. Null when it knows none. */
 export async function collectLocal(
@@ -27,155 +36,176 @@ export async function collectLocal(
 }
 
 /**
- * The whole path of a message, asked from the other nodes in parallel, round by round: those that a
- * record names before it (its path) and behind it (its attempts). A node that is unreachable is
- * named, never an error; then every other node is asked too, since the path may go on behind the
- * gap. Null when nobody knows the id.
+ * The whole path of a message, up and down from this node, the same from every node. The others
+ * are asked in parallel, and nobody is waited for who has nothing to do with the message. A node
+ * that is unreachable is named, never an error. Null when nobody knows the id. It takes at most
+ * `DEADLINE_MS`; who has not answered by then counts as unreachable.
  */
 export async function collectChain(
   id: string,
   options: CollectOptions,
 ): Promise<ChainTrace | null> {
-  const asked = new Set([options.node]);
-  const unreachable: UnreachableNode[] = [];
-  let hops = await options.local(id);
-  let traceId = hops[0]?.trace_id ?? id;
-  if (hops.length === 0) {
-    // Any node may be the one that knows a queue id or a Message-ID.
-    hops = await askAll(options.peers, id, asked, unreachable, options);
-    traceId = hops[0]?.trace_id ?? id;
-    if (hops.length === 0) {
+  const collection = new Collection(id, options);
+  try {
+    return await collection.run();
+  } finally {
+    collection.end();
+  }
+}
+
+interface Question {
+  node: string;
+  id: string;
+  /** Settles when it is answered, with or without success. */
+  settled: Promise<void>;
+}
+
+class Collection {
+  readonly #id: string;
+  readonly #options: CollectOptions;
+  readonly #hops = new Map<string, ChainHop>();
+  readonly #asked = new Set<string>();
+  readonly #open = new Set<Question>();
+  /** Why a node could not be asked. */
+  readonly #failed = new Map<string, string>();
+  #over = false;
+  #end: () => void = () => undefined;
+  readonly #deadline: Promise<void>;
+
+  constructor(id: string, options: CollectOptions) {
+    this.#id = id;
+    this.#options = options;
+    this.#deadline = new Promise((resolve) => {
+      const timer = options.clock.after(DEADLINE_MS, () => {
+        this.#over = true;
+        resolve();
+      });
+      this.#end = () => timer.cancel();
+    });
+  }
+
+  end(): void {
+    this.#end();
+  }
+
+  async run(): Promise<ChainTrace | null> {
+    const traceIds = TRACE_ID.test(this.#id) ? [this.#id] : await this.#identify();
+    const found = new Set(this.#hops.keys());
+    for (const traceId of traceIds) {
+      this.#merge(await this.#options.local(traceId));
+    }
+    await this.#follow(traceIds);
+    const all = [...this.#hops.values()];
+    if (all.length === 0) {
       return null;
     }
-    if (traceId !== id) {
-      // By a queue id one message was found; its node may know more of the trace, as may all others
-      // but those that cannot be asked: they are not waited for twice.
-      asked.clear();
-      for (const node of [options.node, ...unreachable.map(({ node }) => node)]) {
-        asked.add(node);
-      }
-      const owners = options.peers.filter((peer) => hops.some(({ node }) => node === peer));
-      const further = await askAll(owners, traceId, asked, unreachable, options);
-      hops = merge(hops, [...further, ...(await options.local(traceId))]);
-    }
-  } else if (traceId !== id) {
-    hops = merge(hops, await options.local(traceId));
+    const hops = TRACE_ID.test(this.#id) ? all : ofMessage(all, (hop) => found.has(keyOf(hop)));
+    return assemble(hops, this.#unreachable(hops));
   }
-  let next = named(hops, asked, options);
-  while (next.length > 0 && asked.size < MAX_ASKED) {
-    hops = merge(hops, await askAll(next, traceId, asked, unreachable, options));
-    next = named(hops, asked, options);
-    if (next.length === 0 && unreachable.length > 0) {
-      next = options.peers.filter((peer) => !asked.has(peer));
-    }
-  }
-  return assemble(hops, relevant(unreachable, hops));
-}
 
-async function askAll(
-  nodes: readonly string[],
-  id: string,
-  asked: Set<string>,
-  unreachable: UnreachableNode[],
-  options: CollectOptions,
-): Promise<HopRecord[]> {
-  const answers = await Promise.all(
-    nodes.map(async (node) => {
-      asked.add(node);
-      try {
-        return await options.ask(node, id);
-      } catch (error) {
-        unreachable.push({ node, reason: messageOf(error) });
-        return [];
-      }
-    }),
-  );
-  return answers.flat();
-}
-
-/** Nodes that the records name and that were not asked yet. */
-function named(
-  hops: readonly HopRecord[],
-  asked: ReadonlySet<string>,
-  options: CollectOptions,
-): string[] {
-  const names = new Set<string>();
-  for (const hop of hops) {
-    for (const node of [...hop.path, ...hop.attempts.map((attempt) => attempt.next_hop)]) {
-      if (!asked.has(node) && options.peers.includes(node)) {
-        names.add(node);
+  /** The traces that a queue id or a Message-ID stands for. Any node may be the one that knows. */
+  async #identify(): Promise<string[]> {
+    this.#merge(await this.#options.local(this.#id));
+    if (this.#hops.size === 0) {
+      this.#askAll(this.#options.peers, [this.#id]);
+      while (this.#hops.size === 0 && this.#open.size > 0 && !this.#over) {
+        await this.#next(this.#open);
       }
     }
+    const traceIds = new Set([...this.#hops.values()].map((hop) => hop.trace_id));
+    return [...traceIds].slice(0, MAX_TRACES);
   }
-  return [...names];
-}
 
-function merge(known: readonly HopRecord[], further: readonly HopRecord[]): HopRecord[] {
-  const byKey = new Map(known.map((hop) => [`${hop.node}/${hop.queue_id}`, hop]));
-  for (const hop of further) {
-    byKey.set(`${hop.node}/${hop.queue_id}`, hop);
-  }
-  return [...byKey.values()];
-}
-
-/** A node that cannot be asked is worth a word only if the message may have been there. */
-function relevant(unreachable: UnreachableNode[], hops: readonly HopRecord[]): UnreachableNode[] {
-  const onPath = new Set(
-    hops.flatMap((hop) => [...hop.path, ...hop.attempts.map((attempt) => attempt.next_hop)]),
-  );
-  const named = unreachable.filter(({ node }) => onPath.has(node));
-  return named.length > 0 || hops.length > 0 ? named : unreachable;
-}
-
-function assemble(hops: HopRecord[], unreachable: UnreachableNode[]): ChainTrace {
-  const ordered = inOrder(hops);
-  const settled = ordered.every((hop) =>
-    hop.recipients.every((recipient) => FINAL_ACTIONS.has(recipient.action)),
-  );
-  // What a mesh peer took must show up as a hop of that peer, or the path is not whole.
-  const spans = new Set(ordered.map((hop) => hop.parent_span_id));
-  const followed = ordered.every((hop) =>
-    hop.attempts.every(
-      (attempt) =>
-        attempt.result !== 'accepted' ||
-        !hop.recipients.some(({ action }) => action === 'transferred') ||
-        spans.has(attempt.span_id),
-    ),
-  );
-  return {
-    trace_id: ordered[0]?.trace_id ?? '',
-    complete: settled && followed && unreachable.length === 0,
-    hops: ordered,
-    unreachable,
-  };
-}
-
-/** Parents before children; clocks of different nodes only decide between siblings. */
-function inOrder(hops: readonly HopRecord[]): HopRecord[] {
-  const children = new Map<string | null, HopRecord[]>();
-  const owners = new Map<string, HopRecord>();
-  for (const hop of hops) {
-    owners.set(hop.span_id, hop);
-    for (const attempt of hop.attempts) {
-      owners.set(attempt.span_id, hop);
+  /** Asks until every node that the records name has answered, and every end of the path is known. */
+  async #follow(traceIds: readonly string[]): Promise<void> {
+    const { peers } = this.#options;
+    while (traceIds.length > 0) {
+      const hops = [...this.#hops.values()];
+      const named = namedBy(hops, this.#options);
+      this.#askAll(named, traceIds);
+      const asking = new Set([...this.#open].map(({ node }) => node));
+      // Behind a gap, and behind a foreign host, it may be anybody.
+      const anybody =
+        hops.length === 0 || openEnds(hops).some(({ next_hop: next }) => !asking.has(next));
+      if (anybody || peers.length <= MAX_AT_ONCE) {
+        this.#askAll(peers, traceIds);
+      }
+      const ofTraces = [...this.#open].filter(({ id }) => traceIds.includes(id));
+      const needed = anybody ? ofTraces : ofTraces.filter(({ node }) => named.includes(node));
+      if (needed.length === 0) {
+        return;
+      }
+      if (this.#over) {
+        needed.forEach(({ node }) => this.#failed.set(node, 'no answer in time'));
+        return;
+      }
+      await this.#next(needed);
     }
   }
-  for (const hop of [...hops].sort((a, b) => a.received_at.localeCompare(b.received_at))) {
-    const parent = hop.parent_span_id === null ? undefined : owners.get(hop.parent_span_id);
-    const key = parent === undefined || parent === hop ? null : parent.span_id;
-    children.set(key, [...(children.get(key) ?? []), hop]);
+
+  async #next(questions: Iterable<Question>): Promise<void> {
+    await Promise.race([this.#deadline, ...[...questions].map(({ settled }) => settled)]);
   }
-  const ordered: HopRecord[] = [];
-  const seen = new Set<HopRecord>();
-  const visit = (hop: HopRecord): void => {
-    if (!seen.has(hop)) {
-      seen.add(hop);
-      ordered.push(hop);
-      (children.get(hop.span_id) ?? []).forEach(visit);
+
+  #askAll(nodes: readonly string[], ids: readonly string[]): void {
+    for (const node of nodes) {
+      for (const id of ids) {
+        const key = `${node} ${id}`;
+        // Who could not be asked is not waited for twice.
+        if (
+          !this.#asked.has(key) &&
+          !this.#failed.has(node) &&
+          this.#asked.size < MAX_QUESTIONS &&
+          !this.#over
+        ) {
+          this.#asked.add(key);
+          this.#ask(node, id);
+        }
+      }
     }
-  };
-  // Behind a gap the parent is not known, but how many nodes came before is.
-  (children.get(null) ?? []).sort((a, b) => a.path.length - b.path.length).forEach(visit);
-  hops.forEach(visit);
-  return ordered;
+  }
+
+  #ask(node: string, id: string): void {
+    const settled = this.#options
+      .ask(node, id)
+      .then((hops) => this.#merge(hops))
+      .catch((error: unknown) => void this.#failed.set(node, messageOf(error)))
+      .finally(() => this.#open.delete(question));
+    const question = { node, id, settled };
+    this.#open.add(question);
+  }
+
+  #merge(hops: readonly ChainHop[]): void {
+    for (const hop of hops) {
+      if (this.#hops.size < MAX_HOPS) {
+        this.#hops.set(keyOf(hop), hop);
+      }
+    }
+  }
+
+  /** A node that could not be asked is worth a word only if the message may have been there. */
+  #unreachable(hops: readonly ChainHop[]): UnreachableNode[] {
+    const named = new Set(namedBy(hops, this.#options));
+    // A foreign host may have handed it on to any of them.
+    const anybody = openEnds(hops).some(({ carrier }) => carrier === 'header');
+    return [...this.#failed]
+      .filter(([node]) => anybody || named.has(node))
+      .map(([node, reason]): UnreachableNode => ({ node, action: 'opaque', reason }))
+      .sort((a, b) => a.node.localeCompare(b.node));
+  }
+}
+
+/** Nodes that the records name before them (their path) and behind them: asked, or waited for. */
+function namedBy(hops: readonly ChainHop[], { node, peers }: CollectOptions): string[] {
+  const names = new Set(
+    hops.flatMap((hop) => [
+      ...hop.path,
+      ...[...hop.attempts, ...(hop.waiting ?? [])].map(({ next_hop: next }) => next),
+    ]),
+  );
+  return peers.filter((peer) => names.has(peer) && peer !== node);
+}
+
+function keyOf({ node, queue_id: queueId }: ChainHop): string {
+  return `${node}/${queueId}`;
 }

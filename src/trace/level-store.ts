@@ -1,42 +1,56 @@
 import { rename, rm } from 'node:fs/promises';
-import { ClassicLevel, type BatchOperation } from 'classic-level';
+import { ClassicLevel, type ChainedBatch } from 'classic-level';
 import NodeCache from 'node-cache';
 import type { Clock, Timer } from '../base/clock.js';
-import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { indexRecords, type Indexed } from './record-indexing.js';
+import {
+  bareMessageId,
+  idPrefixes,
+  indexKeysOf,
+  keyBytesOf,
+  LAST,
+  parseRecord,
+  RECORD,
+  TOTALS,
+  withoutBrackets,
+} from './record-keys.js';
+import { pruneRecords, type Removal } from './record-pruning.js';
+import { searchRecords } from './record-search.js';
 import type { HopRecord } from './record.js';
 import type { TraceSettings } from './settings.js';
+import { openError } from './store-fault.js';
+import { newTotals, parseTotals, type StoreTotals } from './store-totals.js';
 import type { TracePage, TraceQuery, TraceStore } from './store.js';
+import { UnwrittenRecords, type EncodedRecord, type HeldRecord } from './unwritten-records.js';
 
-type Store = ClassicLevel;
-type Operation = BatchOperation<Store, string, string>;
+type Batch = ChainedBatch<ClassicLevel, string, string>;
 
-const RECORD = 'r!';
-const BY_TRACE = 't!';
-const BY_MESSAGE_ID = 'm!';
-const WRITE_BEHIND_MS = 500;
+const WRITE_BEHIND_MS = 100;
+/** What is not finished is held back for so many writes, once: it is written after 0.6 s at the latest. */
+const WRITES_HELD_BACK = 3;
 const RETRY_WRITE_MS = 5000;
 /** Records that may wait to be written; one more writes at once. */
 const MAX_UNWRITTEN = 2000;
-/** A store that fails for good keeps so many in memory and drops the oldest. */
-const MAX_KEPT_ON_FAILURE = 10_000;
+/** Records written in one batch: making it must not hold up mail. */
+const BATCH_RECORDS = 128;
 const CACHE_RECORDS = 3000;
 const CACHE_SECONDS = 300;
-/** Records that one page of a list looks at. */
-const MAX_SCANNED = 50_000;
 const MAX_FOUND = 1000;
 const PRUNE_EVERY_MS = 60_000;
-const PRUNE_BATCH = 10_000;
+/** Rest between two slices of records that are indexed after the fact. */
+const INDEXING_REST_MS = 20;
 
 /**
- * Hop records in LevelDB, with node-cache in front for those of recent mail. Keys: the record by
- * queue id (which sorts by time), and an index each by trace id and by Message-ID.
+ * Hop records in LevelDB, with node-cache in front for those of mail that is under way and those that
+ * were read lately. Its keys are described in `record-keys`.
  */
 export class LevelTraceStore implements TraceStore {
-  readonly #settings: TraceSettings;
+  #settings: TraceSettings;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #store: Store;
+  readonly #store: ClassicLevel;
   readonly #cache = new NodeCache({
     stdTTL: CACHE_SECONDS,
     checkperiod: 60,
@@ -45,20 +59,22 @@ export class LevelTraceStore implements TraceStore {
   });
   /** Ids in the cache, in the order in which they came. */
   readonly #cached = new Set<string>();
-  /** Changed since the last write. */
-  #unwritten = new Map<string, HopRecord>();
-  /** Handed to the store, not yet confirmed: still the latest version for readers. */
-  #beingWritten = new Map<string, HopRecord>();
-  #writing: Promise<void> | null = null;
+  readonly #unwritten = new UnwrittenRecords();
+  #totals: StoreTotals = newTotals(true);
+  /** The end of the last of the writes, which go one after the other. Never rejects. */
+  #writing: Promise<void> = Promise.resolve();
+  #flushing = false;
+  #writes = 0;
   #timer: Timer | null = null;
   #pruneTimer: Timer | null = null;
+  #indexing: Promise<void> = Promise.resolve();
   #closed = false;
+  /** Ends what rests. */
+  #wake: () => void = () => undefined;
   /** The last write failed. */
   #failing = false;
-  /** Records in the store, once they were counted. */
-  #count = 0;
-  #counted = false;
-
+  /** Queue id behind which the next pruning begins. */
+  #pruneBehind = '';
   /** While the store is opened again, readers wait. Never rejects. */
   #readable: Promise<void> = Promise.resolve();
 
@@ -96,6 +112,10 @@ export class LevelTraceStore implements TraceStore {
       await rename(directory, aside);
       await this.#store.open();
     }
+    this.#totals = parseTotals(await this.#store.get(TOTALS)) ?? newTotals(await this.#isEmpty());
+    if (!this.#totals.complete) {
+      this.#indexing = this.#index();
+    }
     this.#armPrune();
   }
 
@@ -103,23 +123,30 @@ export class LevelTraceStore implements TraceStore {
     this.#closed = true;
     this.#timer?.cancel();
     this.#pruneTimer?.cancel();
-    await this.#writing;
-    await this.#write();
+    this.#wake();
+    await this.#indexing;
+    await this.#flush('all');
     this.#cache.close();
     await this.#store.close();
   }
 
-  put(record: HopRecord): void {
-    this.#count++;
-    this.#keep(record);
+  /** Takes other limits; the folder stays. */
+  reload(settings: TraceSettings): void {
+    this.#settings = { ...settings, directory: this.#settings.directory };
   }
 
-  #keep(record: HopRecord): void {
-    this.#unwritten.set(record.queue_id, record);
+  put(record: HopRecord): void {
+    this.#keep({ record, stored: { bytes: null } });
+  }
+
+  #keep(held: HeldRecord): void {
+    this.#unwritten.add(held);
     if (this.#unwritten.size >= MAX_UNWRITTEN && !this.#failing) {
-      void this.#flush();
+      if (!this.#flushing) {
+        void this.#flush('all');
+      }
     } else {
-      this.#timer ??= this.#clock.after(WRITE_BEHIND_MS, () => void this.#flush());
+      this.#armWrite(WRITE_BEHIND_MS);
     }
   }
 
@@ -128,179 +155,200 @@ export class LevelTraceStore implements TraceStore {
   }
 
   change(queueId: string, change: (record: HopRecord) => void): Promise<void> | undefined {
-    const record = this.#inMemory(queueId);
-    if (record !== undefined) {
-      change(record);
-      this.#keep(record);
+    const held = this.#inMemory(queueId);
+    if (held !== undefined) {
+      change(held.record);
+      this.#keep(held);
       return undefined;
     }
     return this.#read(queueId).then((stored) => {
       if (stored !== undefined) {
-        change(stored);
+        change(stored.record);
         this.#keep(stored);
       }
     });
   }
 
   async find(id: string): Promise<HopRecord[]> {
-    const bare = id.replace(/^<(.*)>$/, '$1');
-    const ids = new Set<string>();
+    const bare = withoutBrackets(id);
     const direct = await this.#get(bare);
     if (direct !== undefined) {
-      return [direct];
+      return [direct.record];
     }
-    for (const record of this.#memory()) {
-      if (record.trace_id === bare || messageIdKey(record) === bare) {
+    const ids = new Set<string>();
+    for (const record of this.#unwritten) {
+      if (record.trace_id === bare || bareMessageId(record) === bare) {
         ids.add(record.queue_id);
       }
     }
-    await this.#readable;
-    for (const prefix of [`${BY_TRACE}${bare}!`, `${BY_MESSAGE_ID}${encodeURIComponent(bare)}!`]) {
-      for await (const key of this.#store.keys({
-        gt: prefix,
-        lt: `${prefix}~`,
-        limit: MAX_FOUND,
-      })) {
+    for (const prefix of idPrefixes(bare)) {
+      const range = { gt: prefix, lt: prefix + LAST, limit: MAX_FOUND };
+      for (const key of await this.#reading(() => this.#store.keys(range).all())) {
         ids.add(key.slice(prefix.length));
       }
     }
     const found = await Promise.all([...ids].sort().map((queueId) => this.#get(queueId)));
-    return found.filter((record) => record !== undefined);
+    return found.flatMap((held) => (held === undefined ? [] : [held.record]));
   }
 
   async list(query: TraceQuery): Promise<TracePage> {
-    await this.#flush();
-    await this.#readable;
-    const records: HopRecord[] = [];
-    let scanned = 0;
-    const lt = query.cursor === undefined ? `${RECORD}~` : RECORD + query.cursor;
-    for await (const [key, value] of this.#store.iterator({ gt: RECORD, lt, reverse: true })) {
-      const record = this.#inMemory(key.slice(RECORD.length)) ?? parseRecord(value);
-      if (record === undefined) {
-        continue;
-      }
-      if (query.sinceMs !== undefined && Date.parse(record.received_at) < query.sinceMs) {
-        return { records, nextCursor: null };
-      }
-      if (matches(record, query)) {
-        records.push(record);
-      }
-      if (records.length >= query.limit || ++scanned >= MAX_SCANNED) {
-        return { records, nextCursor: record.queue_id };
+    await this.#flush('all');
+    const latest = (queueId: string): HopRecord | undefined => this.#unwritten.get(queueId)?.record;
+    return this.#reading(() => {
+      const indexed = this.#totals.complete;
+      return searchRecords({ level: this.#store, indexed, latest }, query);
+    });
+  }
+
+  /** Reads again when the store was opened again meanwhile. */
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = this.#readable;
+      await before;
+      try {
+        return await read();
+      } catch (error) {
+        if (before === this.#readable) {
+          throw error;
+        }
       }
     }
-    return { records, nextCursor: null };
   }
 
-  *#memory(): Generator<HopRecord> {
-    yield* this.#unwritten.values();
-    yield* this.#beingWritten.values();
+  #inMemory(queueId: string): HeldRecord | undefined {
+    return this.#unwritten.get(queueId) ?? this.#cache.get<HeldRecord>(queueId);
   }
 
-  #inMemory(queueId: string): HopRecord | undefined {
-    return (
-      this.#unwritten.get(queueId) ??
-      this.#beingWritten.get(queueId) ??
-      this.#cache.get<HopRecord>(queueId)
-    );
-  }
-
-  async #get(queueId: string): Promise<HopRecord | undefined> {
+  async #get(queueId: string): Promise<HeldRecord | undefined> {
     return this.#inMemory(queueId) ?? this.#read(queueId);
   }
 
-  async #read(queueId: string): Promise<HopRecord | undefined> {
-    await this.#readable;
-    const text = await this.#store.get(RECORD + queueId);
+  async #read(queueId: string): Promise<HeldRecord | undefined> {
+    const text = await this.#reading(() => this.#store.get(RECORD + queueId));
     // Somebody else may have read and changed it meanwhile: theirs is the one to go on with.
     const known = this.#inMemory(queueId);
     if (known !== undefined || text === undefined) {
       return known;
     }
     const record = parseRecord(text);
-    if (record !== undefined) {
-      this.#remember(record);
+    if (record === undefined) {
+      return undefined;
     }
-    return record;
+    const held = { record, stored: { bytes: Buffer.byteLength(text) } };
+    this.#remember(held);
+    return held;
   }
 
   /**
    * node-cache throws on every `set` while it is full, also for a key that it holds: the record's
    * earlier version makes room, else the record that came first.
    */
-  #remember(record: HopRecord): void {
+  #remember(held: HeldRecord): void {
+    const { queue_id: queueId } = held.record;
     if (this.#cached.size >= CACHE_RECORDS) {
       const [oldest] = this.#cached;
-      this.#cache.del(this.#cached.has(record.queue_id) ? record.queue_id : (oldest as string));
+      this.#cache.del(this.#cached.has(queueId) ? queueId : (oldest as string));
     }
-    this.#cached.add(record.queue_id);
-    this.#cache.set(record.queue_id, record);
+    this.#cached.add(queueId);
+    this.#cache.set(queueId, held);
   }
 
-  async #flush(): Promise<void> {
+  #armWrite(delayMs: number): void {
+    if (!this.#closed) {
+      this.#timer ??= this.#clock.after(delayMs, () => {
+        const isTurn = ++this.#writes % WRITES_HELD_BACK === 0;
+        void this.#flush(isTurn ? 'old' : 'finished');
+      });
+    }
+  }
+
+  /** One after the other, so that the totals fit what is written. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#writing.then(task);
+    this.#writing = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  /** Never rejects. */
+  #flush(what: 'finished' | 'old' | 'all'): Promise<void> {
     this.#timer?.cancel();
     this.#timer = null;
-    await this.#writing;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null;
-    });
-    await this.#writing;
+    this.#flushing = true;
+    return this.#inTurn(() => this.#writeRecords(what));
   }
 
-  async #write(): Promise<void> {
-    if (this.#unwritten.size === 0) {
-      return;
-    }
-    const records = this.#unwritten;
-    this.#unwritten = new Map();
-    this.#beingWritten = records;
-    const operations: Operation[] = [];
-    for (const record of records.values()) {
-      operations.push(...writesOf(record));
-    }
+  async #writeRecords(what: 'finished' | 'old' | 'all'): Promise<void> {
+    this.#flushing = false;
+    const records = this.#unwritten.take(what);
     try {
-      await this.#batch(operations);
-      for (const record of records.values()) {
-        this.#remember(record);
+      for (let start = 0; start < records.length; start += BATCH_RECORDS) {
+        await this.#writeSlice(records.slice(start, start + BATCH_RECORDS));
       }
     } catch (error) {
-      this.#keepAfterFailure(records);
+      this.#unwritten.giveBack();
       this.#log.error({ code: 'TRACE_STORE_FAILED' }, messageOf(error));
+      // From here on by the timer alone: trying again with each record would cost more with each.
+      this.#armWrite(RETRY_WRITE_MS);
+      return;
     }
-    this.#beingWritten = new Map();
+    if (this.#unwritten.size > 0) {
+      this.#armWrite(WRITE_BEHIND_MS);
+    }
+  }
+
+  async #writeSlice(records: readonly EncodedRecord[]): Promise<void> {
+    await this.#reopened();
+    const batch = this.#store.batch();
+    const totals = { ...this.#totals };
+    for (const { queueId, text, indexKeys, stored } of records) {
+      batch.put(RECORD + queueId, text);
+      totals.bytes += Buffer.byteLength(text) - (stored.bytes ?? 0);
+      if (stored.bytes === null) {
+        const keys = indexKeys ?? indexKeysOf(JSON.parse(text) as HopRecord);
+        for (const key of keys) {
+          batch.put(key, '');
+        }
+        totals.records++;
+        totals.bytes += keyBytesOf(queueId, keys);
+      }
+    }
+    await this.#write(batch, totals);
+    for (const encoded of records) {
+      encoded.stored.bytes = Buffer.byteLength(encoded.text);
+      this.#unwritten.written(encoded);
+      if (encoded.held === null) {
+        // What is remembered may be a version before it.
+        this.#cache.del(encoded.queueId);
+      } else {
+        this.#remember(encoded.held);
+      }
+    }
+  }
+
+  async #write(batch: Batch, totals: StoreTotals): Promise<void> {
+    batch.put(TOTALS, JSON.stringify(totals));
+    try {
+      await batch.write({});
+    } catch (error) {
+      this.#failing = true;
+      throw error;
+    }
+    this.#totals = totals;
   }
 
   /**
    * After a refused write the store's log ends in the middle of a record: whatever followed it would
    * be gone at the next start. So the store is opened again before the next write.
    */
-  async #batch(operations: Operation[]): Promise<void> {
+  async #reopened(): Promise<void> {
     if (this.#failing) {
       const reopened = this.#store.close().then(() => this.#store.open());
       this.#readable = reopened.catch(() => undefined);
       await reopened;
       this.#failing = false;
-    }
-    try {
-      await this.#store.batch(operations);
-    } catch (error) {
-      this.#failing = true;
-      throw error;
-    }
-  }
-
-  #keepAfterFailure(records: Map<string, HopRecord>): void {
-    const merged = new Map([...records, ...this.#unwritten]);
-    for (const queueId of merged.keys()) {
-      if (merged.size <= MAX_KEPT_ON_FAILURE) {
-        break;
-      }
-      merged.delete(queueId);
-    }
-    this.#unwritten = merged;
-    // From here on by the timer alone: trying again with each record would cost more with each.
-    if (!this.#closed) {
-      this.#timer ??= this.#clock.after(RETRY_WRITE_MS, () => void this.#flush());
     }
   }
 
@@ -316,88 +364,95 @@ export class LevelTraceStore implements TraceStore {
     });
   }
 
-  /** Forgets the oldest finished records: by age, and beyond the number that is kept. */
   async #prune(): Promise<void> {
-    if (!this.#counted) {
-      // Once: from here on the count is kept up to date.
-      this.#count = (await this.#store.keys({ gt: RECORD, lt: `${RECORD}~` }).all()).length;
-      this.#counted = true;
+    if (!this.#totals.complete) {
+      return;
     }
-    const oldestMs = this.#clock.nowMs() - this.#settings.maxAgeSeconds * 1000;
-    let operations: Operation[] = [];
-    for await (const [key, value] of this.#store.iterator({ gt: RECORD, lt: `${RECORD}~` })) {
-      const record = parseRecord(value);
-      const tooMany = this.#count > this.#settings.maxRecords;
-      if (record !== undefined && !tooMany && Date.parse(record.received_at) >= oldestMs) {
-        break;
-      }
-      if (record === undefined || record.finished_at !== null) {
-        this.#count--;
-        const keys = record === undefined ? [key] : keysOf(record);
-        operations.push(...keys.map((old): Operation => ({ type: 'del', key: old })));
-        this.#cache.del(key.slice(RECORD.length));
-      }
-      if (operations.length >= PRUNE_BATCH) {
-        await this.#batch(operations);
-        operations = [];
+    await this.#inTurn(() => this.#reopened());
+    const store = {
+      level: this.#store,
+      totals: () => this.#totals,
+      isChanging: (queueId: string) => this.#unwritten.get(queueId) !== undefined,
+      remove: (removal: Removal) => this.#inTurn(() => this.#remove(removal)),
+    };
+    const behind = this.#pruneBehind;
+    this.#pruneBehind = '';
+    this.#pruneBehind = await pruneRecords(store, this.#settings, this.#clock.nowMs(), behind);
+  }
+
+  async #remove({ keys, queueIds, bytes }: Removal): Promise<void> {
+    if (keys.length === 0) {
+      return;
+    }
+    await this.#reopened();
+    const batch = this.#store.batch();
+    for (const key of keys) {
+      batch.del(key);
+    }
+    const totals = { ...this.#totals };
+    totals.records -= queueIds.length;
+    totals.bytes -= bytes;
+    await this.#write(batch, totals);
+    for (const queueId of queueIds) {
+      this.#cache.del(queueId);
+      // One that was changed meanwhile comes back whole.
+      const changed = this.#unwritten.get(queueId);
+      if (changed !== undefined) {
+        changed.stored.bytes = null;
       }
     }
-    await this.#batch(operations);
   }
-}
 
-function openError(cause: unknown, directory: string): RelayError {
-  return codeOf(cause) === 'LEVEL_LOCKED'
-    ? new RelayError('SPOOL_IN_USE', 'another process uses this data', {
-        fault: 'operator',
-        where: directory,
-        hint: 'Data belong to one process. Stop the other node, or give this one its own --data.',
-        cause,
-      })
-    : new RelayError('TRACE_STORE_FAILED', `the traces cannot be opened: ${messageOf(cause)}`, {
-        fault: 'system',
-        where: directory,
-        hint: 'Check the folder, its permissions and the disk.',
-        cause,
-      });
-}
-
-/** Undefined for a damaged record: it must not hide the others. */
-function parseRecord(text: string): HopRecord | undefined {
-  try {
-    return JSON.parse(text) as HopRecord;
-  } catch {
-    return undefined;
+  /** Until then addresses are found by reading the records. Never rejects. */
+  async #index(): Promise<void> {
+    while (!this.#closed && !this.#totals.complete) {
+      try {
+        await this.#inTurn(() => this.#reopened());
+        for await (const indexed of indexRecords(this.#store, this.#totals.completeTo)) {
+          await this.#inTurn(() => this.#addIndexed(indexed));
+          await this.#rest(INDEXING_REST_MS);
+          if (this.#closed) {
+            return;
+          }
+        }
+        await this.#inTurn(() =>
+          this.#write(this.#store.batch(), { ...this.#totals, complete: true }),
+        );
+      } catch (error) {
+        this.#log.warn({ code: 'TRACE_INDEX_FAILED' }, messageOf(error));
+        await this.#rest(PRUNE_EVERY_MS);
+      }
+    }
   }
-}
 
-function messageIdKey(record: HopRecord): string | null {
-  return record.message_id === null ? null : record.message_id.replace(/^<(.*)>$/, '$1');
-}
-
-function keysOf(record: HopRecord): string[] {
-  const keys = [RECORD + record.queue_id, `${BY_TRACE}${record.trace_id}!${record.queue_id}`];
-  const messageId = messageIdKey(record);
-  if (messageId !== null) {
-    keys.push(`${BY_MESSAGE_ID}${encodeURIComponent(messageId)}!${record.queue_id}`);
+  async #addIndexed({ keys, records, bytes, completeTo }: Indexed): Promise<void> {
+    await this.#reopened();
+    const batch = this.#store.batch();
+    for (const key of keys) {
+      batch.put(key, '');
+    }
+    const totals = { ...this.#totals, completeTo };
+    totals.records += records;
+    totals.bytes += bytes;
+    await this.#write(batch, totals);
   }
-  return keys;
-}
 
-function writesOf(record: HopRecord): Operation[] {
-  const [recordKey, ...indexKeys] = keysOf(record);
-  return [
-    { type: 'put', key: recordKey as string, value: JSON.stringify(record) },
-    ...indexKeys.map((key): Operation => ({ type: 'put', key, value: '' })),
-  ];
-}
+  /** Ends at once when the store is closed. */
+  #rest(ms: number): Promise<void> {
+    if (this.#closed) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(ms, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
 
-function matches(record: HopRecord, query: TraceQuery): boolean {
-  const { sender, recipient, state, untilMs } = query;
-  return (
-    (sender === undefined || record.envelope.sender === sender) &&
-    (recipient === undefined || record.envelope.recipients.includes(recipient)) &&
-    (state === undefined || record.action === state) &&
-    (untilMs === undefined || Date.parse(record.received_at) <= untilMs)
-  );
+  async #isEmpty(): Promise<boolean> {
+    const first = await this.#store.keys({ gt: RECORD, lt: RECORD + LAST, limit: 1 }).all();
+    return first.length === 0;
+  }
 }

@@ -19,6 +19,14 @@ export interface MeshContext {
 }
 
 export const TRACE_HEADER = 'x-mesh-trace';
+/** The field in which an application says to which of its own spans the message belongs. */
+export const TRACEPARENT_HEADER = 'traceparent';
+
+/** A span of whoever handed the message in (W3C Trace Context). */
+export interface ParentSpan {
+  traceId: string;
+  spanId: string;
+}
 
 /** Longest path that is believed; longer ones are loops or forgeries. */
 export const MAX_PATH_NODES = 100;
@@ -26,6 +34,9 @@ const MAX_VALUE_CHARACTERS = 8192;
 const NODE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** W3C Trace Context, version 00: version, trace id, parent id, flags. */
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
+/** Later versions may say more behind it; `ff` is none. */
+const LATER_TRACEPARENT =
+  /^(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?$/;
 const ALL_ZERO = /^0+$/;
 
 export function formatMeshContext(context: MeshContext): string {
@@ -49,12 +60,8 @@ export function parseMeshContext(value: string): MeshContext | null {
   if (parts.length !== 6 || version !== '1' || (doubt !== '0' && doubt !== '1')) {
     return null;
   }
-  const ids = TRACEPARENT.exec(traceparent ?? '');
-  const [, traceId, spanId] = ids ?? [];
-  if (traceId === undefined || spanId === undefined) {
-    return null;
-  }
-  if (ALL_ZERO.test(traceId) || ALL_ZERO.test(spanId)) {
+  const ids = spanOf(TRACEPARENT.exec(traceparent ?? ''));
+  if (ids === null) {
     return null;
   }
   const nodes = (path ?? '').split(',');
@@ -64,7 +71,22 @@ export function parseMeshContext(value: string): MeshContext | null {
   if (node === undefined || !NODE_NAME.test(node) || !/^[0-9A-Z]{1,32}$/.test(queueId ?? '')) {
     return null;
   }
-  return { traceId, spanId, node, queueId: queueId as string, path: nodes, doubt: doubt === '1' };
+  return { ...ids, node, queueId: queueId as string, path: nodes, doubt: doubt === '1' };
+}
+
+/** The value of a `traceparent` (W3C Trace Context §3.2), or null when it is not of that form. */
+export function parseTraceparent(value: string): ParentSpan | null {
+  return spanOf(TRACEPARENT.exec(value) ?? LATER_TRACEPARENT.exec(value));
+}
+
+function spanOf(match: RegExpExecArray | null): ParentSpan | null {
+  const [, traceId, spanId] = match ?? [];
+  return traceId === undefined ||
+    spanId === undefined ||
+    ALL_ZERO.test(traceId) ||
+    ALL_ZERO.test(spanId)
+    ? null
+    : { traceId, spanId };
 }
 
 /** The value of the `XMESH` parameter. */

@@ -34,6 +34,15 @@ export type AttemptState =
 
 export type AttemptResult = 'accepted' | 'timeout' | 'lost' | 'invalid' | 'error';
 
+/** How the trace travels to a next hop (INTERFACES: between nodes). */
+export type TraceCarrier = 'envelope' | 'header' | 'none';
+
+/** A span of somebody else's trace (W3C Trace Context). */
+export interface SpanLink {
+  trace_id: string;
+  span_id: string;
+}
+
 /** Time spent in each phase; a phase that did not happen is absent. */
 export interface PhasesMs {
   connect?: number;
@@ -69,6 +78,8 @@ export interface AttemptRecord {
   /** Queue id in the remote's reply, when it named one. */
   remote_queue_id: string | null;
   phases_ms: PhasesMs;
+  /** How the trace went along; absent: it did not, and nobody behind that hop can tell of it. */
+  carrier?: Exclude<TraceCarrier, 'none'>;
   recipients: string[];
   /** In the order of the recipients, where they were answered differently. */
   replies?: ReplyRecord[];
@@ -92,6 +103,8 @@ export interface RecipientRecord {
   attempts: number;
   /** When the next attempt is due, or null. */
   next_attempt_at: string | null;
+  /** The original recipient, as it came (RFC 3461 §4.2: `type;xtext`). */
+  orcpt?: string;
 }
 
 export interface HopRecord {
@@ -99,8 +112,13 @@ export interface HopRecord {
   trace_id: string;
   /** Span of this hop; parent of its attempts' spans. */
   span_id: string;
-  /** Span of the attempt of the previous hop, or null at the first one. */
+  /**
+   * Span of the attempt of the previous hop; at the first one that of the trusted client's
+   * `traceparent`, or null.
+   */
   parent_span_id: string | null;
+  /** The `traceparent` of a client whose word is not taken for more. */
+  links?: SpanLink[];
   node: string;
   queue_id: string;
   /** Mesh nodes before this one, in order. */
@@ -119,6 +137,10 @@ export interface HopRecord {
   envelope: { sender: string; recipients: string[] };
   size_bytes: number;
   message_id: string | null;
+  /** Envelope id of the sender, as it came (RFC 3461 §4.4: xtext). */
+  envid?: string;
+  /** When what is not settled by then is given up. */
+  expires_at?: string;
   /** Name of the queue that it waits in or left from. */
   queue: string;
   /** The least settled of the recipients' actions. */
@@ -150,7 +172,44 @@ export interface RecordedSettings {
 /** A node that has, or should have, a hop of the path and could not be asked. */
 export interface UnreachableNode {
   node: string;
+  /** RFC 3886 §3.3.3: what became of the message there cannot be told. */
+  action: 'opaque';
   reason: string;
+}
+
+/** A queue in which recipients of a message wait, as it is when somebody asks. */
+export interface WaitingIn {
+  queue: string;
+  next_hop: string;
+  /**
+   * `active`: as its turn comes. `backoff`: after a fault of the hop, until `next_attempt_at`.
+   * `probing`: one message finds out whether the hop is well again. `paused`: by an operator.
+   * `sending`: an attempt for these recipients is under way.
+   */
+  state: 'active' | 'backoff' | 'probing' | 'paused' | 'sending';
+  /** When the pause is over, or when a recipient is due; null where nothing but its turn is waited for. */
+  next_attempt_at: string | null;
+  /** The last fault of the hop, in its words; null when it had none. */
+  last_fault: {
+    stage: string;
+    code: number | null;
+    enhanced_code: string | null;
+    description: string;
+    at: string;
+  } | null;
+  /** Those who wait here, the first ones. */
+  recipients: string[];
+}
+
+/** A hop as it is shown, with what is known only at the time of asking. */
+export interface ChainHop extends HopRecord {
+  /** Where its recipients wait; absent once all of them are settled. */
+  waiting?: WaitingIn[];
+  /**
+   * How far the clock of this node is ahead of that of the hop before (negative: behind), at
+   * least, in milliseconds; absent where the times fit. No duration of a record depends on it.
+   */
+  clock_offset_ms?: number;
 }
 
 /** Answer of `GET /trace/{id}`. */
@@ -158,6 +217,7 @@ export interface ChainTrace {
   trace_id: string;
   /** Every recipient of every hop is settled and every hop could be asked. */
   complete: boolean;
-  hops: HopRecord[];
+  /** Parents before their children. */
+  hops: ChainHop[];
   unreachable: UnreachableNode[];
 }

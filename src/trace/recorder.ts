@@ -8,6 +8,7 @@ import type {
   RecipientRecord,
   RecordedSettings,
 } from './record.js';
+import type { ParentSpan } from './propagate.js';
 import type { TraceStore } from './store.js';
 
 /** How a message came in. */
@@ -32,7 +33,14 @@ export interface ArrivedMessage {
   spanId: string;
   parentSpanId: string | null;
   path: string[];
+  /** A span of somebody whose word is not taken for more. */
+  link?: ParentSpan;
   arrival: Arrival;
+  /** Wall time at which what is not settled is given up. */
+  expiresAtMs: number;
+  /** As they came (RFC 3461); `orcpts` in the order of the recipients. */
+  envid?: string;
+  orcpts?: Array<string | null>;
   /** The smarthost that the message names itself, as `host:port`. */
   ownSmarthost?: string;
   /** What else it says about its own delivery. */
@@ -41,6 +49,14 @@ export interface ArrivedMessage {
   unknownKeys?: Record<string, unknown>;
   /** Wall time before which it is not attempted. */
   firstAttemptAtMs?: number;
+}
+
+/** Hears of what has ended. Its methods return at once and never throw. */
+export interface SpanExporter {
+  /** The record is that of the hop, which goes on changing. */
+  attempt: (hop: HopRecord, attempt: AttemptRecord) => void;
+  /** The record does not change any more. */
+  finished: (hop: HopRecord) => void;
 }
 
 /** The first attempts and the latest are kept; what lies between is counted. */
@@ -56,14 +72,16 @@ export class TraceRecorder {
   readonly #store: TraceStore;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #exporter: SpanExporter | undefined;
   /** Monotonic time of acceptance, for durations; bounded by the mail that is under way. */
   readonly #acceptedAtMs = new Map<string, number>();
 
-  constructor(node: string, store: TraceStore, clock: Clock, log: Logger) {
+  constructor(node: string, store: TraceStore, clock: Clock, log: Logger, exporter?: SpanExporter) {
     this.#node = node;
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
+    this.#exporter = exporter;
   }
 
   arrived(message: ArrivedMessage, queue: string): void {
@@ -97,12 +115,18 @@ export class TraceRecorder {
     const spentMs = attempts.reduce((sum, { duration_ms: ms }) => sum + ms, 0);
     const finishedAt = finished ? new Date(this.#clock.nowMs()).toISOString() : null;
     const written = this.#store.change(queueId, (record) => {
-      attempts.forEach((attempt) => addAttempt(record, attempt));
+      attempts.forEach((attempt) => {
+        addAttempt(record, attempt);
+        this.#exporter?.attempt(record, attempt);
+      });
       record.recipients = recipients;
       record.action = leastSettled(recipients);
       record.queue_wait_ms ??= sinceMs === null ? null : rounded(Math.max(0, sinceMs - spentMs));
       record.finished_at = finishedAt;
       record.total_ms = finished ? totalMs(record, sinceMs, this.#clock.nowMs()) : null;
+      if (finished) {
+        this.#exporter?.finished(record);
+      }
     });
     written?.catch((error: unknown) => {
       this.#log.warn({ code: 'TRACE_WRITE_FAILED', queue_id: queueId }, messageOf(error));
@@ -127,12 +151,13 @@ export class TraceRecorder {
       envelope: { sender: message.sender, recipients: message.recipients },
       size_bytes: message.sizeBytes,
       message_id: message.messageId,
+      expires_at: new Date(message.expiresAtMs).toISOString(),
       queue,
       action: 'queued',
       attempts: [],
       attempts_dropped: 0,
-      recipients: message.recipients.map((address) =>
-        newRecipientRecord(address, message.firstAttemptAtMs),
+      recipients: message.recipients.map((address, index) =>
+        newRecipientRecord(address, message.orcpts?.[index], message.firstAttemptAtMs),
       ),
       bounce_of: message.bounceOf,
       ...optionalParts(message),
@@ -141,9 +166,11 @@ export class TraceRecorder {
 }
 
 function optionalParts(message: ArrivedMessage): Partial<HopRecord> {
-  const { arrival, ownSmarthost, settings, unknownKeys } = message;
+  const { arrival, ownSmarthost, settings, unknownKeys, link, envid } = message;
   const { removedHeaders } = arrival;
   return {
+    ...(link === undefined ? {} : { links: [{ trace_id: link.traceId, span_id: link.spanId }] }),
+    ...(envid === undefined ? {} : { envid }),
     ...(removedHeaders === undefined
       ? {}
       : { removed_headers: removedHeaders.slice(0, MAX_REMOVED_HEADERS) }),
@@ -153,7 +180,11 @@ function optionalParts(message: ArrivedMessage): Partial<HopRecord> {
   };
 }
 
-function newRecipientRecord(address: string, firstAttemptAtMs?: number): RecipientRecord {
+function newRecipientRecord(
+  address: string,
+  orcpt: string | null | undefined,
+  firstAttemptAtMs?: number,
+): RecipientRecord {
   return {
     address,
     action: 'queued',
@@ -163,6 +194,7 @@ function newRecipientRecord(address: string, firstAttemptAtMs?: number): Recipie
     attempts: 0,
     next_attempt_at:
       firstAttemptAtMs === undefined ? null : new Date(firstAttemptAtMs).toISOString(),
+    ...(orcpt == null ? {} : { orcpt }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { parseReply, printableReply } from '../format/reply.js';
-import type { AttemptRecord, ChainTrace, HopRecord, RecipientRecord } from './record.js';
+import type { AttemptRecord, ChainHop, ChainTrace, RecipientRecord, WaitingIn } from './record.js';
 import { instantOf, placeHops, type PlacedHop } from './waterfall-timeline.js';
 import { cutToWidth, formatCount, formatInstant, formatWaiting } from './waterfall-text.js';
 
@@ -24,13 +24,19 @@ interface Fate {
  */
 export function describePosition(chain: ChainTrace, nowMs: number): string {
   const { roots } = placeHops(chain.hops);
-  const origins = roots.filter((root) => root.hop.bounce_of === null);
+  const messages = roots.filter((root) => root.hop.bounce_of === null);
+  // What has more nodes before it stands behind a gap and is come to from there.
+  const fewest = Math.min(...messages.map(({ hop }) => hop.path.length));
+  const origins = messages.filter(({ hop }) => hop.path.length === fewest);
+  const behindGaps = messages
+    .filter(({ hop }) => hop.path.length > fewest)
+    .sort((a, b) => a.hop.path.length - b.hop.path.length);
   const fates = new Map<string, { fate: Fate; count: number }>();
   let total = 0;
   const views = new Map<PlacedHop, HopView>();
   for (const root of origins.length > 0 ? origins : roots) {
     for (const recipient of root.hop.recipients) {
-      const fate = followRecipient(root, recipient, { chain, nowMs, views });
+      const fate = followRecipient(root, recipient, { chain, behindGaps, nowMs, views });
       const key = `${fate.verb} ${fate.detail}`;
       const known = fates.get(key);
       if (known === undefined) fates.set(key, { fate, count: 1 });
@@ -64,6 +70,8 @@ function nothingKnown(chain: ChainTrace): string {
 
 interface Question {
   chain: ChainTrace;
+  /** Hops whose parents are not known though they have some, those with the fewest nodes before first. */
+  behindGaps: PlacedHop[];
   nowMs: number;
   /** What has been looked up, so that 10,000 recipients are not searched 10,000 times. */
   views: Map<PlacedHop, HopView>;
@@ -91,13 +99,16 @@ function viewOf(spot: PlacedHop, views: Map<PlacedHop, HopView>): HopView {
 function followRecipient(root: PlacedHop, recipient: RecipientRecord, question: Question): Fate {
   let spot = root;
   let record = recipient;
-  // Placed hops form a tree, so this ends.
-  while (record.action === 'transferred') {
-    const next = spot.children.findLast(
-      (child) =>
-        child.hop.bounce_of === null &&
-        viewOf(child, question.views).recipients.has(record.address),
-    );
+  // Placed hops form a tree, and behind a gap the path is longer, so this ends. What a foreign host took may come back to a node.
+  while (record.action === 'transferred' || record.action === 'relayed') {
+    const has = (one: PlacedHop): boolean =>
+      one.hop.bounce_of === null && viewOf(one, question.views).recipients.has(record.address);
+    const { node, path } = spot.hop;
+    const next =
+      spot.children.findLast(has) ??
+      question.behindGaps.find(
+        (one) => one.hop.path.length > path.length + 1 && one.hop.path.includes(node) && has(one),
+      );
     if (next === undefined) break;
     spot = next;
     record = viewOf(next, question.views).recipients.get(record.address) as RecipientRecord;
@@ -107,7 +118,7 @@ function followRecipient(root: PlacedHop, recipient: RecipientRecord, question: 
 }
 
 function fateAt(
-  hop: HopRecord,
+  hop: ChainHop,
   recipient: RecipientRecord,
   attempt: AttemptRecord | null,
   question: Question,
@@ -117,7 +128,9 @@ function fateAt(
   switch (recipient.action) {
     case 'delivered':
     case 'relayed':
-      return delivered(node, next, attempt, question.nowMs);
+      return attempt?.carrier === 'header'
+        ? behindForeignHost(attempt, question)
+        : delivered(node, next, attempt, question.nowMs);
     case 'transferred':
       return lostFromSight(node, next, attempt, question);
     case 'failed': {
@@ -149,6 +162,23 @@ function delivered(
   return { verb: 'delivered', detail: `${next} has it since ${since}`, separator: ': ' };
 }
 
+/** A host that is no node has it, and the trace went along: a node behind it may have it later. */
+function behindForeignHost(attempt: AttemptRecord, { chain, nowMs }: Question): Fate {
+  const since = formatInstant(instantOf(attempt.started_at) + attempt.duration_ms, nowMs);
+  const silent = chain.unreachable
+    .slice(0, MAX_FATES)
+    .map(({ node, reason }) => `${node} (${printableReply(reason, 80)})`);
+  const behind =
+    silent.length === 0
+      ? 'no node behind it has a record of it yet'
+      : `nodes that may have it from there could not be asked: ${silent.join(', ')}`;
+  return {
+    verb: `relayed to ${printableReply(attempt.next_hop, 60)}`,
+    detail: `that host, which is no node, has it since ${since}; ${behind}`,
+    separator: ': ',
+  };
+}
+
 function lostFromSight(
   node: string,
   next: string | null,
@@ -167,29 +197,65 @@ function lostFromSight(
 }
 
 function waiting(
-  hop: HopRecord,
+  hop: ChainHop,
   recipient: RecipientRecord,
   attempt: AttemptRecord | null,
   nowMs: number,
 ): Fate {
-  const next = attempt?.next_hop ?? hop.queue;
+  const queue = hop.waiting?.find(({ recipients }) => recipients.includes(recipient.address));
+  const next = queue?.next_hop ?? attempt?.next_hop ?? hop.queue;
   const since = formatWaiting(nowMs - instantOf(hop.received_at));
   const place = `${printableReply(hop.node, 60)}${next === '' ? '' : ` for ${printableReply(next, 60)}`}`;
   const verb = `waiting at ${place} since ${since}`;
-  const parts: string[] = [];
-  const words = wordsOf(recipient, attempt);
-  if (words !== '') parts.push(words);
-  if (recipient.next_attempt_at !== null) {
-    const dueMs = instantOf(recipient.next_attempt_at) - nowMs;
-    const when = dueMs > 0 ? `in ${formatWaiting(dueMs)}` : 'is due';
-    parts.push(`next attempt ${when} (attempt ${recipient.attempts + 1})`);
-  } else if (recipient.action === 'delayed') {
-    // No time of its own: the hop is at fault, and the whole queue waits for it.
-    parts.push('the queue waits for the hop and goes on by itself');
-  } else if (recipient.attempts === 0) {
-    parts.push('not tried yet');
+  if (queue?.state === 'sending') {
+    const said = wordsOf(recipient, attempt);
+    return {
+      verb: `being sent from ${printableReply(hop.node, 60)} to ${printableReply(next, 60)}`,
+      detail: said === '' ? '' : `the last attempt ended with ${said}`,
+      separator: '; ',
+    };
   }
-  return { verb, detail: parts.join('; '), separator: ': ' };
+  // A fault that is over says nothing of the present.
+  const faulty = queue?.state === 'backoff' || queue?.state === 'probing';
+  const words = faulty ? faultWords(queue.last_fault) : '';
+  const parts = [
+    words === '' && queue?.state !== 'paused' ? wordsOf(recipient, attempt) : words,
+    describeNext(recipient, queue, nowMs),
+  ];
+  return { verb, detail: parts.filter((part) => part !== '').join('; '), separator: ': ' };
+}
+
+/** What has to happen before the next attempt, and when that is. */
+function describeNext(
+  recipient: RecipientRecord,
+  queue: WaitingIn | undefined,
+  nowMs: number,
+): string {
+  const next = printableReply(queue?.next_hop ?? '', 60);
+  if (queue?.state === 'paused') {
+    return `an operator has paused the queue ${printableReply(queue.queue, 60)}`;
+  }
+  if (recipient.next_attempt_at !== null) {
+    const waitMs = instantOf(recipient.next_attempt_at) - nowMs;
+    const when = waitMs > 0 ? `in ${formatWaiting(Math.max(waitMs, 1000))}` : 'is due';
+    return `next attempt ${when} (attempt ${recipient.attempts + 1})`;
+  }
+  if (queue?.state === 'backoff' && queue.next_attempt_at !== null) {
+    const waitMs = instantOf(queue.next_attempt_at) - nowMs;
+    return `${next} is asked again ${waitMs >= 500 ? `in ${formatWaiting(Math.max(waitMs, 1000))}` : 'now'}`;
+  }
+  if (queue?.state === 'probing') return `${next} is asked again now, by one message first`;
+  // No time of its own: the hop is at fault, and the whole queue waits for it.
+  if (recipient.action === 'delayed') return 'the queue waits for the hop and goes on by itself';
+  return recipient.attempts === 0 ? 'not tried yet' : '';
+}
+
+/** A fault of the hop, with what was being done where its words alone do not say so. */
+export function faultWords(fault: WaitingIn['last_fault']): string {
+  if (fault === null) return '';
+  const words = replyLine(fault, MAX_REPLY_LENGTH);
+  if (fault.stage === 'starttls') return `TLS failed: ${words}`;
+  return fault.stage.startsWith('auth') ? `the login failed: ${words}` : words;
 }
 
 /** Code, enhanced code and words of the last reply; the attempt's when the recipient has none. */

@@ -2,7 +2,9 @@ import type { HopRecord } from './record.js';
 
 /** What to list. All conditions hold together; times are milliseconds of wall time. */
 export interface TraceQuery {
+  /** An address, '' for the null sender, or a domain (`a.example`, `@a.example`) for all of its own. */
   sender?: string;
+  /** An address or a domain. */
   recipient?: string;
   /** An action, such as `delayed`. */
   state?: string;
@@ -13,6 +15,7 @@ export interface TraceQuery {
   cursor?: string;
 }
 
+/** It has a bound in what was looked at, too: it may be short or empty and all the same have a cursor. */
 export interface TracePage {
   records: HopRecord[];
   nextCursor: string | null;
@@ -26,6 +29,7 @@ export interface TraceStore {
   open(): Promise<void>;
   /** Writes what is not yet written. */
   close(): Promise<void>;
+  /** A record of a queue id that has none yet. */
   put(record: HopRecord): void;
   has(queueId: string): Promise<boolean>;
   /** Changes a record; a promise when it has to be read first. An unknown id changes nothing. */

@@ -1,6 +1,6 @@
 import { printableReply } from '../format/reply.js';
 import type { Action, AttemptRecord, HopRecord, PhasesMs, RecipientRecord } from './record.js';
-import { replyLine } from './sentence.js';
+import { faultWords, replyLine } from './sentence.js';
 import { drawRow, type Axis, type Bar } from './waterfall-axis.js';
 import {
   cutToWidth,
@@ -261,6 +261,12 @@ function drawPending(section: Section, spot: PlacedHop): void {
   const waitedMs = nowMs - spot.endMs;
   if (waitedMs < MIN_WAIT_MS) return;
   section.bars('waiting', waitedMs, [{ fromMs: spot.endMs, toMs: nowMs, kind: 'wait' }]);
+  if (spot.attempts.length > 0) return;
+  // It was never tried itself: what holds up its queue stands nowhere else in the picture.
+  for (const { state, last_fault: fault } of hop.waiting ?? []) {
+    const words = state === 'backoff' || state === 'probing' ? faultWords(fault) : '';
+    if (words !== '') section.words(`✗ ${words}`, (line) => section.canvas.paint('bad', line), 4);
+  }
 }
 
 const FATE_WORDS: Record<Action, string> = {

@@ -1,4 +1,4 @@
-import type { AttemptRecord, HopRecord } from './record.js';
+import type { AttemptRecord, ChainHop } from './record.js';
 
 /**
  * Puts the hops of a trace in a tree and on one time line.
@@ -18,7 +18,7 @@ export interface PlacedAttempt {
 }
 
 export interface PlacedHop {
-  hop: HopRecord;
+  hop: ChainHop;
   /** Milliseconds since 1970 on the time line. */
   startMs: number;
   /** End of the last attempt, or `startMs`. */
@@ -48,21 +48,21 @@ const CLOCK_TOLERANCE_MS = 2;
 const LOST_ATTEMPT_TOLERANCE_MS = 5000;
 
 interface Parent {
-  hop: HopRecord;
+  hop: ChainHop;
   /** Null when only the hop is known. */
   attempt: AttemptRecord | null;
 }
 
 /** Builds the time line. Links that form a circle are cut; no hop is lost or placed twice. */
-export function placeHops(hops: readonly HopRecord[]): Timeline {
+export function placeHops(hops: readonly ChainHop[]): Timeline {
   const parents = findParents(hops);
-  const childrenOf = new Map<HopRecord, HopRecord[]>();
+  const childrenOf = new Map<ChainHop, ChainHop[]>();
   for (const [hop, parent] of parents) {
     const siblings = childrenOf.get(parent.hop);
     if (siblings === undefined) childrenOf.set(parent.hop, [hop]);
     else siblings.push(hop);
   }
-  const placed = new Map<HopRecord, PlacedHop>();
+  const placed = new Map<ChainHop, PlacedHop>();
   const roots: PlacedHop[] = [];
   const inOrder = [...hops].sort((a, b) => instantOf(a.received_at) - instantOf(b.received_at));
   // The second round finds what hangs in a circle.
@@ -89,9 +89,9 @@ export function instantOf(iso: string): number {
   return Number.isNaN(instant) ? 0 : instant;
 }
 
-function findParents(hops: readonly HopRecord[]): Map<HopRecord, Parent> {
+function findParents(hops: readonly ChainHop[]): Map<ChainHop, Parent> {
   const spans = new Map<string, Parent>();
-  const queueIds = new Map<string, HopRecord>();
+  const queueIds = new Map<string, ChainHop>();
   for (const hop of hops) {
     spans.set(hop.span_id, { hop, attempt: null });
     queueIds.set(hop.queue_id, hop);
@@ -99,7 +99,7 @@ function findParents(hops: readonly HopRecord[]): Map<HopRecord, Parent> {
   for (const hop of hops) {
     for (const attempt of hop.attempts) spans.set(attempt.span_id, { hop, attempt });
   }
-  const parents = new Map<HopRecord, Parent>();
+  const parents = new Map<ChainHop, Parent>();
   for (const hop of hops) {
     const bounced = hop.bounce_of === null ? undefined : queueIds.get(hop.bounce_of);
     const sent = hop.parent_span_id === null ? undefined : spans.get(hop.parent_span_id);
@@ -110,7 +110,7 @@ function findParents(hops: readonly HopRecord[]): Map<HopRecord, Parent> {
 }
 
 function placeHop(
-  hop: HopRecord,
+  hop: ChainHop,
   parent: Parent | undefined,
   parentSpot: PlacedHop | undefined,
 ): PlacedHop {

@@ -47,6 +47,8 @@ const MAX_HOPS = 500;
 const MAX_INDENT = 8;
 const MAX_LISTED_RECIPIENTS = 3;
 const MAX_LISTED_NODES = 20;
+/** A number stays with its unit. */
+const BETWEEN_WORDS = / (?!(?:ms|s|min|h|d)\b)/;
 
 /** The whole picture, lines separated by `\n`, with one at the end. */
 export function renderWaterfall(chain: ChainTrace, options: WaterfallOptions): string {
@@ -105,7 +107,7 @@ function sizeText(first: HopRecord, timeline: Timeline): string {
 }
 
 function positionLines(chain: ChainTrace, nowMs: number, width: number, paint: Paint): string[] {
-  const words = describePosition(chain, nowMs).split(' ');
+  const words = describePosition(chain, nowMs).split(BETWEEN_WORDS);
   return wrapParts(words, ' ', width).map((line) => paint('strong', line));
 }
 

@@ -132,7 +132,13 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
         called('find', id, chain);
         return bench.chains.get(id) ?? null;
       },
-      draw: (chain, width) => `path of ${chain.trace_id} in ${width} columns\n`,
+      draw: (chain, { width, color }) =>
+        `path of ${chain.trace_id} in ${width} columns${color ? ' and colour' : ''}\n`,
+      otlp: (chain, addresses) => ({ of: chain.trace_id, addresses }),
+      trackingStatus: (chain, form) => ({
+        type: form === 'multipart/related' ? `${form}; boundary=x` : form,
+        content: `${form} of ${chain.trace_id}\r\n`,
+      }),
     },
     queues: {
       list: () => {

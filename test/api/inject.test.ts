@@ -9,7 +9,7 @@ import type { RawAnswer, RawRequest } from './raw-request.js';
 const JSON_TYPE = { 'content-type': 'application/json' };
 const MIME_TYPE = { 'content-type': 'message/rfc822' };
 const INJECTED = { messages: [{ recipient: 'b@y.test', queue_id: 'Q', trace_id: 'T' }] };
-const FROM = { clientAddress: '127.0.0.1', idempotencyKey: null };
+const FROM = { clientAddress: '127.0.0.1', idempotencyKey: null, traceparent: null };
 
 function inject(bench: ApiBench, request: Omit<RawRequest, 'path'> & { path?: string }) {
   return bench.request({ method: 'POST', path: '/v1/inject', body: '{}', ...request });

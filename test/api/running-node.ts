@@ -151,7 +151,12 @@ function settingsOf(
       finalReplyTimeoutMs: 5000,
       dnsServers: [],
     },
-    trace: { directory: join(folder, 'trace'), maxAgeSeconds: 3600, maxRecords: 1000 },
+    trace: {
+      directory: join(folder, 'trace'),
+      maxAgeSeconds: 3600,
+      maxRecords: 1000,
+      maxBytes: 10_000_000,
+    },
     api: { host: '127.0.0.1', port: 0, token: new Secret(`token-of-${name}`), peers: [] },
     drainTimeoutMs: 1000,
     logLevel: 'error',

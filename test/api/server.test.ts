@@ -159,7 +159,13 @@ test('a port that is taken is said with its number', async (t) => {
   const bench: ApiBench = await runApi(t);
   const settings = { host: '127.0.0.1', port: bench.port, token: new Secret(TOKEN), peers: [] };
   const views = {
-    trace: { list: async () => assert.fail(), find: async () => null, draw: () => '' },
+    trace: {
+      list: async () => assert.fail(),
+      find: async () => null,
+      draw: () => '',
+      otlp: () => ({}),
+      trackingStatus: () => assert.fail(),
+    },
     queues: { list: () => [], control: () => false, limit: () => false },
     quarantine: {
       queue: '',

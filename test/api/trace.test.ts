@@ -46,6 +46,32 @@ test('messages are listed with a cursor, and each condition reaches the view', a
   ]);
 });
 
+test('messages of any address are listed, international ones and the null sender too', async (t) => {
+  const bench = await runApi(t);
+  const asked: Array<[query: string, expected: object]> = [
+    ['recipient=j%C3%BCrgen@b%C3%BCcher.example', { recipient: 'jürgen@bücher.example' }],
+    ['recipient=%E7%94%A8%E6%88%B7@b.example', { recipient: '用户@b.example' }],
+    ['sender=first%2Blast%25x%26y@a.example', { sender: 'first+last%x&y@a.example' }],
+    ['recipient=%22a%20b%22@b.example', { recipient: '"a b"@b.example' }],
+    ['sender=', { sender: '' }],
+  ];
+  for (const [query] of asked) {
+    const answer = await bench.request({ path: `/trace?${query}` });
+    assert.equal(answer.status, 200, `${query}: ${answer.body}`);
+  }
+  assert.deepEqual(
+    bench.calls,
+    asked.map(([, expected]) => ['list', { ...expected, limit: 50 }]),
+  );
+});
+
+test('a page without messages may still have a cursor, and goes out with it', async (t) => {
+  const bench = await runApi(t);
+  bench.nextCursor = 'Q1';
+  const page = await bench.client.getJson('/trace?recipient=nobody@b.example');
+  assert.deepEqual(page, { messages: [], next_cursor: 'Q1' });
+});
+
 test('a bad query is refused with the name of what is wrong, and reaches nobody', async (t) => {
   const bench = await runApi(t);
   for (const [query, named] of [
@@ -68,6 +94,16 @@ test('a bad query is refused with the name of what is wrong, and reaches nobody'
     ['constructor=1', 'constructor'],
     ['limit=0&since=x', 'limit'],
     ['limit=0&since=x', 'since'],
+    ['since=2026-01-05T12:00:00+01:00', 'since'],
+    ['since=2026-01-05T12:00:00Z&until=2026-01-05T11:59:59Z', 'until'],
+    ['recipient=', 'recipient'],
+    ['cursor=', 'cursor'],
+    ['sender=a%00@a.example', 'sender'],
+    ['recipient=a%0d%0ab@a.example', 'recipient'],
+    ['recipient=%ff@b.example', 'UTF-8'],
+    ['recipient=%zz@b.example', 'UTF-8'],
+    ['sender=a@a.example&sender=b@a.example', 'sender'],
+    ['limit=1&limit=2', 'limit'],
   ] as const) {
     const answer = await bench.request({ path: `/trace?${query}` });
     assert.equal(answer.status, 400, `${query}: ${answer.body}`);
@@ -83,6 +119,7 @@ test('a bad query is refused with the name of what is wrong, and reaches nobody'
     'width=39',
     'width=401',
     'width=x',
+    'width=60&width=80',
     'unknown=1',
   ]) {
     const answer = await bench.request({ path: `/trace/Q1?${query}` });
@@ -106,20 +143,15 @@ test('a path is found by its id, along the chain where that is asked for', async
   ]);
 });
 
-test('the path comes as JSON, or drawn as text for who asks for text', async (t) => {
+test('without a preference the path comes as JSON', async (t) => {
   const bench = await runApi(t);
   bench.chains.set('Q1', CHAIN);
-  const ask = (accept: string | null, query = '') =>
-    bench.request({ path: `/trace/Q1${query}`, headers: accept === null ? {} : { accept } });
-  for (const accept of [null, 'application/json', '*/*', 'text/html']) {
-    const answer = await ask(accept);
+  for (const accept of [null, 'application/json', '*/*', 'text/html,*/*;q=0.8']) {
+    const headers: Record<string, string> = accept === null ? {} : { accept };
+    const answer = await bench.request({ path: '/trace/Q1', headers });
     assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
     assert.deepEqual(JSON.parse(answer.body), CHAIN);
   }
-  const drawn = await ask('text/plain');
-  assert.match(drawn.headers['content-type'] ?? '', /^text\/plain; charset=utf-8/i);
-  assert.equal(drawn.body, `path of ${CHAIN.trace_id} in 100 columns\n`);
-  assert.match((await ask('text/plain', '?width=60')).body, /in 60 columns/);
 });
 
 test('an id that nobody knows is not found', async (t) => {

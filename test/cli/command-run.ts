@@ -4,6 +4,7 @@ import { RelayError } from '../../src/base/errors.js';
 import type { Secret } from '../../src/base/secret.js';
 import type { Surroundings } from '../../src/cli/api-access.js';
 import type { QueueCaller } from '../../src/cli/queue-api.js';
+import type { TraceCaller } from '../../src/cli/trace.js';
 import { NOON_MS } from '../trace/chain-samples.js';
 
 export const URL_OPTION = ['--url', 'http://127.0.0.1:8025'];
@@ -12,6 +13,9 @@ export const UNREACHABLE = new RelayError('API_UNREACHABLE', 'gone', { fault: 's
 export const NOT_FOUND = new RelayError('NOT_FOUND', 'nothing here', { fault: 'client' });
 export const UNAUTHORIZED = new RelayError('API_UNAUTHORIZED', 'no', { fault: 'client' });
 export const BROKEN = new RelayError('API_REFUSED', 'disk full', { fault: 'system' });
+
+/** What all commands together ask of an API. */
+type Caller = QueueCaller & TraceCaller;
 
 export interface Run {
   stdout: string;
@@ -25,7 +29,7 @@ export interface Run {
 
 export type MakeCommand = (
   setExitCode: (code: number) => void,
-  around: Surroundings<QueueCaller>,
+  around: Surroundings<Caller>,
 ) => Command;
 
 /**
@@ -57,12 +61,13 @@ export async function run(
     done.requests.push(request);
     return next instanceof Error ? Promise.reject(next) : Promise.resolve(next as never);
   };
-  const api: QueueCaller = {
+  const api: Caller = {
     getJson: (where) => answer(`GET ${where}`),
+    getText: (where, accept) => answer(`GET ${where} as ${accept}`),
     postJson: (where) => answer(`POST ${where}`),
     delete: (where) => answer(`DELETE ${where}`),
   };
-  const around: Surroundings<QueueCaller> = {
+  const around: Surroundings<Caller> = {
     connect: (_url, token) => {
       done.token = token;
       return api;

@@ -37,6 +37,43 @@ test('trace --json prints the answer of the API', async () => {
   assert.deepEqual(JSON.parse(done.stdout), threeHops());
 });
 
+test('--format prints the path in a form that the API makes', async () => {
+  const forms = [
+    [['--format', 'otlp'], 'GET /trace/X as application/vnd.otlp+json'],
+    [
+      ['--format', 'otlp', '--addresses', 'full', '--chain'],
+      'GET /trace/X?chain=true&addresses=full as application/vnd.otlp+json',
+    ],
+    [['--format', 'tracking-status'], 'GET /trace/X as message/tracking-status'],
+  ] as const;
+  for (const [options, request] of forms) {
+    const done = await run(traceCommand, ['X', ...URL_OPTION, ...options], ['"as it came"']);
+    assert.deepEqual(done.requests, [request]);
+    assert.equal(done.stdout, '"as it came"\n');
+  }
+  const json = await run(traceCommand, ['X', ...URL_OPTION, '--format', 'json'], [threeHops()]);
+  assert.deepEqual(JSON.parse(json.stdout), threeHops());
+  const text = await run(traceCommand, ['X', ...URL_OPTION, '--format', 'text'], [threeHops()]);
+  assert.match(text.stdout, /^Trace {7}4bf92f/);
+});
+
+test('a list goes on behind a page that is not full, even an empty one', async () => {
+  const [hop] = threeHops().hops;
+  const pages = [
+    { messages: [], next_cursor: 'c1' },
+    { messages: [hop], next_cursor: 'c2' },
+    { messages: [hop], next_cursor: 'c3' },
+  ];
+  const args = ['--limit', '2', '--json', ...URL_OPTION];
+  const done = await run(traceCommand, args, pages);
+  assert.deepEqual(done.requests, [
+    'GET /trace?limit=2',
+    'GET /trace?limit=2&cursor=c1',
+    'GET /trace?limit=1&cursor=c2',
+  ]);
+  assert.deepEqual(JSON.parse(done.stdout), { messages: [hop, hop], next_cursor: 'c3' });
+});
+
 test('a message that failed exits 1 with --follow only', async () => {
   assert.equal((await run(traceCommand, ['X', ...URL_OPTION], [bounced()])).exitCode, 0);
   const done = await run(traceCommand, ['X', ...URL_OPTION, '--follow'], [bounced()]);
@@ -127,6 +164,9 @@ test('options that do not go together are refused before anything is asked', asy
     ['--follow'],
     ['--chain'],
     ['--since', 'yesterday'],
+    ['--format', 'otlp'],
+    ['X', '--format', 'tracking-status', '--follow'],
+    ['X', '--addresses', 'full'],
   ]) {
     const done = await run(traceCommand, [...args, ...URL_OPTION], [{ messages: [] }]);
     assert.equal(done.exitCode, 2, args.join(' '));

@@ -44,7 +44,7 @@ ${LIMIT_KEYS.map((key) => `    ${key}: ${value(key, '11', '2MiB')}\n`).join('')}
     const { limits, deliveryKeys, reports } = settings.queue;
     const { maxMessageBytes, maxHeaderBytes, maxRecipients, maxSessions } = settings.intake;
     const { idleTimeoutMs, dataTimeoutMs } = settings.intake;
-    const { maxAgeSeconds, maxRecords } = settings.trace;
+    const { maxAgeSeconds, maxRecords, maxBytes } = settings.trace;
     return [
       ...Object.values(limits),
       deliveryKeys.maxBytes,
@@ -57,6 +57,7 @@ ${LIMIT_KEYS.map((key) => `    ${key}: ${value(key, '11', '2MiB')}\n`).join('')}
       dataTimeoutMs / 1000,
       maxAgeSeconds,
       maxRecords,
+      maxBytes,
     ];
   };
   assert.equal(numbers(fromConfig).length, LIMIT_KEYS.length);

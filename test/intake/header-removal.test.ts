@@ -70,6 +70,7 @@ test('all bytes but those of our fields stay, wherever the content is cut', asyn
     protocol: 'ESMTP',
     tls: null,
     user: null,
+    mayBeParent: false,
     believed: false,
     steerTo: null,
   };

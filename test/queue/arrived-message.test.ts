@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arrivedMessage } from '../../src/queue/arrived-message.js';
-import { anItem, aRecipient, idOf, NOW_MS } from './samples.js';
+import { anItem, aRecipient, DAY_MS, idOf, NOW_MS } from './samples.js';
 
 test('the trace gets what is known of a message, and no key for what is not', () => {
   const recipients = [aRecipient('a@b.example'), aRecipient('c@d.example')];
@@ -12,6 +12,7 @@ test('the trace gets what is known of a message, and no key for what is not', ()
     sender: 'sender@a.example',
     recipients: ['a@b.example', 'c@d.example'],
     receivedAtMs: NOW_MS,
+    expiresAtMs: NOW_MS + 5 * DAY_MS,
     sizeBytes: 4711,
     messageId: `<${idOf(1)}@a.example>`,
     bounceOf: idOf(9),
@@ -63,4 +64,17 @@ test('a message that wants to go later says when', () => {
     arrivedMessage(anItem(idOf(1), { recipients }), 'core').firstAttemptAtMs,
     NOW_MS + 1000,
   );
+});
+
+test('what the sender wants to know of it again is told as it came (RFC 3461)', () => {
+  const recipients = [aRecipient('a@b', { orcpt: 'rfc822;A@b' }), aRecipient('c@d')];
+  const { envid, orcpts } = arrivedMessage(anItem(idOf(1), { recipients, envid: 'Q+3D1' }), 'core');
+  assert.deepEqual([envid, orcpts], ['Q+3D1', ['rfc822;A@b', null]]);
+});
+
+test('the span of a client whose word is not taken for more is told as a link', () => {
+  const item = anItem(idOf(1));
+  const link = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
+  const told = arrivedMessage({ ...item, trace: { ...item.trace, link } }, 'core');
+  assert.deepEqual(told.link, link);
 });

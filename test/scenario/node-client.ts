@@ -34,8 +34,8 @@ export class NodeClient {
     return body;
   }
 
-  /** Stops or starts what leaves a queue. */
-  async control(queue: string, action: 'pause' | 'resume'): Promise<void> {
+  /** Stops or starts what leaves a queue, or lets it try again now. */
+  async control(queue: string, action: 'pause' | 'resume' | 'retry'): Promise<void> {
     const path = `/v1/queues/${encodeURIComponent(queue)}/${action}`;
     const response = await fetch(this.#url + path, {
       method: 'POST',

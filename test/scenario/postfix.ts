@@ -20,6 +20,8 @@ export function withoutPostfix(): string | false {
 export interface Postfix {
   /** Everything that it has logged. */
   log(): Promise<string>;
+  /** It tries all that it has again now. */
+  flush(): Promise<void>;
 }
 
 /** What a Postfix takes mail by: lines of master.cf, and of main.cf what they need. */
@@ -73,7 +75,11 @@ export async function startPostfix(
   const { code, stdout, stderr } = await run(program, ['-c', config, 'start']);
   assert.equal(code, 0, `${stdout}${stderr}${await readOrNothing(logFile)}`);
   await until('Postfix', async () => (await status(program, config)) === 0);
-  return { log: () => readOrNothing(logFile) };
+  const flush = async (): Promise<void> => {
+    const ended = await run(program, ['-c', config, 'flush']);
+    assert.equal(ended.code, 0, ended.stderr);
+  };
+  return { log: () => readOrNothing(logFile), flush };
 }
 
 async function status(program: string, config: string): Promise<number | null> {

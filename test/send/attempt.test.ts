@@ -358,6 +358,7 @@ test('the trace rides the envelope only to a mesh node that offers XMESH and kno
     const value = `1;00-0123456789abcdef0123456789abcdef-${record.span_id}-01;edge;0ABC;first,edge;1`;
     assert.equal(mail.includes(` XMESH=${value}`), rides, JSON.stringify(hop.trace));
     assert.equal(mail.includes('XMESH'), rides);
+    assert.equal(record.carrier, rides ? 'envelope' : undefined);
   }
 });
 
@@ -369,6 +370,7 @@ test('the trace rides a header where the link says so, and it counts for the siz
   const header = `X-Mesh-Trace: 1;00-0123456789abcdef0123456789abcdef-${record.span_id}-01;edge;0ABC;first,edge;0\r\n`;
   assert.deepEqual(server.contents(), [`${header}Subject: x\r\n\r\n..body\r\n`]);
   assert.equal(server.lines()[1], `MAIL FROM:<a@x.test> SIZE=${BODY.length + header.length}`);
+  assert.equal(record.carrier, 'header');
   const { outcomes } = await sender.send(hop, { body: Buffer.alloc(150, 'x') });
   assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.enhanced], ['failed', '5.3.4']);
   await sender.send(hopTo(server.port, { trace: 'none' }));

@@ -36,6 +36,7 @@ test('the defaults of a node are those of the reference', () => {
     directory: '/data/trace',
     maxAgeSeconds: 864_000,
     maxRecords: 1_000_000,
+    maxBytes: 1_073_741_824,
   });
   assert.deepEqual(settings.send, {
     hostname: 'edge.mesh',

@@ -26,6 +26,7 @@ const ARRIVES: Record<LimitKey, (settings: NodeSettings) => number | null> = {
   'delay-report-after': ({ queue }) => queue.reports.delayAfterSeconds,
   'trace-max-age': ({ trace }) => trace.maxAgeSeconds,
   'trace-max-records': ({ trace }) => trace.maxRecords,
+  'trace-max-size': ({ trace }) => trace.maxBytes,
 };
 
 /** The sound topology with these lines in `defaults` and in the node `edge`. */

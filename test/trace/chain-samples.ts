@@ -1,4 +1,5 @@
 import type {
+  ChainHop,
   AttemptRecord,
   ChainTrace,
   HopRecord,
@@ -105,7 +106,7 @@ export function sampleHop(
   };
 }
 
-export function sampleChain(hops: HopRecord[], fields: Partial<ChainTrace> = {}): ChainTrace {
+export function sampleChain(hops: ChainHop[], fields: Partial<ChainTrace> = {}): ChainTrace {
   return {
     trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
     complete: true,
@@ -253,7 +254,7 @@ export function bounced(): ChainTrace {
 export function unreachableNode(): ChainTrace {
   return sampleChain(threeHops().hops.slice(0, 1), {
     complete: false,
-    unreachable: [{ node: 'core', reason: 'connection refused' }],
+    unreachable: [{ node: 'core', action: 'opaque', reason: 'connection refused' }],
   });
 }
 

@@ -17,6 +17,7 @@ const MESSAGE: ArrivedMessage = {
   sender: 'a@a.example',
   recipients: ['one@b.example', 'two@b.example'],
   receivedAtMs: START_MS,
+  expiresAtMs: START_MS + 432_000_000,
   sizeBytes: 1234,
   messageId: '<m@a.example>',
   bounceOf: null,
@@ -70,6 +71,7 @@ test('an arrival is a record of what came and from whom, and nothing has happene
     envelope: { sender: 'a@a.example', recipients: MESSAGE.recipients },
     size_bytes: 1234,
     message_id: '<m@a.example>',
+    expires_at: '2026-01-10T12:00:00.000Z',
     queue: '(smarthost)',
     action: 'queued',
     attempts: [],
@@ -173,4 +175,27 @@ test('a store that fails holds up nobody and is said in the log', async () => {
   recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(captured.codes, ['TRACE_WRITE_FAILED']);
+});
+
+test('an exporter hears of each attempt as it ends, and once of the end, with the whole record', () => {
+  const store = new MemoryTraceStore();
+  const heard: unknown[] = [];
+  const recorder = new TraceRecorder('edge', store, new VirtualClock(), capturedLog().log, {
+    attempt: (hop, { span_id: id }) => heard.push(['attempt', hop.span_id, id]),
+    finished: (hop) => heard.push(['finished', structuredClone(hop)]),
+  });
+  const attempt = (id: string) => anAttempt({ span_id: id });
+  recorder.arrived(MESSAGE, 'q');
+  assert.deepEqual(heard, [], 'a hop that goes on is no span yet');
+  const waiting = [aRecipientRecord({ action: 'delayed' })];
+  recorder.attempted('Q1', [attempt('1'), attempt('2')], waiting, false);
+  recorder.attempted('Q1', [attempt('3')], [aRecipientRecord()], true);
+  recorder.attempted('Q9', [attempt('4')], [aRecipientRecord()], true);
+  const { spanId } = MESSAGE;
+  assert.deepEqual(heard, [
+    ['attempt', spanId, '1'],
+    ['attempt', spanId, '2'],
+    ['attempt', spanId, '3'],
+    ['finished', store.records.get('Q1')],
+  ]);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HopRecord } from '../../src/trace/record.js';
+import type { HopRecord, WaitingIn } from '../../src/trace/record.js';
 import { describePosition, replyLine } from '../../src/trace/sentence.js';
 import {
   bounced,
@@ -79,6 +79,78 @@ test('mail that waits for a faulty hop is said to go on by itself', () => {
   );
 });
 
+test('what holds up the queue is said, and when the hop is asked again', () => {
+  const untried = sampleRecipient('queued', {
+    attempts: 0,
+    code: null,
+    enhanced_code: null,
+    description: null,
+  });
+  const hop = sampleHop('n4', 0, { queue: 'n5', attempts: [], recipients: [untried] });
+  const position = (changes: Partial<WaitingIn>): string => {
+    const waiting: WaitingIn = {
+      queue: 'n5',
+      next_hop: 'n5',
+      state: 'backoff',
+      next_attempt_at: isoAt(14_000),
+      last_fault: {
+        stage: 'authplain',
+        code: 535,
+        enhanced_code: '5.7.8',
+        description: 'wrong name or password',
+        at: isoAt(1000),
+      },
+      recipients: [untried.address],
+      ...changes,
+    };
+    return describePosition(sampleChain([{ ...hop, waiting: [waiting] }]), NOON_MS + 2000);
+  };
+  const start = 'Waiting at n4 for n5 since 2 s';
+  const words = '535 5.7.8 wrong name or password';
+  assert.equal(position({}), `${start}: the login failed: ${words}; n5 is asked again in 12 s.`);
+  assert.match(position({ next_attempt_at: isoAt(1999) }), /; n5 is asked again now\.$/);
+  assert.match(position({ next_attempt_at: isoAt(2600) }), /; n5 is asked again in 1 s\.$/);
+  assert.match(position({ state: 'probing' }), /; n5 is asked again now, by one message first\.$/);
+  assert.equal(position({ state: 'sending' }), 'Being sent from n4 to n5.');
+  assert.equal(
+    position({ state: 'paused' }),
+    `${start}: an operator has paused the queue n5.`,
+  );
+  assert.equal(position({ state: 'active' }), `${start}: not tried yet.`);
+  const tls = { stage: 'starttls', code: null, enhanced_code: null, at: isoAt(1000) };
+  assert.match(
+    position({ last_fault: { ...tls, description: 'certificate has expired' } }),
+    /: TLS failed: certificate has expired;/,
+  );
+  assert.match(position({ recipients: ['somebody@else.example'] }), /: not tried yet\.$/);
+});
+
+test('what a foreign host took is followed to the node behind it, and said to be there until then', () => {
+  const [edge, core] = threeHops().hops as [HopRecord, HopRecord];
+  const relayed = {
+    ...edge,
+    attempts: edge.attempts.map((one) => ({
+      ...one,
+      next_hop: 'postfix:25',
+      carrier: 'header' as const,
+    })),
+    recipients: edge.recipients.map((one) => ({ ...one, action: 'relayed' as const })),
+  };
+  assert.match(
+    describePosition(sampleChain([relayed]), NOW_MS),
+    /^Relayed to postfix:25: that host, which is no node, has it since [\d:.]+; no node behind it has a record of it yet\.$/,
+  );
+  const unreachable = [{ node: 'core', action: 'opaque' as const, reason: 'timeout' }];
+  assert.match(
+    describePosition(sampleChain([relayed], { unreachable }), NOW_MS),
+    /; nodes that may have it from there could not be asked: core \(timeout\)\.$/,
+  );
+  assert.equal(
+    describePosition(sampleChain([relayed, core]), NOW_MS),
+    'Last seen leaving core for exit; exit has no record of it.',
+  );
+});
+
 test('a bounce is told with the words of the host that refused', () => {
   assert.equal(describePosition(bounced(), NOW_MS), 'Bounced at exit: 550 5.1.1 no such user.');
 });
@@ -98,6 +170,23 @@ test('a node that could not be asked is named with its reason', () => {
   assert.equal(
     describePosition(unreachableNode(), NOW_MS),
     'Last seen leaving edge for core; core could not be asked (connection refused).',
+  );
+});
+
+test('behind a node that cannot be asked the message is followed on', () => {
+  const [edge, , exit] = threeHops().hops as [HopRecord, HopRecord, HopRecord];
+  const unreachable = [{ node: 'core', action: 'opaque' as const, reason: 'connection refused' }];
+  const behind = { ...exit, path: ['edge', 'core'] };
+  for (const hops of [[edge, behind], [behind]]) {
+    assert.equal(
+      describePosition(sampleChain(hops, { unreachable }), NOW_MS),
+      'Delivered: mx has it since 12:00:00.094.',
+    );
+  }
+  const elsewhere = { ...behind, path: ['other', 'core'] };
+  assert.match(
+    describePosition(sampleChain([edge, elsewhere], { unreachable }), NOW_MS),
+    /^Last seen leaving edge for core; core could not be asked/,
   );
 });
 
@@ -182,7 +271,7 @@ test('without hops the sentence says what is not known', () => {
   assert.equal(describePosition(sampleChain([]), NOW_MS), 'No hop has a record of this message.');
   assert.equal(
     describePosition(
-      sampleChain([], { unreachable: [{ node: 'core', reason: 'timeout' }] }),
+      sampleChain([], { unreachable: [{ node: 'core', action: 'opaque', reason: 'timeout' }] }),
       NOW_MS,
     ),
     'No hop that could be asked has a record of this message; not asked: core (timeout).',

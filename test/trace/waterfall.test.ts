@@ -200,9 +200,44 @@ test('attempts that are not kept or not shown are counted', () => {
   assert.match(picture, /→ core #19 /);
 });
 
+test('a hop that was never tried shows what holds up its queue', () => {
+  const hop = sampleHop('n4', 0, {
+    queue_wait_ms: null,
+    attempts: [],
+    recipients: [sampleRecipient('queued', { attempts: 0, code: null, description: null })],
+  });
+  const fault = {
+    stage: 'connect',
+    code: null,
+    enhanced_code: null,
+    description: 'no route',
+    at: '',
+  };
+  const waiting = {
+    queue: 'n5',
+    next_hop: 'n5',
+    next_attempt_at: null,
+    recipients: [],
+    last_fault: fault,
+  };
+  const shown = (state: 'backoff' | 'active'): string =>
+    drawn(sampleChain([{ ...hop, waiting: [{ ...waiting, state }] }]));
+  assert.match(shown('backoff'), /waiting .*\n +✗ no route\n/);
+  assert.doesNotMatch(shown('active'), /✗/);
+});
+
+test('a line never ends between a number and its unit', () => {
+  for (let width = 40; width < 140; width++) {
+    const picture = drawn(retryingHop(), width);
+    assert.doesNotMatch(picture, /\d\n(?:ms|s|min|h|d)\b/, `${width} columns`);
+  }
+});
+
 test('an unreachable node is named even when no hop is known', () => {
   const picture = drawn(
-    sampleChain([], { unreachable: [{ node: 'core', reason: 'no route \x1b[31m' }] }),
+    sampleChain([], {
+      unreachable: [{ node: 'core', action: 'opaque', reason: 'no route \x1b[31m' }],
+    }),
   );
   assert.match(picture, /○ core could not be asked: no route \\x1b\[31m/);
 });

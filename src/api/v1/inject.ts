@@ -68,7 +68,8 @@ function requestOf(context: ApiContext): InjectRequest | Response {
     return problem(context, 400, 'BAD_QUERY', `Idempotency-Key: ${describeIssues(key.error)}`);
   }
   const clientAddress = context.env.incoming.socket.remoteAddress ?? 'unknown';
-  return { clientAddress, idempotencyKey: key.data ?? null };
+  const traceparent = context.req.header('traceparent') ?? null;
+  return { clientAddress, idempotencyKey: key.data ?? null, traceparent };
 }
 
 /** '' for a body that is encoded on top of its type, which nobody here decodes. */

@@ -1,8 +1,10 @@
 import { RelayError } from '../../base/errors.js';
 import type { Path } from '../fault.js';
+import { otlpSecrets } from '../compile-otlp.js';
 import { resolveSecret } from '../secrets.js';
 import { didYouMean } from '../suggest.js';
 import type { LintContext } from './context.js';
+import { otlpEntries } from './otlp.js';
 
 /** References without a secret, secrets without a reference, and secrets that are not here. */
 export function checkSecrets(context: LintContext): void {
@@ -68,6 +70,9 @@ function secretReferences({ topology, hops }: LintContext): { secret: string; pa
     sink.users.forEach((user, index) =>
       add(user.password, ['sinks', name, 'users', index, 'password']),
     );
+  }
+  for (const { entry, path } of otlpEntries({ topology })) {
+    for (const named of otlpSecrets(entry, path)) add(named, named.path);
   }
   return references;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { hopsOf } from '../node-hops.js';
 import type { Topology } from '../schema.js';
 
@@ -20,7 +21,8 @@ export function generateSecrets(
 
 /**
  * The secrets that a node has to know: those of its users and of the peers that log in at it, the
- * logins at its next hops and at its sink, and the API tokens of it and of its peers.
+ * logins at its next hops, at its sink and at its collector, and the API tokens of it and of its
+ * peers.
  */
 export function secretsOfNode(topology: Topology, node: string): Set<string> {
   const needed = new Set<string>();
@@ -36,6 +38,10 @@ export function secretsOfNode(topology: Topology, node: string): Set<string> {
   }
   for (const { api } of Object.values(topology.nodes)) {
     if (api?.token !== undefined) needed.add(api.token.secret);
+  }
+  const otlp = otlpOf(topology, node);
+  if (otlp !== undefined) {
+    for (const { secret } of otlpSecrets(otlp.entry, otlp.path)) needed.add(secret);
   }
   return needed;
 }

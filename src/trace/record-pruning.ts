@@ -1,0 +1,100 @@
+import type { KeyValues } from './key-values.js';
+import { indexKeysOf, keyBytesOf, LAST, parseRecord, RECORD } from './record-keys.js';
+import type { HopRecord } from './record.js';
+import type { TraceSettings } from './settings.js';
+import type { StoreTotals } from './store-totals.js';
+
+/** Looked at in one pass; the next one goes on behind. */
+const MAX_LOOKED_AT = 100_000;
+const SLICE_RECORDS = 128;
+const SLICE_BYTES = 256 * 1024;
+const BATCH_KEYS = 2000;
+
+/** Keys to delete, and what goes with them. */
+export interface Removal {
+  keys: string[];
+  queueIds: string[];
+  bytes: number;
+}
+
+export interface PrunedStore {
+  level: KeyValues;
+  totals: () => Readonly<StoreTotals>;
+  /** A newer version is about to be written: the mail is not done with. */
+  isChanging: (queueId: string) => boolean;
+  remove: (removal: Removal) => Promise<void>;
+}
+
+/**
+ * Forgets the oldest finished records: by age, and beyond the number and the bytes that are kept. A
+ * record of mail that is still queued stays, however many there are.
+ *
+ * @param behind Queue id to begin behind, or ''
+ * @returns where the next pass goes on, or '' where it begins anew
+ */
+export async function pruneRecords(
+  store: PrunedStore,
+  limits: TraceSettings,
+  nowMs: number,
+  behind: string,
+): Promise<string> {
+  const oldestMs = nowMs - limits.maxAgeSeconds * 1000;
+  let removal = newRemoval();
+  let lookedAt = 0;
+  const iterator = store.level.iterator({
+    gt: RECORD + behind,
+    lt: RECORD + LAST,
+    fillCache: false,
+    highWaterMarkBytes: SLICE_BYTES,
+  });
+  const isTooMuch = (): boolean => {
+    const { records, bytes } = store.totals();
+    return (
+      records - removal.queueIds.length > limits.maxRecords ||
+      bytes - removal.bytes > limits.maxBytes
+    );
+  };
+  try {
+    for (;;) {
+      const slice = await iterator.nextv(SLICE_RECORDS);
+      for (const [key, text] of slice) {
+        const queueId = key.slice(RECORD.length);
+        const record = parseRecord(text);
+        if (record !== undefined && !isTooMuch() && Date.parse(record.received_at) >= oldestMs) {
+          await store.remove(removal);
+          return '';
+        }
+        const isFinished = record === undefined || record.finished_at !== null;
+        if (isFinished && !store.isChanging(queueId)) {
+          add(removal, key, text, record);
+        }
+        if (removal.keys.length >= BATCH_KEYS) {
+          await store.remove(removal);
+          removal = newRemoval();
+        }
+      }
+      lookedAt += slice.length;
+      const last = slice.at(-1)?.[0];
+      if (last === undefined || lookedAt >= MAX_LOOKED_AT) {
+        await store.remove(removal);
+        return last?.slice(RECORD.length) ?? '';
+      }
+    }
+  } finally {
+    await iterator.close();
+  }
+}
+
+function newRemoval(): Removal {
+  return { keys: [], queueIds: [], bytes: 0 };
+}
+
+/** Of a damaged record only its own key is known. */
+function add(removal: Removal, key: string, text: string, record: HopRecord | undefined): void {
+  const indexKeys = record === undefined ? [] : indexKeysOf(record);
+  removal.keys.push(key, ...indexKeys);
+  removal.queueIds.push(key.slice(RECORD.length));
+  removal.bytes +=
+    Buffer.byteLength(text) +
+    (record === undefined ? Buffer.byteLength(key) : keyBytesOf(record.queue_id, indexKeys));
+}
