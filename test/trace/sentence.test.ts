@@ -112,10 +112,7 @@ test('what holds up the queue is said, and when the hop is asked again', () => {
   assert.match(position({ next_attempt_at: isoAt(2600) }), /; n5 is asked again in 1 s\.$/);
   assert.match(position({ state: 'probing' }), /; n5 is asked again now, by one message first\.$/);
   assert.equal(position({ state: 'sending' }), 'Being sent from n4 to n5.');
-  assert.equal(
-    position({ state: 'paused' }),
-    `${start}: an operator has paused the queue n5.`,
-  );
+  assert.equal(position({ state: 'paused' }), `${start}: an operator has paused the queue n5.`);
   assert.equal(position({ state: 'active' }), `${start}: not tried yet.`);
   const tls = { stage: 'starttls', code: null, enhanced_code: null, at: isoAt(1000) };
   assert.match(
