@@ -2,9 +2,9 @@
 export interface KeyValues {
   /** Its owner closes it. */
   iterator(range: KeyRange): Slices<[string, string]>;
-  keys(range: KeyRange): Slices<string>;
   getMany(keys: string[]): Promise<Array<string | undefined>>;
-  hasMany(keys: string[]): Promise<boolean[]>;
+  /** The same for values that are not text. */
+  getBuffers(keys: string[]): Promise<Array<Buffer | undefined>>;
 }
 
 /** Keys between these two, both left out. */
@@ -12,7 +12,6 @@ export interface KeyRange {
   gt: string;
   lt: string;
   reverse?: boolean;
-  limit?: number;
   /** Whether what is read stays in LevelDB's cache. */
   fillCache?: boolean;
   /** Read ahead at a time. */

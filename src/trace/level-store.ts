@@ -1,29 +1,33 @@
-import { rename, rm } from 'node:fs/promises';
 import { ClassicLevel, type ChainedBatch } from 'classic-level';
 import NodeCache from 'node-cache';
 import type { Clock, Timer } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { indexRecords, type Indexed } from './record-indexing.js';
+import type { KeyValues } from './key-values.js';
+import { RecordIndex, type Bounds, type IndexChange } from './record-index.js';
 import {
-  bareMessageId,
-  idPrefixes,
-  indexKeysOf,
-  keyBytesOf,
+  formerPrefixes,
   LAST,
   parseRecord,
   RECORD,
+  recordKeyBytes,
   TOTALS,
-  withoutBrackets,
 } from './record-keys.js';
 import { pruneRecords, type Removal } from './record-pruning.js';
 import { searchRecords } from './record-search.js';
+import { messageIdTerm, termsOf, traceTerm, withoutBrackets } from './record-terms.js';
+import { RecordUpgrade } from './record-upgrade.js';
 import type { HopRecord } from './record.js';
 import type { TraceSettings } from './settings.js';
-import { openError } from './store-fault.js';
+import { openStore } from './store-fault.js';
 import { newTotals, parseTotals, type StoreTotals } from './store-totals.js';
 import type { TracePage, TraceQuery, TraceStore } from './store.js';
-import { UnwrittenRecords, type EncodedRecord, type HeldRecord } from './unwritten-records.js';
+import {
+  encode,
+  UnwrittenRecords,
+  type EncodedRecord,
+  type HeldRecord,
+} from './unwritten-records.js';
 
 type Batch = ChainedBatch<ClassicLevel, string, string>;
 
@@ -38,9 +42,8 @@ const BATCH_RECORDS = 128;
 const CACHE_RECORDS = 3000;
 const CACHE_SECONDS = 300;
 const MAX_FOUND = 1000;
+const EVERYWHERE: Bounds = { above: '', below: LAST };
 const PRUNE_EVERY_MS = 60_000;
-/** Rest between two slices of records that are indexed after the fact. */
-const INDEXING_REST_MS = 20;
 
 /**
  * Hop records in LevelDB, with node-cache in front for those of mail that is under way and those that
@@ -51,6 +54,10 @@ export class LevelTraceStore implements TraceStore {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #store: ClassicLevel;
+  readonly #level: KeyValues;
+  readonly #index: RecordIndex;
+  /** Until it is done, addresses are found by reading the records. */
+  readonly #upgrade: RecordUpgrade;
   readonly #cache = new NodeCache({
     stdTTL: CACHE_SECONDS,
     checkperiod: 60,
@@ -67,10 +74,8 @@ export class LevelTraceStore implements TraceStore {
   #writes = 0;
   #timer: Timer | null = null;
   #pruneTimer: Timer | null = null;
-  #indexing: Promise<void> = Promise.resolve();
+  #upgraded: Promise<void> = Promise.resolve();
   #closed = false;
-  /** Ends what rests. */
-  #wake: () => void = () => undefined;
   /** The last write failed. */
   #failing = false;
   /** Queue id behind which the next pruning begins. */
@@ -87,6 +92,24 @@ export class LevelTraceStore implements TraceStore {
       keyEncoding: 'utf8',
       valueEncoding: 'utf8',
     });
+    const store = this.#store;
+    this.#level = {
+      iterator: (range) => store.iterator(range),
+      getMany: (keys) => store.getMany(keys),
+      getBuffers: (keys) => store.getMany<string, Buffer>(keys, { valueEncoding: 'buffer' }),
+    };
+    this.#index = new RecordIndex(this.#level);
+    const upgraded = {
+      level: this.#level,
+      index: this.#index,
+      totals: () => this.#totals,
+      inTurn: <T>(task: () => Promise<T>) => this.#inTurn(() => this.#reopened().then(task)),
+      write: (totals: StoreTotals, change: IndexChange | null) =>
+        this.#writeWith(store.batch(), totals, change),
+      seal: () => this.#seal(),
+      clear: (range: { gt: string; lt: string }) => store.clear(range),
+    };
+    this.#upgrade = new RecordUpgrade(upgraded, clock, log);
   }
 
   /**
@@ -95,27 +118,11 @@ export class LevelTraceStore implements TraceStore {
    * not keep mail from flowing.
    */
   async open(): Promise<void> {
-    const { directory } = this.#settings;
-    try {
-      await this.#store.open();
-    } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined;
-      if (!/corrupt/i.test(messageOf(cause ?? error))) {
-        throw openError(cause ?? error, directory);
-      }
-      const aside = `${directory}.damaged`;
-      this.#log.error(
-        { code: 'TRACE_STORE_FAILED', put_aside: aside },
-        `the trace store is damaged: ${messageOf(cause ?? error)}`,
-      );
-      await rm(aside, { recursive: true, force: true });
-      await rename(directory, aside);
-      await this.#store.open();
-    }
-    this.#totals = parseTotals(await this.#store.get(TOTALS)) ?? newTotals(await this.#isEmpty());
-    if (!this.#totals.complete) {
-      this.#indexing = this.#index();
-    }
+    await openStore(this.#store, this.#settings.directory, this.#log);
+    this.#totals =
+      parseTotals(await this.#store.get(TOTALS)) ?? newTotals((await this.#oldest()) === null);
+    await this.#index.open();
+    this.#upgraded = this.#upgrade.run();
     this.#armPrune();
   }
 
@@ -123,8 +130,8 @@ export class LevelTraceStore implements TraceStore {
     this.#closed = true;
     this.#timer?.cancel();
     this.#pruneTimer?.cancel();
-    this.#wake();
-    await this.#indexing;
+    this.#upgrade.stop();
+    await this.#upgraded;
     await this.#flush('all');
     this.#cache.close();
     await this.#store.close();
@@ -175,28 +182,46 @@ export class LevelTraceStore implements TraceStore {
     if (direct !== undefined) {
       return [direct.record];
     }
-    const ids = new Set<string>();
+    const isMeant = ({ trace_id: traceId, message_id: messageId }: HopRecord): boolean =>
+      traceId === bare || (messageId !== null && withoutBrackets(messageId) === bare);
+    const ids = await this.#reading(() => this.#lookUp(bare));
     for (const record of this.#unwritten) {
-      if (record.trace_id === bare || bareMessageId(record) === bare) {
+      if (isMeant(record)) {
         ids.add(record.queue_id);
       }
     }
-    for (const prefix of idPrefixes(bare)) {
-      const range = { gt: prefix, lt: prefix + LAST, limit: MAX_FOUND };
-      for (const key of await this.#reading(() => this.#store.keys(range).all())) {
-        ids.add(key.slice(prefix.length));
+    const found = await Promise.all([...ids].sort().map((queueId) => this.#get(queueId)));
+    return found.flatMap((held) =>
+      held !== undefined && isMeant(held.record) ? [held.record] : [],
+    );
+  }
+
+  /** Queue ids of stored records that may have this trace id or Message-ID. */
+  async #lookUp(id: string): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for (const term of [traceTerm(id), messageIdTerm(id)]) {
+      for await (const slice of this.#index.queueIdsOf(term, EVERYWHERE)) {
+        slice.forEach((queueId) => ids.add(queueId));
+        if (ids.size >= MAX_FOUND) {
+          break;
+        }
       }
     }
-    const found = await Promise.all([...ids].sort().map((queueId) => this.#get(queueId)));
-    return found.flatMap((held) => (held === undefined ? [] : [held.record]));
+    if (!this.#totals.complete) {
+      for (const gt of formerPrefixes(id)) {
+        const keys = await this.#store.keys({ gt, lt: gt + LAST, limit: MAX_FOUND }).all();
+        keys.forEach((key) => ids.add(key.slice(gt.length)));
+      }
+    }
+    return ids;
   }
 
   async list(query: TraceQuery): Promise<TracePage> {
     await this.#flush('all');
     const latest = (queueId: string): HopRecord | undefined => this.#unwritten.get(queueId)?.record;
     return this.#reading(() => {
-      const indexed = this.#totals.complete;
-      return searchRecords({ level: this.#store, indexed, latest }, query);
+      const index = this.#totals.complete ? this.#index : null;
+      return searchRecords({ level: this.#level, index, latest }, query);
     });
   }
 
@@ -253,6 +278,12 @@ export class LevelTraceStore implements TraceStore {
     this.#cache.set(queueId, held);
   }
 
+  #forget(queueId: string): void {
+    if (this.#cached.has(queueId)) {
+      this.#cache.del(queueId);
+    }
+  }
+
   #armWrite(delayMs: number): void {
     if (!this.#closed) {
       this.#timer ??= this.#clock.after(delayMs, () => {
@@ -285,7 +316,7 @@ export class LevelTraceStore implements TraceStore {
     const records = this.#unwritten.take(what);
     try {
       for (let start = 0; start < records.length; start += BATCH_RECORDS) {
-        await this.#writeSlice(records.slice(start, start + BATCH_RECORDS));
+        await this.#writeSlice(records.slice(start, start + BATCH_RECORDS).map(encode));
       }
     } catch (error) {
       this.#unwritten.giveBack();
@@ -303,29 +334,50 @@ export class LevelTraceStore implements TraceStore {
     await this.#reopened();
     const batch = this.#store.batch();
     const totals = { ...this.#totals };
-    for (const { queueId, text, indexKeys, stored } of records) {
+    const added: Array<{ queueId: string; terms: readonly number[] }> = [];
+    for (const { queueId, text, terms, held } of records) {
+      const { stored } = held;
       batch.put(RECORD + queueId, text);
       totals.bytes += Buffer.byteLength(text) - (stored.bytes ?? 0);
       if (stored.bytes === null) {
-        const keys = indexKeys ?? indexKeysOf(JSON.parse(text) as HopRecord);
-        for (const key of keys) {
-          batch.put(key, '');
-        }
         totals.records++;
-        totals.bytes += keyBytesOf(queueId, keys);
+        totals.bytes += recordKeyBytes(queueId);
+        added.push({ queueId, terms: terms ?? termsOf(JSON.parse(text) as HopRecord) });
       }
     }
-    await this.#write(batch, totals);
+    await this.#writeWith(batch, totals, added.length > 0 ? this.#index.adding(added) : null);
+    this.#upgrade.added(added.map(({ queueId }) => queueId));
     for (const encoded of records) {
-      encoded.stored.bytes = Buffer.byteLength(encoded.text);
-      this.#unwritten.written(encoded);
-      if (encoded.held === null) {
-        // What is remembered may be a version before it.
-        this.#cache.del(encoded.queueId);
+      const { queueId, text, held } = encoded;
+      held.stored.bytes = Buffer.byteLength(text);
+      this.#unwritten.written(queueId);
+      if (held.record.finished_at === null) {
+        this.#remember(held);
       } else {
-        this.#remember(encoded.held);
+        // It is seldom asked for; what is remembered may be another version.
+        this.#forget(queueId);
       }
     }
+    await this.#seal();
+  }
+
+  async #seal(): Promise<void> {
+    const sealing = this.#index.sealing();
+    if (sealing !== null) {
+      await this.#writeWith(this.#store.batch(), { ...this.#totals }, sealing);
+    }
+  }
+
+  /** @param totals without what the change of the index takes */
+  async #writeWith(batch: Batch, totals: StoreTotals, change: IndexChange | null): Promise<void> {
+    for (const [key, value] of change?.puts ?? []) {
+      const valueEncoding = typeof value === 'string' ? 'utf8' : 'buffer';
+      batch.put<string, string | Buffer>(key, value, { valueEncoding });
+    }
+    change?.deletions.forEach((key) => batch.del(key));
+    totals.bytes += change?.bytes ?? 0;
+    await this.#write(batch, totals);
+    change?.done();
   }
 
   async #write(batch: Batch, totals: StoreTotals): Promise<void> {
@@ -370,7 +422,7 @@ export class LevelTraceStore implements TraceStore {
     }
     await this.#inTurn(() => this.#reopened());
     const store = {
-      level: this.#store,
+      level: this.#level,
       totals: () => this.#totals,
       isChanging: (queueId: string) => this.#unwritten.get(queueId) !== undefined,
       remove: (removal: Removal) => this.#inTurn(() => this.#remove(removal)),
@@ -378,6 +430,16 @@ export class LevelTraceStore implements TraceStore {
     const behind = this.#pruneBehind;
     this.#pruneBehind = '';
     this.#pruneBehind = await pruneRecords(store, this.#settings, this.#clock.nowMs(), behind);
+    await this.#inTurn(() => this.#forgetSegments());
+  }
+
+  /** In turn: what is about to be written is in none of them. */
+  async #forgetSegments(): Promise<void> {
+    await this.#reopened();
+    const forgetting = this.#index.forgetting(await this.#oldest());
+    if (forgetting !== null) {
+      await this.#writeWith(this.#store.batch(), { ...this.#totals }, forgetting);
+    }
   }
 
   async #remove({ keys, queueIds, bytes }: Removal): Promise<void> {
@@ -394,7 +456,7 @@ export class LevelTraceStore implements TraceStore {
     totals.bytes -= bytes;
     await this.#write(batch, totals);
     for (const queueId of queueIds) {
-      this.#cache.del(queueId);
+      this.#forget(queueId);
       // One that was changed meanwhile comes back whole.
       const changed = this.#unwritten.get(queueId);
       if (changed !== undefined) {
@@ -403,56 +465,9 @@ export class LevelTraceStore implements TraceStore {
     }
   }
 
-  /** Until then addresses are found by reading the records. Never rejects. */
-  async #index(): Promise<void> {
-    while (!this.#closed && !this.#totals.complete) {
-      try {
-        await this.#inTurn(() => this.#reopened());
-        for await (const indexed of indexRecords(this.#store, this.#totals.completeTo)) {
-          await this.#inTurn(() => this.#addIndexed(indexed));
-          await this.#rest(INDEXING_REST_MS);
-          if (this.#closed) {
-            return;
-          }
-        }
-        await this.#inTurn(() =>
-          this.#write(this.#store.batch(), { ...this.#totals, complete: true }),
-        );
-      } catch (error) {
-        this.#log.warn({ code: 'TRACE_INDEX_FAILED' }, messageOf(error));
-        await this.#rest(PRUNE_EVERY_MS);
-      }
-    }
-  }
-
-  async #addIndexed({ keys, records, bytes, completeTo }: Indexed): Promise<void> {
-    await this.#reopened();
-    const batch = this.#store.batch();
-    for (const key of keys) {
-      batch.put(key, '');
-    }
-    const totals = { ...this.#totals, completeTo };
-    totals.records += records;
-    totals.bytes += bytes;
-    await this.#write(batch, totals);
-  }
-
-  /** Ends at once when the store is closed. */
-  #rest(ms: number): Promise<void> {
-    if (this.#closed) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(ms, resolve);
-      this.#wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-  }
-
-  async #isEmpty(): Promise<boolean> {
-    const first = await this.#store.keys({ gt: RECORD, lt: RECORD + LAST, limit: 1 }).all();
-    return first.length === 0;
+  /** Queue id of the oldest record, or null. */
+  async #oldest(): Promise<string | null> {
+    const [oldest] = await this.#store.keys({ gt: RECORD, lt: RECORD + LAST, limit: 1 }).all();
+    return oldest?.slice(RECORD.length) ?? null;
   }
 }

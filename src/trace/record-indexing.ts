@@ -1,27 +1,29 @@
 import type { KeyValues } from './key-values.js';
-import { indexKeysOf, keyBytesOf, LAST, parseRecord, RECORD, senderPrefix } from './record-keys.js';
-import type { HopRecord } from './record.js';
+import { LAST, parseRecord, RECORD, recordKeyBytes } from './record-keys.js';
+import { termsOf } from './record-terms.js';
 
 const SLICE_RECORDS = 128;
 const SLICE_BYTES = 256 * 1024;
 
-/** Index entries to add, and the records that they count. */
+/** Records to add to the index and to the totals. */
 export interface Indexed {
-  keys: string[];
-  records: number;
-  bytes: number;
-  /** Every record up to this queue id is indexed. */
+  records: Array<{ queueId: string; terms: number[]; bytes: number }>;
+  /** Every record up to this queue id is in the index. */
   completeTo: string;
 }
 
 /**
- * Goes through the records that version 1 has written, which indexed no addresses and counted
- * nothing: in slices, so that it can rest in between and go on after a restart where it was. What is
- * indexed already has come since, and is counted.
+ * Goes through the records that an earlier version has written, in slices, so that it can rest in
+ * between and go on after a restart where it was.
  *
  * @param behind Queue id to begin behind, or ''
+ * @param isKnown In the index already, and counted: it has come since
  */
-export async function* indexRecords(level: KeyValues, behind: string): AsyncGenerator<Indexed> {
+export async function* indexRecords(
+  level: KeyValues,
+  behind: string,
+  isKnown: (queueId: string) => boolean,
+): AsyncGenerator<Indexed> {
   const iterator = level.iterator({
     gt: RECORD + behind,
     lt: RECORD + LAST,
@@ -35,40 +37,19 @@ export async function* indexRecords(level: KeyValues, behind: string): AsyncGene
       if (last === undefined) {
         return;
       }
-      yield await indexedSlice(level, slice, last.slice(RECORD.length));
+      const indexed: Indexed = { records: [], completeTo: last.slice(RECORD.length) };
+      for (const [key, text] of slice) {
+        const queueId = key.slice(RECORD.length);
+        if (!isKnown(queueId)) {
+          const record = parseRecord(text);
+          const terms = record === undefined ? [] : termsOf(record);
+          const bytes = recordKeyBytes(queueId) + Buffer.byteLength(text);
+          indexed.records.push({ queueId, terms, bytes });
+        }
+      }
+      yield indexed;
     }
   } finally {
     await iterator.close();
   }
-}
-
-async function indexedSlice(
-  level: KeyValues,
-  slice: Array<[string, string]>,
-  completeTo: string,
-): Promise<Indexed> {
-  const known = await level.hasMany(
-    slice.map(([key, text]) => {
-      const record = parseRecord(text);
-      return record === undefined ? key : senderKey(record);
-    }),
-  );
-  const indexed: Indexed = { keys: [], records: 0, bytes: 0, completeTo };
-  for (const [index, [key, text]] of slice.entries()) {
-    const record = parseRecord(text);
-    if (record === undefined) {
-      indexed.records++;
-      indexed.bytes += Buffer.byteLength(key) + Buffer.byteLength(text);
-    } else if (known[index] !== true) {
-      const indexKeys = indexKeysOf(record);
-      indexed.keys.push(...indexKeys);
-      indexed.records++;
-      indexed.bytes += Buffer.byteLength(text) + keyBytesOf(record.queue_id, indexKeys);
-    }
-  }
-  return indexed;
-}
-
-function senderKey(record: HopRecord): string {
-  return senderPrefix(record.envelope.sender) + record.queue_id;
 }

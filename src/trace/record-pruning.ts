@@ -1,6 +1,5 @@
 import type { KeyValues } from './key-values.js';
-import { indexKeysOf, keyBytesOf, LAST, parseRecord, RECORD } from './record-keys.js';
-import type { HopRecord } from './record.js';
+import { LAST, parseRecord, RECORD } from './record-keys.js';
 import type { TraceSettings } from './settings.js';
 import type { StoreTotals } from './store-totals.js';
 
@@ -66,7 +65,9 @@ export async function pruneRecords(
         }
         const isFinished = record === undefined || record.finished_at !== null;
         if (isFinished && !store.isChanging(queueId)) {
-          add(removal, key, text, record);
+          removal.keys.push(key);
+          removal.queueIds.push(queueId);
+          removal.bytes += Buffer.byteLength(key) + Buffer.byteLength(text);
         }
         if (removal.keys.length >= BATCH_KEYS) {
           await store.remove(removal);
@@ -87,14 +88,4 @@ export async function pruneRecords(
 
 function newRemoval(): Removal {
   return { keys: [], queueIds: [], bytes: 0 };
-}
-
-/** Of a damaged record only its own key is known. */
-function add(removal: Removal, key: string, text: string, record: HopRecord | undefined): void {
-  const indexKeys = record === undefined ? [] : indexKeysOf(record);
-  removal.keys.push(key, ...indexKeys);
-  removal.queueIds.push(key.slice(RECORD.length));
-  removal.bytes +=
-    Buffer.byteLength(text) +
-    (record === undefined ? Buffer.byteLength(key) : keyBytesOf(record.queue_id, indexKeys));
 }

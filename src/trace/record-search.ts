@@ -1,36 +1,30 @@
 import { queueIdTime } from '../base/identifiers.js';
 import { domainOf, sameMailbox } from '../format/address.js';
 import type { KeyValues } from './key-values.js';
+import type { Bounds, RecordIndex } from './record-index.js';
+import { LAST, parseRecord, RECORD } from './record-keys.js';
 import {
-  endOf,
-  LAST,
-  parseRecord,
-  queueIdOf,
-  RECORD,
-  recipientDomainPrefix,
-  recipientPrefix,
-  senderDomainPrefix,
-  senderPrefix,
-} from './record-keys.js';
+  recipientDomainTerm,
+  recipientTerm,
+  senderDomainTerm,
+  senderTerm,
+} from './record-terms.js';
 import type { HopRecord } from './record.js';
 import type { TracePage, TraceQuery } from './store.js';
 
 /**
- * Pages of records, newest first. Addresses are looked up in their index, and so are domains with
- * little mail; for all else (a state, a domain with much mail, or nothing at all) the records of the
- * time asked for are read one by one. Either way a page ends after so many records and bytes that were
- * looked at, and may be empty then: its cursor says where to go on.
+ * Pages of records, newest first. Addresses and domains are looked up in the index; for all else (a
+ * state, or nothing at all) the records of the time asked for are read one by one. Either way a page
+ * ends after so many records and bytes that were looked at, and may be empty then: its cursor says
+ * where to go on.
  */
 const MAX_SCANNED = 10_000;
 const MAX_LOOKED_UP = 2000;
 const MAX_LOOKED_AT_BYTES = 64 * 1024 * 1024;
-/** Index entries of a domain that are brought into the order of time; one with more is read through. */
-const MAX_SORTED = 10_000;
 /** Of what a page shows; the record that goes beyond it is the last one. */
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 /** Read at a time, before others have their turn. */
 const SLICE_RECORDS = 128;
-const SLICE_LOOKED_UP = 32;
 const SLICE_BYTES = 256 * 1024;
 /**
  * An id is born when the content of a message begins to arrive, before it is received: by no more
@@ -40,21 +34,17 @@ const MAX_ARRIVAL_MS = 900_000;
 
 export interface SearchedStore {
   level: KeyValues;
-  /** Records are indexed by their addresses. */
-  indexed: boolean;
+  /** Null while not all records are in it. */
+  index: RecordIndex | null;
   /** A version that is newer than that in the store. */
   latest: (queueId: string) => HopRecord | undefined;
 }
 
-/** Queue ids between these two, both left out. */
-interface Bounds {
-  above: string;
-  below: string;
-}
-
 export async function searchRecords(store: SearchedStore, query: TraceQuery): Promise<TracePage> {
   const bounds = boundsOf(query);
-  const queueIds = store.indexed ? await lookUp(store.level, query, bounds) : null;
+  const term = termOf(query);
+  const queueIds =
+    store.index === null || term === null ? null : store.index.queueIdsOf(term, bounds);
   const page = new Page(query, queueIds === null ? MAX_SCANNED : MAX_LOOKED_UP);
   await (queueIds === null ? scan(store, bounds, page) : read(store, queueIds, page));
   return page.result;
@@ -92,7 +82,7 @@ async function scan(
 
 async function read(
   { level, latest }: SearchedStore,
-  slices: AsyncIterable<string[]> | Iterable<string[]>,
+  slices: AsyncIterable<string[]>,
   page: Page,
 ): Promise<void> {
   for await (const queueIds of slices) {
@@ -106,71 +96,20 @@ async function read(
 }
 
 /**
- * The queue ids to look at, newest first, by slices; null where no index helps. The recipient goes
- * before the sender: more mail comes from one address than goes to one.
+ * What to look up; null where no index helps. The recipient goes before the sender, since more mail
+ * comes from one address than goes to one, and an address before a domain.
  */
-async function lookUp(
-  level: KeyValues,
-  { sender, recipient }: TraceQuery,
-  bounds: Bounds,
-): Promise<AsyncIterable<string[]> | Iterable<string[]> | null> {
+function termOf({ sender, recipient }: TraceQuery): number | null {
   if (recipient !== undefined && !isDomain(recipient)) {
-    return idsOfAddress(level, recipientPrefix(recipient), bounds);
+    return recipientTerm(recipient);
   }
   if (sender !== undefined && !isDomain(sender)) {
-    return idsOfAddress(level, senderPrefix(sender), bounds);
+    return senderTerm(sender);
   }
-  for (const prefix of [
-    ...(recipient === undefined ? [] : [recipientDomainPrefix(bareDomain(recipient))]),
-    ...(sender === undefined ? [] : [senderDomainPrefix(bareDomain(sender))]),
-  ]) {
-    const queueIds = await idsOfDomain(level, prefix, bounds);
-    if (queueIds !== null) {
-      return queueIds;
-    }
+  if (recipient !== undefined) {
+    return recipientDomainTerm(bareDomain(recipient));
   }
-  return null;
-}
-
-async function* idsOfAddress(
-  level: KeyValues,
-  prefix: string,
-  { above, below }: Bounds,
-): AsyncGenerator<string[]> {
-  const iterator = level.keys({ gt: prefix + above, lt: prefix + below, reverse: true });
-  try {
-    for (;;) {
-      const keys = await iterator.nextv(SLICE_LOOKED_UP);
-      if (keys.length === 0) {
-        return;
-      }
-      yield keys.map((key) => key.slice(prefix.length));
-    }
-  } finally {
-    await iterator.close();
-  }
-}
-
-/** Null for a domain that has too many entries. */
-async function idsOfDomain(
-  level: KeyValues,
-  prefix: string,
-  { above, below }: Bounds,
-): Promise<string[][] | null> {
-  const keys = await level.keys({ gt: prefix, lt: endOf(prefix), limit: MAX_SORTED + 1 }).all();
-  if (keys.length > MAX_SORTED) {
-    return null;
-  }
-  const all = new Set(keys.map(queueIdOf));
-  const queueIds = [...all]
-    .filter((id) => id > above && id < below)
-    .toSorted()
-    .toReversed();
-  const slices: string[][] = [];
-  for (let start = 0; start < queueIds.length; start += SLICE_LOOKED_UP) {
-    slices.push(queueIds.slice(start, start + SLICE_LOOKED_UP));
-  }
-  return slices;
+  return sender === undefined ? null : senderDomainTerm(bareDomain(sender));
 }
 
 /** One page as it is being filled. */
