@@ -68,12 +68,9 @@ function domainKey(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }
 
-/** Domains without case, local parts exactly (RFC 5321 §2.4); `postmaster` has no case (§4.5.1). */
+/** Without case: whoever looks for an address has it from somewhere. */
 function addressKey(address: string): string {
-  const at = address.lastIndexOf('@');
-  return at === -1
-    ? address.toLowerCase()
-    : address.slice(0, at + 1) + address.slice(at + 1).toLowerCase();
+  return address.toLowerCase();
 }
 
 /** FNV-1a over UTF-16 units, mixed once more so that its low bits are as good as the others. */

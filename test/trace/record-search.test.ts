@@ -68,7 +68,7 @@ test('pages have neither gaps nor repeats, also while mail arrives', async (t) =
   }
 });
 
-test('an address is found with its local part exactly and its domain without case, a domain alone too', async (t) => {
+test('an address is found whatever its case is, and a domain alone too', async (t) => {
   const bench = await makeBench(t);
   let store = await bench.opened();
   const envelopes: Array<[string, string[]]> = [
@@ -82,9 +82,8 @@ test('an address is found with its local part exactly and its domain without cas
     store.put(aHopRecord(queueId(index), { envelope: { sender, recipients } }));
   }
   const expected: Array<[Partial<TraceQuery>, number[]]> = [
-    [{ recipient: 'bob@b.example' }, [4, 1]],
-    [{ recipient: 'Bob@b.EXAMPLE' }, [0]],
-    [{ recipient: 'BOB@B.example' }, [4]],
+    [{ recipient: 'bob@b.example' }, [4, 1, 0]],
+    [{ recipient: 'BOB@b.EXAMPLE' }, [4, 1, 0]],
     [{ recipient: '"odd>\\"local"@B.example' }, [2]],
     [{ recipient: 'b.example' }, [4, 2, 1, 0]],
     [{ recipient: '@B.EXAMPLE' }, [4, 2, 1, 0]],
@@ -93,17 +92,17 @@ test('an address is found with its local part exactly and its domain without cas
     [{ recipient: 'ob@b.example' }, []],
     [{ recipient: 'postmaster' }, [3]],
     [{ recipient: 'J\u00fcrgen@b\u00fccher.example' }, [3]],
-    [{ recipient: 'j\u00fcrgen@b\u00fccher.example' }, []],
+    [{ recipient: 'j\u00fcrgen@b\u00fccher.example' }, [3]],
     [{ recipient: 'a@[ipv6:2001:DB8::1]' }, [4]],
     [{ recipient: '' }, []],
-    [{ sender: 'a@a.example' }, [0]],
-    [{ sender: 'A@a.example' }, [2]],
+    [{ sender: 'A@a.example' }, [2, 0]],
     [{ sender: '' }, [1]],
     [{ sender: '"@"@a.example' }, [3]],
     [{ sender: '@a.example' }, [4, 3, 2, 0]],
     [{ sender: 'a.example', recipient: 'b.example' }, [4, 2, 0]],
     [{ sender: 'postmaster@a.example', recipient: 'bob@b.example' }, [4]],
-    [{ sender: 'a@a.example', recipient: 'bob@b.example' }, []],
+    [{ sender: 'a@a.example', recipient: 'bob@b.example' }, [0]],
+    [{ sender: 'b@a.example', recipient: 'bob@b.example' }, []],
   ];
   for (const state of ['not yet written', 'read back']) {
     for (const [query, numbers] of expected) {
