@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { KeyValues } from './key-values.js';
-import { RecordIndex, type Bounds, type IndexChange } from './record-index.js';
+import { RecordIndex, type IndexChange } from './record-index.js';
 import {
   formerPrefixes,
   LAST,
@@ -42,7 +42,6 @@ const BATCH_RECORDS = 128;
 const CACHE_RECORDS = 3000;
 const CACHE_SECONDS = 300;
 const MAX_FOUND = 1000;
-const EVERYWHERE: Bounds = { above: '', below: LAST };
 const PRUNE_EVERY_MS = 60_000;
 
 /**
@@ -200,7 +199,7 @@ export class LevelTraceStore implements TraceStore {
   async #lookUp(id: string): Promise<Set<string>> {
     const ids = new Set<string>();
     for (const term of [traceTerm(id), messageIdTerm(id)]) {
-      for await (const slice of this.#index.queueIdsOf(term, EVERYWHERE)) {
+      for await (const slice of this.#index.queueIdsOf(term)) {
         slice.forEach((queueId) => ids.add(queueId));
         if (ids.size >= MAX_FOUND) {
           break;

@@ -23,6 +23,8 @@ export interface Bounds {
   below: string;
 }
 
+const EVERYWHERE: Bounds = { above: '', below: LAST };
+
 /** A segment that grows no more. */
 interface Sealed {
   name: string;
@@ -164,7 +166,7 @@ export class RecordIndex {
   }
 
   /** Queue ids of records that may have the term, newest first, each once, by slices. */
-  async *queueIdsOf(term: number, { above, below }: Bounds): AsyncGenerator<string[]> {
+  async *queueIdsOf(term: number, { above, below }: Bounds = EVERYWHERE): AsyncGenerator<string[]> {
     const fits = (queueId: string): boolean => queueId > above && queueId < below;
     // Descending from here on: what is greater than all that is still to be read can go out.
     let pool = distinct(this.#growing.queueIdsOf(term).filter(fits));
