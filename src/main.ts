@@ -8,7 +8,11 @@ import { queueCommand } from './cli/queue.js';
 import { routeCommand } from './cli/route.js';
 import { sendCommand } from './cli/send.js';
 import { sinkCommand } from './cli/sink.js';
+import { topologyCheckCommand } from './cli/topology-check.js';
 import { topologyDownCommand } from './cli/topology-down.js';
+import { topologyExportCommand } from './cli/topology-export.js';
+import { topologyInitCommand } from './cli/topology-init.js';
+import { topologyGraphCommand } from './cli/topology-graph.js';
 import { topologyLogsCommand } from './cli/topology-logs.js';
 import { topologyPsCommand } from './cli/topology-ps.js';
 import { topologySchemaCommand } from './cli/topology-schema.js';
@@ -54,6 +58,10 @@ function program(): Command {
     .addCommand(topologyPsCommand())
     .addCommand(topologyLogsCommand(setExitCode, runUntilStopped))
     .addCommand(topologyValidateCommand(setExitCode))
+    .addCommand(topologyGraphCommand(setExitCode))
+    .addCommand(topologyCheckCommand(setExitCode))
+    .addCommand(topologyInitCommand(setExitCode))
+    .addCommand(topologyExportCommand(setExitCode))
     .addCommand(topologySchemaCommand(setExitCode));
   return new Command('relaymesh')
     .description('A mail relay node for chains and meshes.')

@@ -84,11 +84,11 @@ async function tryHosts(
     const host = waiting.shift() ?? request.nextHop;
     trial = { ...trial, name: host.name };
     const conclusion = await tryHost(request, host, trial.spanId, options);
-    if (mayGoInClear(host, conclusion)) {
+    if (mayGoInClear(host, conclusion.stage, conclusion.outcomes[0]?.code)) {
       waiting.unshift({ ...host, tls: 'none' });
     }
     const told = report(request, conclusion, trial, options);
-    const over = !isUnreachable(conclusion) || waiting.length === 0 || options.pool.closed;
+    const over = !isUnreachable(conclusion.stage) || waiting.length === 0 || options.pool.closed;
     if (over) {
       return { ...told, host: host.host, ...(earlier.length > 0 ? { earlier } : {}) };
     }
@@ -125,21 +125,28 @@ const BEFORE_LOGIN: readonly Stage[] = ['connect', 'greeting', 'ehlo', 'starttls
 /** The stages of a transaction. */
 const OFFERED: readonly Stage[] = ['mail', 'rcpt', 'data', 'dot'];
 
-function isUnreachable({ stage }: Conclusion): boolean {
+/** Whether another host of the hop is asked after a fault in this stage. */
+export function isUnreachable(stage: Stage): boolean {
   return BEFORE_LOGIN.includes(stage);
 }
 
 /**
  * TLS that nobody asked for is better than none, and none is better than no mail (RFC 7435 §3): a
  * handshake that breaks is no reason to keep the mail, unless a login would follow.
+ *
+ * @param code of the reply in which the session ended, if one was given
  */
-function mayGoInClear(host: NextHop, { stage, outcomes }: Conclusion): boolean {
+export function mayGoInClear(
+  host: NextHop,
+  stage: Stage,
+  code: number | null | undefined,
+): boolean {
   return (
     host.tls === 'opportunistic' &&
     !host.implicitTls &&
     host.login === undefined &&
     stage === 'starttls' &&
-    outcomes[0]?.code === null
+    code === null
   );
 }
 

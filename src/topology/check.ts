@@ -1,10 +1,12 @@
 import { inFileOrder, type Fault } from './fault.js';
-import { lintTopology, type LintOptions } from './lint.js';
+import { lintWithSilences, type LintOptions } from './lint.js';
 import { loadTopology, type LoadedTopology } from './load.js';
 
 export interface CheckedTopology {
   /** All that is wrong, in the order of the file. */
   faults: Fault[];
+  /** The warnings that the file silences by comments, in its order. */
+  silenced: Fault[];
   /** Present when the form of the file is in order; then only its meaning may be faulty. */
   loaded?: LoadedTopology;
 }
@@ -22,10 +24,10 @@ export async function checkTopology(
   const result = await loadTopology(file);
   if (result.ok) {
     const loaded = { topology: result.topology, positions: result.positions };
-    return { faults: lintTopology(loaded, options), loaded };
+    return { ...lintWithSilences(loaded, options), loaded };
   }
-  if (result.remains === undefined) return { faults: result.faults };
+  if (result.remains === undefined) return { faults: result.faults, silenced: [] };
   const { losses, ...remains } = result.remains;
-  const more = lintTopology(remains, { ...options, losses });
-  return { faults: inFileOrder([...result.faults, ...more]) };
+  const { faults, silenced } = lintWithSilences(remains, { ...options, losses });
+  return { faults: inFileOrder([...result.faults, ...faults]), silenced };
 }

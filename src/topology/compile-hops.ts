@@ -18,6 +18,29 @@ export interface CompiledHop {
   keys: CapacityEntry[];
 }
 
+/** Names the queues of one node's hops, in the order in which they are asked for. */
+export class QueueNames {
+  readonly #given = new Set<string>();
+
+  /** @param hopName of a node or sink its name, else `host:port` */
+  nameFor(role: NodeHop['role'], hopName: string, username: string | undefined): string {
+    const queue = role === 'smarthost' ? SMARTHOST_QUEUE : this.#freeName(hopName, username);
+    this.#given.add(queue);
+    return queue;
+  }
+
+  #freeName(hopName: string, username: string | undefined): string {
+    const plain = `${SMARTHOST_QUEUE} ${hopName}`;
+    if (!this.#given.has(plain)) return plain;
+    // limits find queues by patterns, so that a `*` of a username would catch others too
+    const shown = username?.replaceAll(/[^\x21-\x29\x2b-\x7e]/g, '?');
+    const named = shown === undefined ? plain : `${plain} as ${shown}`;
+    let queue = named;
+    for (let number = 2; this.#given.has(queue); number++) queue = `${named} (${number})`;
+    return queue;
+  }
+}
+
 /**
  * Gives every hop of a node its queue. The same hop with the same login and TLS is one object with
  * one queue, however often it stands in the file; two logins at one host never share a queue.
@@ -26,7 +49,7 @@ export class HopQueues {
   readonly #compiler: NextHopCompiler;
   readonly #links: readonly LinkEntry[];
   readonly #hops = new Map<string, CompiledHop>();
-  readonly #queues = new Set<string>();
+  readonly #names = new QueueNames();
 
   constructor(compiler: NextHopCompiler, links: readonly LinkEntry[]) {
     this.#compiler = compiler;
@@ -49,23 +72,10 @@ export class HopQueues {
     }
     const nextHop = this.#compiler.compile(hop);
     const plan = 'plan' in planned ? planned.plan : undefined;
-    const queue =
-      hop.role === 'smarthost' ? SMARTHOST_QUEUE : this.#nameFor(nextHop.name, plan?.username);
-    this.#queues.add(queue);
+    const queue = this.#names.nameFor(hop.role, nextHop.name, plan?.username);
     const route = { queue, nextHop };
     const link = plan?.link?.used === true ? this.#links[plan.link.index] : undefined;
     this.#hops.set(identity, { route, preset: plan?.preset, link, keys: [keys] });
     return route;
-  }
-
-  #nameFor(hopName: string, username: string | undefined): string {
-    const plain = `${SMARTHOST_QUEUE} ${hopName}`;
-    if (!this.#queues.has(plain)) return plain;
-    // limits find queues by patterns, so that a `*` of a username would catch others too
-    const shown = username?.replaceAll(/[^\x21-\x29\x2b-\x7e]/g, '?');
-    const named = shown === undefined ? plain : `${plain} as ${shown}`;
-    let queue = named;
-    for (let number = 2; this.#queues.has(queue); number++) queue = `${named} (${number})`;
-    return queue;
   }
 }

@@ -75,7 +75,7 @@ function compileRule(entry: RouteEntry, where: string, target: RouteTarget): Rou
 }
 
 /** The schema has checked the form: an operator, a number, and perhaps a unit. */
-function parseSize(text: string): Comparison {
+export function parseSize(text: string): Comparison {
   const [, operator, size = ''] = /^([<>]=?)\s*(.*)$/.exec(text) ?? [];
   return { operator: operator as Comparison['operator'], value: bytesOf(size) };
 }

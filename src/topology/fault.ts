@@ -10,7 +10,8 @@ export const RULES = {
   },
   'cleartext-secret': {
     severity: 'error',
-    meaning: 'A password, token or secret stands in the file itself.',
+    meaning:
+      'A password, token or key stands in the file itself; a warning where it only looks like one.',
   },
   cycle: {
     severity: 'error',
@@ -55,7 +56,15 @@ export const RULES = {
     severity: 'error',
     meaning: 'A certificate or key that cannot be used: unreadable, or not a pair.',
   },
+  'invalid-lint-comment': {
+    severity: 'warning',
+    meaning: 'A comment for the linter without a rule that exists or without a reason.',
+  },
   'invalid-value': { severity: 'error', meaning: 'A value of the wrong kind or range.' },
+  'lifetime-shrinks': {
+    severity: 'warning',
+    meaning: 'A node gives mail up sooner (`expire-after`) than one that sends to it.',
+  },
   'loopback-listener': {
     severity: 'warning',
     meaning: 'A listener on loopback that nodes on other machines are to connect to.',
@@ -88,6 +97,10 @@ export const RULES = {
     meaning: 'A secret whose variable or file is not on this machine.',
   },
   'self-link': { severity: 'error', meaning: 'A link from a node to itself.' },
+  'size-shrinks': {
+    severity: 'warning',
+    meaning: 'A node refuses sizes of messages or headers that one that sends to it takes.',
+  },
   'several-documents': { severity: 'error', meaning: 'More than one YAML document in a file.' },
   steering: {
     severity: 'warning',
@@ -96,6 +109,19 @@ export const RULES = {
   'token-missing': {
     severity: 'warning',
     meaning: 'An API that other machines reach, and no token that the other nodes know.',
+  },
+  'too-few-sessions': {
+    severity: 'warning',
+    meaning: 'The nodes before one may open more connections than its `max-sessions`.',
+  },
+  'too-little-capacity': {
+    severity: 'warning',
+    meaning: 'Rate limits before a node let more through than its own rate limits pass on.',
+  },
+  'too-many-hops': {
+    severity: 'error',
+    meaning:
+      'A way over more than 100 nodes, which refuse that as a loop; a warning over more than 25.',
   },
   'tls-mismatch': {
     severity: 'error',
@@ -114,12 +140,17 @@ export const RULES = {
   'unreachable-node': { severity: 'error', meaning: 'A node that no mail can reach.' },
   'unreachable-route': {
     severity: 'warning',
-    meaning: 'A route after one that takes all mail.',
+    meaning: 'A route after one that takes all mail, or that has the same conditions.',
   },
+  'unreachable-sink': { severity: 'warning', meaning: 'A sink that no mail can reach.' },
   'unreadable-file': { severity: 'error', meaning: 'A topology file that cannot be read.' },
   'untrusted-certificate': {
     severity: 'error',
     meaning: 'A certificate that the CA of the verifying node does not vouch for.',
+  },
+  'unused-lint-comment': {
+    severity: 'warning',
+    meaning: 'A comment for the linter that silences nothing.',
   },
   'unused-link': { severity: 'warning', meaning: 'A link that no mail takes.' },
   'unused-secret': { severity: 'warning', meaning: 'A secret that nothing refers to.' },

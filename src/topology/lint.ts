@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { inFileOrder, RULES, type Fault } from './fault.js';
+import { checkCapacity } from './lint/capacity.js';
 import { checkCertificates } from './lint/certificates.js';
 import type { LintContext } from './lint/context.js';
 import { checkFlatKeys } from './lint/flat-keys.js';
@@ -8,11 +9,13 @@ import { checkLogins } from './lint/logins.js';
 import { checkMx } from './lint/mx.js';
 import { checkNames } from './lint/names.js';
 import { checkOtlp } from './lint/otlp.js';
+import { checkPaths } from './lint/paths.js';
 import { checkPorts } from './lint/ports.js';
 import { checkPools } from './lint/pools.js';
 import { checkRelaying } from './lint/relaying.js';
 import { checkRouting } from './lint/routing.js';
 import { checkSecrets } from './lint/secrets.js';
+import { applySilences } from './lint/silence.js';
 import { checkSteering } from './lint/steering.js';
 import type { LoadedTopology } from './load.js';
 import { hopsIn, targetsOf } from './node-hops.js';
@@ -34,10 +37,19 @@ export interface LintOptions {
 }
 
 /**
- * Checks what a topology means: names, ports, routing, logins, secrets, certificates. Returns all
- * faults at once, in the order of the file; an empty list means that every node can start.
+ * Checks what a topology means: names, ports, routing, logins, secrets, certificates, and what its
+ * paths can carry. Returns all faults at once, in the order of the file; an empty list means that
+ * every node can start. Warnings that the file itself silences are left out.
  */
 export function lintTopology(loaded: LoadedTopology, options: LintOptions = {}): Fault[] {
+  return lintWithSilences(loaded, options).faults;
+}
+
+/** The same, with the warnings that the file silences. */
+export function lintWithSilences(
+  loaded: LoadedTopology,
+  options: LintOptions = {},
+): { faults: Fault[]; silenced: Fault[] } {
   const { topology, positions } = loaded;
   const faults: Fault[] = [];
   const seen = new Set<string>();
@@ -74,6 +86,8 @@ export function lintTopology(loaded: LoadedTopology, options: LintOptions = {}):
   checkPorts(context);
   checkFlatKeys(context);
   checkRouting(context);
+  checkPaths(context);
+  checkCapacity(context);
   checkPools(context);
   checkMx(context);
   checkSteering(context);
@@ -82,5 +96,8 @@ export function lintTopology(loaded: LoadedTopology, options: LintOptions = {}):
   checkSecrets(context);
   checkCertificates(context);
   checkOtlp(context);
-  return inFileOrder(faults);
+  const { file, silences = [] } = positions;
+  const complete = options.node === undefined && options.losses === undefined;
+  const heard = applySilences(faults, silences, { file, complete });
+  return { faults: inFileOrder(heard.faults), silenced: inFileOrder(heard.silenced) };
 }

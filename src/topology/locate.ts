@@ -14,6 +14,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import { inFileOrder, RULES, type Fault, type Path, type RuleId } from './fault.js';
+import { readSilences, type Silence } from './lint/silence.js';
 
 export interface Position {
   line: number;
@@ -33,6 +34,8 @@ export interface SourcePositions {
   at(path: Path, part?: 'key' | 'value'): Position;
   /** True when the file itself holds `path`, not only the schema's defaults. */
   has(path: Path): boolean;
+  /** Comments of the file that silence warnings. */
+  readonly silences?: readonly Silence[];
 }
 
 export interface ParsedYaml {
@@ -88,7 +91,8 @@ export function parseYaml(file: string, text: string): ParsedYaml {
   }
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    return { faults, content: { value, positions: positionsOf(file, document, lines) } };
+    const positions = { ...positionsOf(file, document, lines), silences: readSilences(text) };
+    return { faults, content: { value, positions } };
   } catch {
     // the only throw that is left after `nodeFaults`: maxAliasCount
     const message = `the aliases expand to more than ${MAX_ALIASES} copies`;

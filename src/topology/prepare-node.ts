@@ -167,5 +167,6 @@ function overlaidPositions(written: SourcePositions, origins: PathOrigins): Sour
       return origin.position ?? { file: origin.where, line: 0, column: 0 };
     },
     has: (path) => origins.find(path) !== undefined || written.has(path),
+    silences: written.silences ?? [],
   };
 }

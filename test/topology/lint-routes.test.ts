@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lint, places, soundBut } from './topology-files.js';
 
-/** `core` with these lines instead of its smarthost; the first one is line 16 of the file. */
+/**
+ * `core` with these lines instead of its smarthost, and those of the sinks `mx` and `spare` that
+ * they name; the first line is line 16 of the file.
+ */
 function core(...lines: string[]): string {
   const keys = lines.map((line) => `    ${line}\n`).join('');
+  const mx = /\bmx\b(?!:)/.test(keys) ? '\n  mx: { port: 2527 }' : '';
+  const spare = /\bspare\b/.test(keys) ? '\n  spare: { port: 2528 }' : '';
   return soundBut(
     ['    smarthost: mx\n', keys],
-    ['  mx: { port: 2527 }', '  mx: { port: 2527 }\n  spare: { port: 2528 }'],
+    ['sinks:\n  mx: { port: 2527 }', mx + spare === '' ? 'sinks: {}' : `sinks:${mx}${spare}`],
   );
 }
 
@@ -273,4 +278,23 @@ test('a link with a fault is reported once, however many routes take it', () => 
     ['secret: edge-core } }', 'secret: edge-core }, listener: smpt }'],
   );
   assert.deepEqual(places(lint(text)), ['unknown-listener@19:88']);
+});
+
+test('a sink that only an address or an entry of steer-to leads to is reached', () => {
+  const spare: [string, string] = [
+    '  mx: { port: 2527 }',
+    '  mx: { port: 2527 }\n  spare: { port: 2528, host: 0.0.0.0 }',
+  ];
+  for (const keys of [
+    'routes: [{ tag: a, smarthost: "localhost:2528" }]',
+    'smtp-sink-address: spare',
+    'steer-to: ["127.0.0.1:2528"]',
+    'steer-to: ["*.example:2528"]',
+  ]) {
+    const text = soundBut(spare, ['    smarthost: mx', `    ${keys}\n    smarthost: mx`]);
+    assert.deepEqual(lint(text), [], keys);
+  }
+  const misspelt = soundBut(spare, ['smarthost: mx', 'smarthost: spair']);
+  assert.deepEqual(places(lint(misspelt)), ['unknown-node@16:16']);
+  assert.deepEqual(lint(soundBut(spare), { node: 'core' }), []);
 });

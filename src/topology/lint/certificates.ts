@@ -125,8 +125,9 @@ class CertificateCheck {
     const pair = `${own.cert}\n${own.key}`;
     if (this.#pairs.has(pair)) return;
     this.#pairs.add(pair);
-    const chain = this.#chain(own.cert, [...own.path, 'cert']);
     const keyPath = [...own.path, 'key'];
+    if (this.#isInline(own.key, keyPath)) return;
+    const chain = this.#chain(own.cert, [...own.path, 'cert']);
     try {
       const key = readPrivateKey(resolve(baseDir, own.key));
       if (chain?.[0]?.checkPrivateKey(key) === false) {
@@ -145,6 +146,7 @@ class CertificateCheck {
   #chain(file: string, path: Path): X509Certificate[] | undefined {
     if (this.#chains.has(file)) return this.#chains.get(file);
     let chain: X509Certificate[] | undefined;
+    if (this.#isInline(file, path)) return undefined;
     try {
       chain = readCertificates(resolve(this.#context.baseDir, file));
       for (const certificate of chain) this.#checkDates(certificate, path);
@@ -153,6 +155,21 @@ class CertificateCheck {
     }
     this.#chains.set(file, chain);
     return chain;
+  }
+
+  /** PEM text where the name of a file belongs; nothing of it is quoted. */
+  #isInline(file: string, path: Path): boolean {
+    if (!file.includes('-----BEGIN')) return false;
+    const key = String(path.at(-1));
+    const hint = 'write the text into a file, and its name here';
+    if (file.includes('PRIVATE KEY-----')) {
+      const message = `a private key stands in \`${key}\`; a topology only names its file`;
+      this.#context.report('cleartext-secret', path, message, { hint });
+    } else {
+      const message = `\`${key}\` must be the name of a file, not its text`;
+      this.#context.report('invalid-value', path, message, { hint });
+    }
+    return true;
   }
 
   #checkDates(certificate: X509Certificate, path: Path): void {

@@ -1,3 +1,4 @@
+import type { Path } from '../fault.js';
 import { identityOf } from '../hop-plan.js';
 import type { NodeHop, NodeTargets, Target } from '../node-hops.js';
 import type { RouteEntry } from '../schema-routes.js';
@@ -53,6 +54,22 @@ function checkOrder(
   routes: NodeTargets['routes'],
 ): void {
   const all = routes.findIndex(({ entry }) => takesAllMail(entry));
+  const before = all === -1 ? routes : routes.slice(0, all);
+  const seen = new Map<string, Path>();
+  for (const { entry, path } of before) {
+    const conditions = conditionsOf(entry);
+    const same = seen.get(conditions);
+    if (same === undefined) {
+      seen.set(conditions, path);
+      continue;
+    }
+    report(
+      'unreachable-route',
+      path,
+      `no mail takes this route of node '${name}': the one on line ${positions.at(same).line} has the same conditions`,
+      { hint: 'take it away, or give it other conditions' },
+    );
+  }
   if (all === -1) return;
   const { line } = positions.at(routes[all]?.path ?? []);
   for (const { path } of routes.slice(all + 1)) {
@@ -63,6 +80,14 @@ function checkOrder(
       { hint: 'move the route without conditions to the end, or write it as the `smarthost`' },
     );
   }
+}
+
+/** The same text for the same conditions. */
+function conditionsOf({ recipient, sender, user, tag, size, attempts }: RouteEntry): string {
+  const patterns = [recipient, sender, user, tag].map((condition) =>
+    condition === undefined ? null : [condition].flat(),
+  );
+  return JSON.stringify([patterns, size, attempts]);
 }
 
 function takesAllMail({ recipient, sender, user, tag, size, attempts }: RouteEntry): boolean {

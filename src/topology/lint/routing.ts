@@ -1,19 +1,7 @@
-import type { Path } from '../fault.js';
-import type { HopPlan } from '../hop-plan.js';
-import { isLoopbackHost } from '../../format/loopback.js';
+import { isWildcard } from '../host-address.js';
 import { parseSteerEntry } from '../steer-entry.js';
 import type { LintContext } from './context.js';
-
-/** Mail that can go from one node to another. */
-interface Edge {
-  to: string;
-  /** What sends it there. */
-  path: Path;
-  /** All mail goes there that no route takes. */
-  always: boolean;
-}
-
-type Edges = ReadonlyMap<string, readonly Edge[]>;
+import { addressKey, edgesOf, flowingEdges, type Edge, type Edges } from './edges.js';
 
 /** Where mail comes in, where it goes, and whether it arrives. */
 export function checkRouting(context: LintContext): void {
@@ -21,36 +9,8 @@ export function checkRouting(context: LintContext): void {
   checkCycles(context, edges);
   checkPossibleCycles(context, edges);
   checkReachable(context, edges);
+  checkSinksInUse(context);
   checkLinksInUse(context);
-}
-
-/** Node → the nodes that its mail can go to, also when they are given by their addresses. */
-function edgesOf({ topology, hops }: LintContext): Edges {
-  const byAddress = new Map<string, string>();
-  for (const [name, node] of Object.entries(topology.nodes)) {
-    for (const { port } of node.listen) {
-      if (port !== 'auto') byAddress.set(addressKey(node.host, port), name);
-    }
-  }
-  const edges = new Map<string, Edge[]>();
-  for (const [name, ofNode] of hops) {
-    const found = ofNode.flatMap(({ planned, path, role }): Edge[] => {
-      const to = 'plan' in planned ? targetOf(planned.plan, byAddress) : planned.problem.target;
-      return to === undefined ? [] : [{ to, path, always: role === 'smarthost' }];
-    });
-    edges.set(name, found);
-  }
-  return edges;
-}
-
-function targetOf(plan: HopPlan, byAddress: Map<string, string>): string | undefined {
-  if (plan.kind === 'node') return plan.name;
-  if (plan.offered !== undefined || plan.port === 'auto') return undefined;
-  return byAddress.get(addressKey(plan.host, plan.port));
-}
-
-function addressKey(host: string, port: number): string {
-  return `${isLoopbackHost(host) ? 'loopback' : host.toLowerCase()} ${port}`;
 }
 
 /** What forwards to another node without condition; with a sink in between nothing does. */
@@ -91,7 +51,7 @@ function checkCycles(context: LintContext, edges: Edges): void {
 
 /** Circles that take a route, a pool or a failover: some mail may go round, not all of it. */
 function checkPossibleCycles(context: LintContext, edges: Edges): void {
-  const flowing = new Map([...edges].filter(([name]) => !context.targets.get(name)?.sink));
+  const flowing = flowingEdges(context, edges);
   const seen = new Set<string>();
   for (const [from, ofNode] of flowing) {
     for (const { to, path, always } of ofNode) {
@@ -146,9 +106,16 @@ function reachFrom({ topology, hops }: LintContext, edges: Edges): Map<string, S
 function checkReachable(context: LintContext, edges: Edges): void {
   const { nodes } = context.topology;
   const reach = reachFrom(context, edges);
+  const runs = Object.keys(nodes).find((name) => name === context.node);
   const reached = new Set(
     Object.entries(nodes)
-      .filter(([, node]) => node.users.length > 0 || node['relay-from'].length > 0)
+      .filter(
+        ([name, node]) =>
+          // how mail comes to the other nodes is seen where they run
+          (runs !== undefined && runs !== name) ||
+          node.users.length > 0 ||
+          node['relay-from'].length > 0,
+      )
       .map(([name]) => name),
   );
   for (const name of reached) for (const to of reach.get(name) ?? []) reached.add(to);
@@ -170,6 +137,44 @@ function checkReachable(context: LintContext, edges: Edges): void {
       },
     );
   }
+}
+
+/** Sinks that nothing names. Flat keys of a node that starts may turn its mail away from one. */
+function checkSinksInUse({ topology, hops, node, report }: LintContext): void {
+  const planned = [...hops.values()].flat().map((hop) => hop.planned);
+  // a name with a slip may have meant any of them
+  if (node !== undefined || planned.some((one) => 'problem' in one)) return;
+  const named = new Set<string>();
+  const addresses = new Set<string>();
+  for (const one of planned) {
+    if (!('plan' in one)) continue;
+    named.add(one.plan.name);
+    if (one.plan.port !== 'auto') addresses.add(addressKey(one.plan.host, one.plan.port));
+  }
+  const steerable = [...Object.values(topology.nodes), ...topology.links].flatMap((entry) => [
+    ...entry['steer-to'],
+    ...('users' in entry ? entry.users : []).flatMap((user) => user['steer-to']),
+  ]);
+  for (const text of steerable) {
+    const parsed = parseSteerEntry(topology, text, []);
+    // hosts by pattern may be anything that has this port
+    if (!('entry' in parsed) || parsed.entry.kind !== 'name') return;
+    named.add(parsed.entry.name);
+  }
+  for (const [name, { host, port }] of Object.entries(topology.sinks)) {
+    const byAddress = port !== 'auto' && addresses.has(addressKey(sinkMachine(host), port));
+    // a node of the same name is a fault of its own
+    if (named.has(name) || byAddress || Object.hasOwn(topology.nodes, name)) continue;
+    report('unreachable-sink', ['sinks', name], `no mail can reach sink '${name}'`, {
+      part: 'key',
+      hint: 'make it a smarthost or the smtp-sink-address of a node, or take it away',
+    });
+  }
+}
+
+/** Where a sink that is bound to all addresses is reached. */
+function sinkMachine(host: string): string {
+  return isWildcard(host) ? '127.0.0.1' : host;
 }
 
 function checkLinksInUse({ topology, hops, report }: LintContext): void {

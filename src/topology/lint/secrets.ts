@@ -24,8 +24,28 @@ export function checkSecrets(context: LintContext): void {
       part: 'key',
     });
   }
+  checkArguments(context);
   // a node that starts fetches what it needs, and fails by itself
   if (context.node === undefined) checkAvailable(context, used);
+}
+
+/** What a program is told on its command line that everybody on the machine can read. */
+const SECRET_ARGUMENT =
+  /^--?(?:[a-z0-9]+[-_])*(?:password|passwd|client[-_]secret|api[-_]?key)=(?!\/).|^authorization:\s*(?:basic|bearer)\s+\S|:\/\/[^/@\s:]+:[^/@\s]+@/i;
+
+/** Programs that fetch access tokens, with a password among their arguments. */
+function checkArguments({ hops, report }: LintContext): void {
+  for (const { keys, keyPath } of [...hops.values()].flat()) {
+    if (keys.token === undefined || !('command' in keys.token)) continue;
+    keys.token.command.forEach((argument, index) => {
+      if (!SECRET_ARGUMENT.test(argument)) return;
+      const path = [...keyPath('token'), 'command', index];
+      report('cleartext-secret', path, 'this argument seems to hold a secret in clear', {
+        severity: 'warning',
+        hint: 'let the program read it from a file or its environment',
+      });
+    });
+  }
 }
 
 function checkAvailable(context: LintContext, used: ReadonlySet<string>): void {

@@ -1,0 +1,138 @@
+import { certificateSources } from '../certificate-sources.js';
+import type { Topology } from '../schema.js';
+import { mappingAt, type Written } from './written.js';
+
+/** A file that a node reads beside its slice, and that an export only refers to. */
+export interface NeededFile {
+  kind: 'secret' | 'ca' | 'cert' | 'key' | 'token';
+  /** Unique within the node, of letters, digits, `.`, `_` and `-`. */
+  id: string;
+  /** What it is, for people. */
+  what: string;
+  /** Where the topology has it from; a file may be relative to the topology. */
+  source: { env: string } | { file: string };
+}
+
+/** Where a file is for the running node. */
+export type PlaceFile = (file: NeededFile) => string;
+
+const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca'];
+
+/**
+ * Lets a slice name its files where `place` puts them, and lists them. Certificates stand under
+ * `tls` of the topology then: only those of this node are left.
+ */
+export function withFiles(
+  topology: Topology,
+  slice: Written,
+  nodeName: string,
+  place: PlaceFile,
+): { slice: Written; files: NeededFile[] } {
+  const files: NeededFile[] = [];
+  const put = (file: NeededFile): string => {
+    files.push(file);
+    return place(file);
+  };
+  const ids = secretIds(topology);
+  const secrets = Object.entries(mappingAt(slice, 'secrets')).map(([name, entry]) => {
+    const id = ids.get(name) ?? name;
+    const source = entry as NeededFile['source'];
+    return [name, { file: put({ kind: 'secret', id, what: `secret \`${name}\``, source }) }];
+  });
+  const tls = certificatesOf(topology, nodeName, put);
+  const nodes = { ...mappingAt(slice, 'nodes') };
+  for (const [name, entry] of Object.entries(nodes as Record<string, Written>)) {
+    const { tls: own, ...rest } = entry;
+    // a peer that offers TLS has certificates; where they are named for this node, that is enough
+    nodes[name] = name === nodeName || tls.isWhole ? rest : withOwn(rest, topology, name, own);
+  }
+  nodes[nodeName] = withTokens(nodes[nodeName] as Written, put);
+  const changed: Written = {
+    ...slice,
+    ...(secrets.length === 0 ? {} : { secrets: Object.fromEntries(secrets) as Written }),
+    tls: tls.entry,
+    nodes,
+  };
+  if (Object.keys(tls.entry).length === 0) delete changed['tls'];
+  withOtlp(changed, nodeName, put);
+  return { slice: changed, files };
+}
+
+/** Secret → a name that a file, a credential and a key of a Kubernetes Secret can have. */
+export function secretIds(topology: Topology): Map<string, string> {
+  const taken = new Set(PEM_IDS);
+  const ids = new Map<string, string>();
+  for (const name of Object.keys(topology.secrets)) {
+    const plain = name
+      .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 60);
+    const base = plain === '' || /^token-\d+$/.test(plain) ? `secret-${plain}` : plain;
+    let id = base;
+    for (let number = 2; taken.has(id); number++) id = `${base}-${number}`;
+    taken.add(id);
+    ids.set(name, id);
+  }
+  return ids;
+}
+
+function certificatesOf(
+  topology: Topology,
+  nodeName: string,
+  put: PlaceFile,
+): { entry: Written; isWhole: boolean } {
+  const { own, ca } = certificateSources(topology, nodeName);
+  const entry: Written = {};
+  if (ca !== undefined) {
+    const source = { file: ca.file };
+    entry['ca'] = put({ kind: 'ca', id: 'tls-ca', what: 'CA of the mesh', source });
+  }
+  if (own.kind !== 'files') return { entry, isWhole: false };
+  const whose = `of node \`${nodeName}\``;
+  const chain = { kind: 'cert', id: 'tls-cert', what: `certificate chain ${whose}` } as const;
+  const key = { kind: 'key', id: 'tls-key', what: `private key ${whose}` } as const;
+  entry['cert'] = put({ ...chain, source: { file: own.cert } });
+  entry['key'] = put({ ...key, source: { file: own.key } });
+  return { entry, isWhole: true };
+}
+
+function withOwn(entry: Written, topology: Topology, name: string, own: unknown): Written {
+  const offersTls = topology.nodes[name]?.listen.some(({ tls }) => tls !== 'none') === true;
+  if (!offersTls) return entry;
+  return { ...entry, tls: own ?? topology.tls };
+}
+
+/** Files of access tokens, wherever a smarthost of the node names one. */
+function withTokens(entry: Written, put: PlaceFile): Written {
+  let number = 0;
+  const walk = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(walk);
+    if (typeof value !== 'object' || value === null) return value;
+    const pairs = Object.entries(value).map(([key, one]: [string, unknown]) => {
+      const isFile = key === 'token' && typeof one === 'object' && one !== null && 'file' in one;
+      if (!isFile) return [key, walk(one)];
+      const source = { file: String(one.file) };
+      const id = `token-${++number}`;
+      return [key, { file: put({ kind: 'token', id, what: 'access token (XOAUTH2)', source }) }];
+    });
+    return Object.fromEntries(pairs) as unknown;
+  };
+  const changed = { ...entry };
+  for (const key of ['routes', 'smarthost']) {
+    if (entry[key] !== undefined) changed[key] = walk(entry[key]);
+  }
+  return changed;
+}
+
+function withOtlp(slice: Written, nodeName: string, put: PlaceFile): void {
+  for (const holder of [
+    mappingAt(slice, 'defaults'),
+    mappingAt(mappingAt(slice, 'nodes'), nodeName),
+  ]) {
+    const { ca, ...otlp } = mappingAt(holder, 'otlp');
+    if (typeof ca !== 'string') continue;
+    const source = { file: ca };
+    const file = put({ kind: 'ca', id: 'otlp-ca', what: 'CA of the collector', source });
+    holder['otlp'] = { ...otlp, ca: file };
+  }
+}

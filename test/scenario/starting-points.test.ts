@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { relaymesh, scratchFolder } from './programs.js';
+
+/* What `topology init` writes runs as it is. */
+
+const POINTS = [
+  ['chain', '--nodes', '2'],
+  ['mesh', '--tiers', '2', '--width', '2'],
+  ['outside-service', '--preset', 'ses'],
+];
+
+for (const args of POINTS) {
+  test(`init ${args.join(' ')}: it has no warning, and its probe arrives`, async (t) => {
+    const folder = await scratchFolder(t);
+    const file = path.join(folder, 'new.yaml');
+    const written = await relaymesh(['topology', 'init', ...args, '-o', file]);
+    assert.equal(written.code, 0, written.stderr);
+    const validated = await relaymesh(['topology', 'validate', '--deny-warnings', file]);
+    assert.equal(validated.code, 0, validated.stdout);
+    const workdir = path.join(folder, 'run');
+    const up = await relaymesh(['topology', 'up', file, '--once', '--workdir', workdir]);
+    assert.equal(up.code, 0, up.stderr);
+  });
+}

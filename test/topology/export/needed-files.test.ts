@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { secretIds } from '../../../src/topology/export/needed-files.js';
+import { lint, parsed, places } from '../topology-files.js';
+import { exported, exportedFiles, LOCAL } from './exporting.js';
+
+/** A node with every kind of file that one can read. */
+const EVERY_FILE = `version: 1
+name: files
+secrets:
+  "app/Ä one": { env: APP }
+  app--one: { file: $HOME/a%b }
+  tls-ca: { file: /run/app }
+tls: { ca: ca.pem }
+defaults:
+  otlp: { endpoint: "https://collector.example", ca: collector.pem, headers: { x-key: { secret: tls-ca } } }
+nodes:
+  out:
+    host: out.mail.internal
+    listen: [{ port: 25, tls: required }]
+    tls: { cert: /pki/out.pem, key: ../out.key }
+    users:
+      - { username: one, password: { secret: "app/Ä one" } }
+      - { username: two, password: { secret: app--one } }
+    routes:
+      - recipient: "*@gmail.com"
+        smarthost: { hostname: smtp.gmail.com, username: me, token: { command: [get-token, me] } }
+    smarthost:
+      pool:
+        - to: { hostname: smtp.office365.com, port: 587, username: me, token: { file: tokens/me } }
+`;
+
+test('secrets get names that a file, a credential and a key can have, each its own', () => {
+  const { topology } = parsed(EVERY_FILE);
+  assert.deepEqual(
+    [...secretIds(topology)],
+    [
+      ['app/Ä one', 'app-one'],
+      ['app--one', 'app--one'],
+      ['tls-ca', 'tls-ca-2'],
+    ],
+  );
+});
+
+test('systemd: every file of a node is a credential, but that of a token, which changes', async (t) => {
+  const files = await exportedFiles(t, 'systemd', EVERY_FILE);
+  const unit = files.get('out/relaymesh-files-out.service') ?? '';
+  assert.deepEqual(unit.match(/^LoadCredential=.*$/gm), [
+    'LoadCredential=app-one:/etc/relaymesh/files/secrets/app-one',
+    'LoadCredential=app--one:/etc/relaymesh/files/$HOME/a%%b',
+    'LoadCredential=tls-ca-2:/run/app',
+    'LoadCredential=tls-ca:/etc/relaymesh/files/ca.pem',
+    'LoadCredential=tls-cert:/pki/out.pem',
+    'LoadCredential=tls-key:/etc/relaymesh/out.key',
+    'LoadCredential=otlp-ca:/etc/relaymesh/files/collector.pem',
+  ]);
+  const slice = files.get('out/out.yaml') ?? '';
+  assert.match(slice, /token: \{ file: \/etc\/relaymesh\/files\/tokens\/me \}/);
+  assert.match(slice, /ca: \/run\/credentials\/relaymesh-files-out\.service\/otlp-ca/);
+  assert.match(
+    files.get('README.md') ?? '',
+    /Programs that print access tokens .*`out`: `get-token`/,
+  );
+  assert.deepEqual(
+    places(lint(slice, { node: 'out' })).filter((one) => !/missing-c/.test(one)),
+    [],
+  );
+});
+
+test('compose: what is relative to the topology is kept beside the file', async (t) => {
+  const text = EVERY_FILE.replace('$HOME/a%b', '/var/$USER/b');
+  const compose = (await exportedFiles(t, 'compose', text)).get('compose.yaml') ?? '';
+  const sources = compose.slice(compose.indexOf('\nsecrets:'), compose.indexOf('\nvolumes:'));
+  assert.deepEqual(sources.match(/(?:file|environment): .*/g), [
+    'environment: APP',
+    'file: /var/$$USER/b',
+    'file: /run/app',
+    'file: ./tls/tls-ca.pem',
+    'file: /pki/out.pem',
+    'file: ./tls/out/tls-key.pem',
+    'file: ./tls/out/token-1',
+    'file: ./tls/otlp-ca.pem',
+  ]);
+});
+
+test('kubernetes: certificates are in a Secret of the node, all else in that of the mesh', async (t) => {
+  const text = (await exportedFiles(t, 'kubernetes', EVERY_FILE)).get('README.md') ?? '';
+  assert.deepEqual(text.match(/^\| `[^`]*` \| `[^`]*` \|/gm), [
+    '| `files` | `app-one` |',
+    '| `files` | `app--one` |',
+    '| `files` | `tls-ca-2` |',
+    '| `out-tls` | `ca.crt` |',
+    '| `out-tls` | `tls.crt` |',
+    '| `out-tls` | `tls.key` |',
+    '| `files` | `token-1` |',
+    '| `files` | `otlp-ca` |',
+  ]);
+});
+
+test('a line break in a name is refused: it would end a line of a unit', async (t) => {
+  const text = LOCAL.replace('{ file: edge-core }', '{ file: "x\\nExecStartPre=/bin/false" }');
+  const { faults, files } = await exported(t, 'systemd', text);
+  assert.equal(files, undefined);
+  assert.deepEqual(places(faults), ['invalid-value@5:22']);
+});
+
+test('containers: a node whose listeners are all on loopback is refused', async (t) => {
+  const text = LOCAL.replace('[{ port: 2525,', '[{ host: 127.0.0.1, port: 2525,');
+  assert.ok((await exported(t, 'systemd', text)).files);
+  const { faults } = await exported(t, 'kubernetes', text);
+  assert.deepEqual(places(faults), ['invalid-value@10:5']);
+});
