@@ -13,6 +13,7 @@ import {
   traceFromAll,
   untilTrace,
 } from './trace-command.js';
+import { until } from './waiting.js';
 
 const FIRST = 'hop1';
 const BEFORE = HOPS.slice(0, HOPS.indexOf(STUCK));
@@ -112,18 +113,25 @@ function recipientOf({ name }: Fault): string {
   return `${name.replaceAll(' ', '-')}@followed.test`;
 }
 
-/** Whoever asks the first node by the command is told this in one sentence, and of these hops. */
+/**
+ * Whoever asks the first node by the command is told this in one sentence, and of these hops; perhaps
+ * not at once, since another attempt may just be under way.
+ */
 async function assertSays(
   { topology }: EightHops,
   id: string,
   right: RegExp,
   drawn: readonly string[],
 ): Promise<string> {
-  const { code, stdout, stderr } = await askTrace(topology, FIRST, [id, '--chain']);
-  assert.deepEqual([code, stderr], [0, '']);
-  const sentence = sentenceIn(stdout);
-  assert.match(sentence, right);
-  const hops = [...stdout.matchAll(/^● (\S+) /gm)].map(([, node]) => node);
+  let sentence = '';
+  const ask = async (): Promise<string | null> => {
+    const { code, stdout, stderr } = await askTrace(topology, FIRST, [id, '--chain']);
+    assert.deepEqual([code, stderr], [0, '']);
+    sentence = sentenceIn(stdout);
+    return right.test(sentence) ? stdout : null;
+  };
+  const picture = await until(`the sentence ${right.source}`, ask, { seen: () => sentence });
+  const hops = [...picture.matchAll(/^● (\S+) /gm)].map(([, node]) => node);
   assert.deepEqual(hops, drawn);
   return sentence;
 }
