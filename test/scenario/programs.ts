@@ -114,14 +114,30 @@ export async function scratchFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** A port of loopback that is free now. */
+/** Below the ports that systems give to clients. */
+const PORTS = { first: 10_000, count: 20_000 };
+const givenPorts = new Set<number>();
+
+/** A port of loopback that nobody listens on; never the same twice. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (!givenPorts.has(port) && (await isFree(port))) {
+      givenPorts.add(port);
+      return port;
+    }
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
+  server.listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  return true;
 }
