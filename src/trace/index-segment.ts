@@ -16,24 +16,26 @@ const PLACES = 65_536;
 /** The segment that grows, in memory. */
 export class GrowingSegment {
   readonly queueIds: string[] = [];
-  /** `term * PLACES + place`, as numbers of at most 48 bits. */
-  readonly #entries: number[] = [];
+  /** By bucket: `term * PLACES + place`, as numbers of at most 48 bits. */
+  readonly #buckets = Array.from({ length: BUCKETS }, (): number[] => []);
+  #entries = 0;
 
   get isFull(): boolean {
-    return this.queueIds.length >= SEGMENT_RECORDS || this.#entries.length >= SEGMENT_ENTRIES;
+    return this.queueIds.length >= SEGMENT_RECORDS || this.#entries >= SEGMENT_ENTRIES;
   }
 
   add(queueId: string, terms: readonly number[]): void {
     const place = this.queueIds.length;
     this.queueIds.push(queueId);
+    this.#entries += terms.length;
     for (const term of terms) {
-      this.#entries.push(term * PLACES + place);
+      this.#buckets[bucketOf(term)]?.push(term * PLACES + place);
     }
   }
 
   queueIdsOf(term: number): string[] {
     const found: string[] = [];
-    for (const entry of this.#entries) {
+    for (const entry of this.#buckets[bucketOf(term)] ?? []) {
       if (Math.floor(entry / PLACES) === term) {
         found.push(this.queueIds[entry % PLACES] as string);
       }
@@ -43,23 +45,23 @@ export class GrowingSegment {
 
   /** As it is stored. */
   encode(): { buckets: Buffer[]; queueIds: string; width: number } {
-    const sorted = Float64Array.from(this.#entries).sort();
-    const counts = new Uint32Array(BUCKETS);
-    for (const entry of sorted) {
-      const bucket = bucketOf(Math.floor(entry / PLACES));
-      counts[bucket] = (counts[bucket] as number) + 1;
-    }
-    const buckets = Array.from(counts, (count) => Buffer.allocUnsafe(count * ENTRY_BYTES));
-    const ends = new Uint32Array(BUCKETS);
-    for (const entry of sorted) {
-      const bucket = bucketOf(Math.floor(entry / PLACES));
-      const end = ends[bucket] as number;
-      buckets[bucket]?.writeUIntBE(entry, end, ENTRY_BYTES);
-      ends[bucket] = end + ENTRY_BYTES;
-    }
     const width = this.queueIds.reduce((most, { length }) => Math.max(most, length), 1);
-    return { buckets, queueIds: this.queueIds.map((id) => id.padEnd(width)).join(''), width };
+    return {
+      buckets: this.#buckets.map(encodeBucket),
+      queueIds: this.queueIds.map((id) => id.padEnd(width)).join(''),
+      width,
+    };
   }
+}
+
+function encodeBucket(entries: readonly number[]): Buffer {
+  const bucket = Buffer.allocUnsafe(entries.length * ENTRY_BYTES);
+  let end = 0;
+  for (const entry of Float64Array.from(entries).sort()) {
+    end = bucket.writeUInt32BE(Math.floor(entry / PLACES), end);
+    end = bucket.writeUInt16BE(entry % PLACES, end);
+  }
+  return bucket;
 }
 
 export function bucketOf(term: number): number {

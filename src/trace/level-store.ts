@@ -5,17 +5,11 @@ import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { KeyValues } from './key-values.js';
 import { RecordIndex, type IndexChange } from './record-index.js';
-import {
-  formerPrefixes,
-  LAST,
-  parseRecord,
-  RECORD,
-  recordKeyBytes,
-  TOTALS,
-} from './record-keys.js';
+import { formerPrefixes, LAST, RECORD, recordKeyBytes, TOTALS } from './record-keys.js';
 import { pruneRecords, type Removal } from './record-pruning.js';
 import { searchRecords } from './record-search.js';
 import { messageIdTerm, termsOf, traceTerm, withoutBrackets } from './record-terms.js';
+import { parseRecord } from './record-text.js';
 import { RecordUpgrade } from './record-upgrade.js';
 import type { HopRecord } from './record.js';
 import type { TraceSettings } from './settings.js';
@@ -341,7 +335,7 @@ export class LevelTraceStore implements TraceStore {
       if (stored.bytes === null) {
         totals.records++;
         totals.bytes += recordKeyBytes(queueId);
-        added.push({ queueId, terms: terms ?? termsOf(JSON.parse(text) as HopRecord) });
+        added.push({ queueId, terms: terms ?? termsOf(held.record) });
       }
     }
     await this.#writeWith(batch, totals, added.length > 0 ? this.#index.adding(added) : null);

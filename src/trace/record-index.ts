@@ -1,15 +1,8 @@
 import type { KeyValues } from './key-values.js';
 import { BUCKETS, bucketOf, GrowingSegment, placesOf } from './index-segment.js';
-import {
-  GROWING,
-  LAST,
-  parseRecord,
-  RECORD,
-  SEGMENT,
-  SEGMENT_BUCKET,
-  SEGMENT_IDS,
-} from './record-keys.js';
+import { GROWING, LAST, RECORD, SEGMENT, SEGMENT_BUCKET, SEGMENT_IDS } from './record-keys.js';
 import { termsOf } from './record-terms.js';
+import { parseRecord } from './record-text.js';
 
 /** Segments that a lookup reads at a time, where little is found in them. */
 const SEGMENTS_AT_ONCE = 16;

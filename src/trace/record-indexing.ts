@@ -1,6 +1,7 @@
 import type { KeyValues } from './key-values.js';
-import { LAST, parseRecord, RECORD, recordKeyBytes } from './record-keys.js';
+import { LAST, RECORD, recordKeyBytes } from './record-keys.js';
 import { termsOf } from './record-terms.js';
+import { parseRecord } from './record-text.js';
 
 const SLICE_RECORDS = 128;
 const SLICE_BYTES = 256 * 1024;

@@ -1,7 +1,5 @@
-import type { HopRecord } from './record.js';
-
 /**
- * The keys of the record store. `r!QUEUE-ID` is the record as JSON; queue ids sort by time, and so do
+ * The keys of the record store. `r!QUEUE-ID` is the record (`record-text`); queue ids sort by time, and so do
  * the records. What they are found by is in segments (`index-segment`): `g!SEGMENT` says what one
  * covers, `i!SEGMENT` has its queue ids, `x!SEGMENT!BUCKET` its terms. `a!SEGMENT!NUMBER` has the
  * queue ids of the one that still grows, write by write.
@@ -33,13 +31,4 @@ export function formerPrefixes(bareId: string): string[] {
 /** What a key takes. */
 export function recordKeyBytes(queueId: string): number {
   return RECORD.length + queueId.length;
-}
-
-/** Undefined for a damaged record: it must not hide the others. */
-export function parseRecord(text: string): HopRecord | undefined {
-  try {
-    return JSON.parse(text) as HopRecord;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import type { KeyValues } from './key-values.js';
-import { LAST, parseRecord, RECORD } from './record-keys.js';
+import { LAST, RECORD } from './record-keys.js';
+import { parseRecord } from './record-text.js';
 import type { TraceSettings } from './settings.js';
 import type { StoreTotals } from './store-totals.js';
 

@@ -2,13 +2,14 @@ import { queueIdTime } from '../base/identifiers.js';
 import { domainOf } from '../format/address.js';
 import type { KeyValues } from './key-values.js';
 import type { Bounds, RecordIndex } from './record-index.js';
-import { LAST, parseRecord, RECORD } from './record-keys.js';
+import { LAST, RECORD } from './record-keys.js';
 import {
   recipientDomainTerm,
   recipientTerm,
   senderDomainTerm,
   senderTerm,
 } from './record-terms.js';
+import { mayHaveAction, parseRecord } from './record-text.js';
 import type { HopRecord } from './record.js';
 import type { TracePage, TraceQuery } from './store.js';
 
@@ -116,14 +117,12 @@ function termOf({ sender, recipient }: TraceQuery): number | null {
 class Page {
   readonly result: TracePage = { records: [], nextCursor: null };
   readonly #query: TraceQuery;
-  readonly #mayMatch: (text: string) => boolean;
   #lookedAtLeft: number;
   #bytesLeft = MAX_LOOKED_AT_BYTES;
   #pageBytesLeft = MAX_PAGE_BYTES;
 
   constructor(query: TraceQuery, maxLookedAt: number) {
     this.#query = query;
-    this.#mayMatch = roughMatch(query);
     this.#lookedAtLeft = maxLookedAt;
   }
 
@@ -131,7 +130,9 @@ class Page {
   look(queueId: string, text: string, latest: HopRecord | undefined): boolean {
     this.#lookedAtLeft--;
     this.#bytesLeft -= text.length;
-    const record = latest ?? (this.#mayMatch(text) ? parseRecord(text) : undefined);
+    const { state } = this.#query;
+    const mayMatch = state === undefined || mayHaveAction(text, state);
+    const record = latest ?? (mayMatch ? parseRecord(text) : undefined);
     if (record !== undefined && matches(record, this.#query)) {
       this.result.records.push(record);
       this.#pageBytesLeft -= text.length;
@@ -180,10 +181,4 @@ function matches(record: HopRecord, query: TraceQuery): boolean {
     (recipient === undefined ||
       record.envelope.recipients.some((address) => matchesAddress(address, recipient)))
   );
-}
-
-/** Says of most JSON that does not match that it does not, without parsing it. */
-function roughMatch({ state }: TraceQuery): (text: string) => boolean {
-  const part = state === undefined ? '' : `"action":${JSON.stringify(state)}`;
-  return (text) => text.includes(part);
 }

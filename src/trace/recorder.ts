@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
+import { isoTime } from '../format/iso-time.js';
 import type {
   Action,
   AttemptRecord,
@@ -113,7 +114,7 @@ export class TraceRecorder {
       this.#acceptedAtMs.delete(queueId);
     }
     const spentMs = attempts.reduce((sum, { duration_ms: ms }) => sum + ms, 0);
-    const finishedAt = finished ? new Date(this.#clock.nowMs()).toISOString() : null;
+    const finishedAt = finished ? isoTime(this.#clock.nowMs()) : null;
     const written = this.#store.change(queueId, (record) => {
       attempts.forEach((attempt) => {
         addAttempt(record, attempt);
@@ -134,7 +135,7 @@ export class TraceRecorder {
   }
 
   #newRecord(message: ArrivedMessage, queue: string): HopRecord {
-    return {
+    const record: HopRecord = {
       version: 1,
       trace_id: message.traceId,
       span_id: message.spanId,
@@ -142,7 +143,7 @@ export class TraceRecorder {
       node: this.#node,
       queue_id: message.queueId,
       path: message.path,
-      received_at: new Date(message.receivedAtMs).toISOString(),
+      received_at: isoTime(message.receivedAtMs),
       finished_at: null,
       queue_wait_ms: null,
       total_ms: null,
@@ -151,7 +152,7 @@ export class TraceRecorder {
       envelope: { sender: message.sender, recipients: message.recipients },
       size_bytes: message.sizeBytes,
       message_id: message.messageId,
-      expires_at: new Date(message.expiresAtMs).toISOString(),
+      expires_at: isoTime(message.expiresAtMs),
       queue,
       action: 'queued',
       attempts: [],
@@ -160,24 +161,24 @@ export class TraceRecorder {
         newRecipientRecord(address, message.orcpts?.[index], message.firstAttemptAtMs),
       ),
       bounce_of: message.bounceOf,
-      ...optionalParts(message),
     };
+    addOptionalParts(record, message);
+    return record;
   }
 }
 
-function optionalParts(message: ArrivedMessage): Partial<HopRecord> {
+/** Conditions rather than spreads: nearly all mail has none of them. */
+function addOptionalParts(record: HopRecord, message: ArrivedMessage): void {
   const { arrival, ownSmarthost, settings, unknownKeys, link, envid } = message;
   const { removedHeaders } = arrival;
-  return {
-    ...(link === undefined ? {} : { links: [{ trace_id: link.traceId, span_id: link.spanId }] }),
-    ...(envid === undefined ? {} : { envid }),
-    ...(removedHeaders === undefined
-      ? {}
-      : { removed_headers: removedHeaders.slice(0, MAX_REMOVED_HEADERS) }),
-    ...(ownSmarthost === undefined ? {} : { own_smarthost: ownSmarthost }),
-    ...(settings === undefined ? {} : { settings }),
-    ...(unknownKeys === undefined ? {} : { unknown_keys: unknownKeys }),
-  };
+  if (link !== undefined) record.links = [{ trace_id: link.traceId, span_id: link.spanId }];
+  if (envid !== undefined) record.envid = envid;
+  if (removedHeaders !== undefined) {
+    record.removed_headers = removedHeaders.slice(0, MAX_REMOVED_HEADERS);
+  }
+  if (ownSmarthost !== undefined) record.own_smarthost = ownSmarthost;
+  if (settings !== undefined) record.settings = settings;
+  if (unknownKeys !== undefined) record.unknown_keys = unknownKeys;
 }
 
 function newRecipientRecord(
@@ -185,17 +186,17 @@ function newRecipientRecord(
   orcpt: string | null | undefined,
   firstAttemptAtMs?: number,
 ): RecipientRecord {
-  return {
+  const record: RecipientRecord = {
     address,
     action: 'queued',
     code: null,
     enhanced_code: null,
     description: null,
     attempts: 0,
-    next_attempt_at:
-      firstAttemptAtMs === undefined ? null : new Date(firstAttemptAtMs).toISOString(),
-    ...(orcpt == null ? {} : { orcpt }),
+    next_attempt_at: firstAttemptAtMs === undefined ? null : isoTime(firstAttemptAtMs),
   };
+  if (orcpt != null) record.orcpt = orcpt;
+  return record;
 }
 
 function addAttempt(record: HopRecord, attempt: AttemptRecord): void {

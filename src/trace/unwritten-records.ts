@@ -1,4 +1,5 @@
 import { termsOf } from './record-terms.js';
+import { encodeRecord } from './record-text.js';
 import type { HopRecord } from './record.js';
 
 /** A store that fails for good keeps so many in memory and drops the oldest. */
@@ -117,7 +118,7 @@ export function encode(held: HeldRecord): EncodedRecord {
   const { record, stored } = held;
   return {
     queueId: record.queue_id,
-    text: JSON.stringify(record),
+    text: encodeRecord(record),
     terms: stored.bytes === null ? termsOf(record) : null,
     held,
   };
