@@ -16,6 +16,7 @@ import { topologyGraphCommand } from './cli/topology-graph.js';
 import { topologyLogsCommand } from './cli/topology-logs.js';
 import { topologyPsCommand } from './cli/topology-ps.js';
 import { topologySchemaCommand } from './cli/topology-schema.js';
+import { topologyTestCommand } from './cli/topology-test.js';
 import { topologyUpCommand, type RunUntilStopped, type StopReason } from './cli/topology-up.js';
 import { topologyValidateCommand } from './cli/topology-validate.js';
 import { traceCommand } from './cli/trace.js';
@@ -60,6 +61,7 @@ function program(): Command {
     .addCommand(topologyValidateCommand(setExitCode))
     .addCommand(topologyGraphCommand(setExitCode))
     .addCommand(topologyCheckCommand(setExitCode))
+    .addCommand(topologyTestCommand(setExitCode, runUntilStopped))
     .addCommand(topologyInitCommand(setExitCode))
     .addCommand(topologyExportCommand(setExitCode))
     .addCommand(topologySchemaCommand(setExitCode));

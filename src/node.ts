@@ -5,7 +5,7 @@ import type { ApiViews, ShownMessage } from './api/views.js';
 import { systemClock, type Clock, type Timer } from './base/clock.js';
 import { systemDisk } from './base/disk.js';
 import { Sealer } from './base/sealer.js';
-import { messageOf } from './base/errors.js';
+import { messageOf, RelayError } from './base/errors.js';
 import { createLogger, type Logger } from './base/log.js';
 import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
@@ -203,12 +203,14 @@ export class RelayNode {
   /**
    * Swaps the settings as a whole: users, links, routes, limits, certificates. Listeners and
    * folders stay as they are; a change there needs a restart and is said in the log. Rejects with
-   * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved.
+   * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved, or with
+   * NODE_STOPPING.
+   *
+   * @returns what needs a restart, by the names of the topology file
    */
-  async reload(settings: NodeSettings): Promise<void> {
+  async reload(settings: NodeSettings): Promise<string[]> {
     if (this.#stopped !== null) {
-      this.#log.info({ event: 'reload-refused' }, 'the node is stopping');
-      return;
+      throw new RelayError('NODE_STOPPING', 'the node is stopping', { fault: 'operator' });
     }
     const same = !changed(this.#settings.send.dnsServers, settings.send.dnsServers);
     const locator = same ? this.#locator : this.#createLocator(settings);
@@ -239,6 +241,7 @@ export class RelayNode {
     this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);
     this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
+    return restart;
   }
 
   #createLocator({ send: { dnsServers } }: NodeSettings): Locator {
@@ -393,7 +396,11 @@ function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
   if (before.intake.hostname !== after.intake.hostname) {
     names.push('hostname');
   }
-  if (changed([before.api.host, before.api.port], [after.api.host, after.api.port])) {
+  const tokenChanged = before.api.token.reveal() !== after.api.token.reveal();
+  if (
+    tokenChanged ||
+    changed([before.api.host, before.api.port], [after.api.host, after.api.port])
+  ) {
     names.push('api');
   }
   if (before.queue.directory !== after.queue.directory) {

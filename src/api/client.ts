@@ -22,6 +22,7 @@ interface Call {
   body?: string | Readable;
   headers?: Readonly<Record<string, string>>;
   timeoutMs?: number;
+  signal?: AbortSignal;
 }
 
 /** A node that was reached did not do it. */
@@ -76,11 +77,19 @@ export class ApiClient {
     await this.#call(path, { method: 'DELETE', accept: 'application/json' });
   }
 
-  /** Sends a message as it is, in the pieces in which it comes, within five minutes. */
+  async deleteJson<T>(path: string): Promise<T> {
+    return this.#parse<T>(await this.#call(path, { method: 'DELETE', accept: 'application/json' }));
+  }
+
+  /**
+   * Sends a message as it is, in the pieces in which it comes, within five minutes unless `limits`
+   * says otherwise.
+   */
   async postMessage<T>(
     path: string,
     content: AsyncIterable<Buffer>,
     headers: Readonly<Record<string, string>> = {},
+    limits: { timeoutMs?: number; signal?: AbortSignal } = {},
   ): Promise<T> {
     return this.#parse<T>(
       await this.#call(path, {
@@ -89,6 +98,7 @@ export class ApiClient {
         body: Readable.from(content, { objectMode: false }),
         headers: { ...headers, 'content-type': 'message/rfc822' },
         timeoutMs: UPLOAD_TIMEOUT_MS,
+        ...limits,
       }),
     );
   }
@@ -109,6 +119,7 @@ export class ApiClient {
   async #call(path: string, { method, accept, body, headers, ...call }: Call): Promise<string> {
     const { url, token } = this.#options;
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
+    const timeout = AbortSignal.timeout(timeoutMs);
     let status: number;
     let text: string;
     try {
@@ -120,7 +131,7 @@ export class ApiClient {
       const answer = await request(target, {
         method,
         dispatcher: agent,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]),
         headers: {
           accept,
           ...headers,

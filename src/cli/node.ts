@@ -78,13 +78,14 @@ async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Prom
     return failed(name, error);
   }
   const { smtp, api } = node.addresses;
-  process.send?.({ type: 'ready', smtp, api });
   let reloaded = Promise.resolve();
   const reload = (): void => {
     // one after the other, so that what was read last holds
-    reloaded = reloaded.then(() => reloadNode(node, name, sources));
+    reloaded = reloaded.then(async () => tellParent(await reloadNode(node, name, sources)));
   };
+  // Who hears that the node is ready may ask for a reload at once.
   process.on('SIGHUP', reload);
+  tellParent({ type: 'ready', smtp, api });
   const code = await runUntilStopped(async (reason) => {
     await (reason === 'disconnect' ? node.stop(ORPHAN_DRAIN_MS) : node.stop());
   });
@@ -107,15 +108,30 @@ async function load({ topology, config: file, argv }: NodeSources): Promise<Node
   });
 }
 
-/** Settings that are not in order change nothing; the log says why. */
-async function reloadNode(node: RelayNode, name: string, sources: NodeSources): Promise<void> {
+/** What came of a SIGHUP; `restart` names what it could not change. */
+type ReloadResult =
+  | { type: 'reloaded'; restart: string[] }
+  | { type: 'reload-refused'; code: string; message: string };
+
+/** Settings that are not in order change nothing; the log and the parent are told why. */
+async function reloadNode(
+  node: RelayNode,
+  name: string,
+  sources: NodeSources,
+): Promise<ReloadResult> {
   try {
-    await node.reload(await load(sources));
+    return { type: 'reloaded', restart: await node.reload(await load(sources)) };
   } catch (error) {
     const code = error instanceof RelayError ? error.code : 'RELOAD_FAILED';
     const text = error instanceof RelayError ? error.describe() : messageOf(error);
     createLogger(name).error({ event: 'reload-refused', code }, text);
+    return { type: 'reload-refused', code, message: text };
   }
+}
+
+/** A parent with an IPC channel, which the runner is. One that is gone by now has no use for it. */
+function tellParent(message: object): void {
+  process.send?.(message, undefined, undefined, () => undefined);
 }
 
 function failed(name: string, error: unknown): Promise<number> | number {

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { systemClock } from '../base/clock.js';
 import { RelayError } from '../base/errors.js';
 import { checkTopology } from '../topology/check.js';
 import { describeFault } from '../topology/fault.js';
+import type { ReloadOutcome } from '../topology/lab/run.js';
 import { Runner } from '../topology/runner.js';
 import { LogFollower, fileSizeBytes } from '../topology/runner/log-tail.js';
 import { sendProbe } from '../topology/runner/probe.js';
@@ -15,6 +17,7 @@ import { ownMainJs } from '../topology/runner/start-plan.js';
 import { allowClosedReader, writeTable } from '../topology/runner/terminal.js';
 import type { Topology } from '../topology/schema.js';
 import { defaultWorkdir, readState, workdirLayout, type RunState } from '../topology/state.js';
+import { TopologyWatch } from './watch-topology.js';
 
 export type StopReason = 'SIGINT' | 'SIGTERM' | 'disconnect';
 
@@ -36,6 +39,7 @@ interface UpOptions {
   restart?: boolean;
   detach?: boolean;
   once?: boolean;
+  watch?: boolean;
   json?: boolean;
   probe: boolean;
   supervised?: boolean;
@@ -44,6 +48,8 @@ interface UpOptions {
 /** A run that is about to begin. */
 interface Job {
   file: string;
+  /** What stands in the file. */
+  text: string;
   topology: Topology;
   workdir: string;
   options: UpOptions;
@@ -68,6 +74,12 @@ export function topologyUpCommand(
     .option('--restart', 'start a node or sink again that died')
     .addOption(new Option('--detach', 'go on in the background; `down` ends it').conflicts('once'))
     .option('--once', 'end when the message has arrived: exit 0, or 1 if it did not')
+    .addOption(
+      new Option(
+        '--watch',
+        'check the file when it changes, and reload the nodes whose part of it did',
+      ).conflicts(['once', 'detach']),
+    )
     .option('--json', 'print the state as JSON when everything is ready')
     .option('--no-probe', 'send no message')
     .addOption(new Option('--supervised').hideHelp())
@@ -75,9 +87,9 @@ export function topologyUpCommand(
     .action(async (file: string, options: UpOptions) => {
       allowClosedReader(process.stdout);
       try {
-        const topology = await loadChecked(file);
+        const { text, topology } = await loadChecked(file);
         const workdir = path.resolve(options.workdir ?? defaultWorkdir(topology.name));
-        const job: Job = { file: path.resolve(file), topology, workdir, options, mainJs };
+        const job: Job = { file: path.resolve(file), text, topology, workdir, options, mainJs };
         const run = options.detach === true ? upInBackground : upHere;
         setExitCode(await run(job, runUntilStopped));
       } catch (error) {
@@ -102,11 +114,13 @@ function notice(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-async function loadChecked(file: string): Promise<Topology> {
+async function loadChecked(file: string): Promise<{ text: string; topology: Topology }> {
+  // read before the check, so that a change since then is seen by the watch
+  const text = await readFile(file, 'utf8').catch(() => '');
   const { faults, loaded } = await checkTopology(file);
   for (const fault of faults) notice(describeFault(fault));
   const errors = faults.filter((fault) => fault.severity === 'error');
-  if (loaded !== undefined && errors.length === 0) return loaded.topology;
+  if (loaded !== undefined && errors.length === 0) return { text, topology: loaded.topology };
   const count = errors.length === 1 ? 'one error' : `${errors.length} errors`;
   throw new RunnerError('TOPOLOGY_REFUSED', `${file} has ${count}: nothing was started`, 2, {
     fault: 'operator',
@@ -126,6 +140,7 @@ async function upHere(job: Job, runUntilStopped: RunUntilStopped): Promise<numbe
     notice: supervised ? (text) => notice(`${new Date().toISOString()} ${text}`) : notice,
   });
   const stopping = new AbortController();
+  let watch: TopologyWatch | null = null;
   const untilStopped = runUntilStopped(async (reason) => {
     // Who asks a second time does not want to wait for what is in flight.
     if (stopping.signal.aborted && reason === 'SIGINT') runner.killChildren();
@@ -142,6 +157,7 @@ async function upHere(job: Job, runUntilStopped: RunUntilStopped): Promise<numbe
       await runner.stop();
       return arrived ? 0 : 1;
     }
+    if (options.watch === true && !stopping.signal.aborted) watch = watchFile(job, runner);
     if (!supervised && !stopping.signal.aborted) notice('Press Ctrl-C to stop.');
     return await untilStopped;
   } catch (error) {
@@ -149,7 +165,13 @@ async function upHere(job: Job, runUntilStopped: RunUntilStopped): Promise<numbe
     throw error;
   } finally {
     clearInterval(alive);
+    await watch?.close();
   }
+}
+
+function watchFile({ file, text }: Job, runner: Runner): TopologyWatch {
+  const reload = (topology: Topology): Promise<ReloadOutcome[]> => runner.reload(topology);
+  return new TopologyWatch({ file, text, reload, clock: systemClock, notice });
 }
 
 /** Sends the probe and shows its path and all addresses. True when the probe arrived. */

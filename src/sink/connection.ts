@@ -2,17 +2,18 @@ import type net from 'node:net';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
-import type { Timer } from '../base/clock.js';
 import { newQueueId } from '../base/identifiers.js';
 import { isAscii } from '../format/address.js';
 import { barrierTo, mayLogIn } from './admission.js';
+import { authSubject } from './auth-command.js';
 import type { SinkContext } from './context.js';
-import type { FaultReply, FaultStage } from './faults.js';
+import type { FaultReply } from './faults.js';
 import { keepMessage } from './keep.js';
 import { tlsOf, type SinkMessage } from './message.js';
 import { SinkParser } from './parser.js';
 import { NEEDS_SMTPUTF8, parseHelo, parseMail, parseRcpt } from './command.js';
 import { receiveMessage, type ContentStream, type Received } from './receive.js';
+import { SessionFaults, type FaultySession, type Passed } from './session-faults.js';
 
 interface Transaction {
   sender: string;
@@ -23,7 +24,8 @@ interface Transaction {
 /**
  * One session. What it answers 250 after the final dot stands in the store, with the addresses as
  * the client wrote them. Each reply is decided before the next command is read, and every wait has
- * a deadline: the idle timeout, the data timeout, or the delay of a fault rule.
+ * a deadline: the idle timeout, the data timeout, or the delay of a fault rule. A session that a rule
+ * stalls ends without a word after the idle timeout.
  *
  * Of the library's session it keeps the socket, TLS, SASL and the loop over commands, and replaces
  * the transaction: its recipient list folds case, its addresses are converted from punycode and
@@ -35,27 +37,33 @@ export class SinkConnection extends SMTPConnection {
   #greeting: FaultReply | null = null;
   /** The socket above all others: the TLS socket as soon as a handshake has begun. */
   #topSocket: net.Socket;
+  /** The TCP socket, which a reset needs also under TLS. */
+  readonly #bottomSocket: net.Socket;
   #corked = false;
   #receiving = false;
-  #delayed: { timer: Timer; run: () => void } | null = null;
+  readonly #faults: SessionFaults;
   readonly #onEnded: (connection: SinkConnection) => void;
 
-  /** `onEnded` is called once the session's socket is closed. */
+  /** `sockets.top` is what is talked over; `onEnded` is called once it is closed. */
   constructor(
     server: SMTPServer,
-    socket: net.Socket,
+    sockets: { top: net.Socket; bottom: net.Socket },
     options: SMTPConnectionOptions | null | undefined,
     context: SinkContext,
     onEnded: (connection: SinkConnection) => void,
   ) {
-    super(server, socket, options);
+    super(server, sockets.top, options);
     this.#context = context;
-    this.#topSocket = socket;
+    this.#topSocket = sockets.top;
+    this.#bottomSocket = sockets.bottom;
     this.#onEnded = onEnded;
+    const { faults, clock, limits } = context;
+    this.#faults = new SessionFaults(faults, clock, limits.idleTimeoutMs, this.#underFaults());
   }
 
-  /** Sends 421 unless a message is on its way; that one is answered first. */
+  /** Sends 421 unless a message is on its way; that one is answered first. Cuts off a stalled one. */
   dismiss(): void {
+    if (this.#faults.isStalled) return this.abort();
     if (this.#receiving || this._closed || this._closing) return;
     this.send(421, '4.3.2 Sink is shutting down', false);
   }
@@ -70,9 +78,20 @@ export class SinkConnection extends SMTPConnection {
    * can take the whole process down with it (Node 20).
    */
   override close(): void {
-    if (!this._upgrading) return super.close();
-    this._server.connections.delete(this);
-    this.abort();
+    if (this._upgrading) {
+      this._server.connections.delete(this);
+      return this.abort();
+    }
+    const { outbound } = this.#faults;
+    if (!outbound.isHolding) return super.close();
+    this.#retireParser();
+    outbound.charge(0, () => super.close());
+  }
+
+  /** As in the library, but a session that is stalled gets no reply in the end either. */
+  override _onTimeout(): void {
+    if (this.#faults.isStalled) this.abort();
+    else super._onTimeout();
   }
 
   /** As in the library, without the 100 ms that it waits for clients that talk too soon. */
@@ -88,10 +107,10 @@ export class SinkConnection extends SMTPConnection {
   }
 
   override connectionReady(next?: () => void): void {
-    this.#underFaults(
+    this.#faults.meet(
       'connect',
       [this.remoteAddress],
-      (reply) => {
+      ({ reply }) => {
         this.#greeting = reply;
         super.connectionReady(next);
       },
@@ -106,6 +125,15 @@ export class SinkConnection extends SMTPConnection {
 
   /** Replies to commands that came in one packet leave in one packet. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const { outbound } = this.#faults;
+    if (outbound.isHolding) {
+      outbound.charge(replyBytes(data), () => this.#say(code, data, context));
+    } else {
+      this.#say(code, data, context);
+    }
+  }
+
+  #say(code: number, data?: string | string[] | null, context?: string | false): void {
     const socket = this._socket;
     if (!this.#corked) {
       this.#corked = true;
@@ -119,7 +147,7 @@ export class SinkConnection extends SMTPConnection {
   }
 
   override _createParser(): SMTPStream {
-    const parser = new SinkParser();
+    const parser = new SinkParser(() => this.#faults.inbound);
     parser.oncommand = (command, callback) => this._onCommand(command, callback);
     parser.on('error', (error) => this.send(421, `4.5.0 ${error.message}`, false));
     return parser;
@@ -138,9 +166,35 @@ export class SinkConnection extends SMTPConnection {
 
   override _onClose(): void {
     super._onClose();
-    this.#delayed?.timer.cancel();
-    this.#delayed?.run();
+    this.#faults.end();
     this.#onEnded(this);
+  }
+
+  /** As in the library, once what was answered before has left. */
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    this.#faults.outbound.charge(0, () => {
+      // A socket that is closed by now gets no TLS: to wrap it would end the process (Node 20).
+      if (this._closed || this._closing || this._socket.destroyed) callback();
+      else super.upgrade(callback, secureCallback);
+    });
+  }
+
+  override handler_STARTTLS(command: Buffer, callback: () => void): void {
+    if (this.secure || command.toString('latin1').trim().length !== 'STARTTLS'.length) {
+      return super.handler_STARTTLS(command, callback);
+    }
+    this.#faults.meet(
+      'starttls',
+      [this.hostNameAppearsAs || ''],
+      ({ reply }) => {
+        if (reply === null) return super.handler_STARTTLS(command, callback);
+        this.send(reply.code, reply.text, false);
+        // A rule may play a broken peer that answers 250 here; no handshake follows then.
+        if (reply.code === 220) this.upgrade(callback);
+        else callback();
+      },
+      callback,
+    );
   }
 
   override handler_EHLO(command: Buffer, callback: () => void): void {
@@ -163,8 +217,20 @@ export class SinkConnection extends SMTPConnection {
       this.#refuse(530, '5.7.0 Must issue a STARTTLS command first', callback);
     } else if (!mayLogIn(this, this.#context)) {
       this.#refuse(538, '5.7.11 Encryption required for a login', callback);
-    } else {
+    } else if (this.session.user) {
       super.handler_AUTH(command, callback);
+    } else {
+      this.#faults.meet(
+        'auth',
+        [authSubject(command.toString('utf8'))],
+        ({ reply }) => {
+          if (reply === null) return super.handler_AUTH(command, callback);
+          // A broken peer: it says so, and yet nobody is logged in.
+          this.send(reply.code, reply.text, false);
+          callback();
+        },
+        callback,
+      );
     }
   }
 
@@ -179,10 +245,10 @@ export class SinkConnection extends SMTPConnection {
     if (Number(parameters.get('SIZE') ?? 0) > maxMessageBytes) {
       return this.#refuse(552, `5.3.4 Message exceeds ${maxMessageBytes} bytes`, callback);
     }
-    this.#underFaults(
+    this.#faults.meet(
       'mail',
       [address],
-      (reply) => {
+      ({ reply }) => {
         const smtpUtf8 = parameters.has('SMTPUTF8');
         this.#transaction = { sender: address, smtpUtf8, recipients: [] };
         this.send(reply?.code ?? 250, reply?.text ?? '2.1.0 Ok', false);
@@ -204,10 +270,10 @@ export class SinkConnection extends SMTPConnection {
     if (transaction.recipients.length >= this.#context.limits.maxRecipients) {
       return this.#refuse(452, '4.5.3 Too many recipients', callback);
     }
-    this.#underFaults(
+    this.#faults.meet(
       'rcpt',
       [address],
-      (reply) => {
+      ({ reply }) => {
         transaction.recipients.push(address);
         this.send(reply?.code ?? 250, reply?.text ?? '2.1.5 Ok', false);
         callback();
@@ -226,10 +292,10 @@ export class SinkConnection extends SMTPConnection {
     if (transaction === null || transaction.recipients.length === 0) {
       return this.#reject('503 5.5.1 Need RCPT command', callback);
     }
-    this.#underFaults(
+    this.#faults.meet(
       'data',
       transaction.recipients,
-      (reply) => {
+      ({ reply }) => {
         // A rule may play a broken peer that answers 250 here; the content would be commands then.
         if (reply !== null && reply.code !== 354) {
           return this.#refuse(reply.code, reply.text, callback);
@@ -293,38 +359,36 @@ export class SinkConnection extends SMTPConnection {
       log.error({ err: received.cause, id }, 'a message could not be captured');
       return this.#refuse(452, '4.3.1 The message could not be captured');
     }
-    const accepted = await this.#acceptedByFaults(transaction.recipients);
-    if (accepted === null) {
+    const passed = await this.#passedByFaults(transaction.recipients);
+    if (passed === null || passed.lose) {
       await received.file?.discard();
-      return;
+      if (passed === null) return;
+      this.#context.store.countLost();
+    } else {
+      const { sender, recipients } = transaction;
+      const user = typeof this.session.user === 'string' ? this.session.user : null;
+      const receivedAtMs = clock.nowMs();
+      const origin = { id, receivedAtMs, sender, recipients, user, tls };
+      await keepMessage(origin, received, this.#context);
     }
-    const { sender, recipients } = transaction;
-    const user = typeof this.session.user === 'string' ? this.session.user : null;
-    const receivedAtMs = clock.nowMs();
-    const origin = { id, receivedAtMs, sender, recipients, user, tls };
-    await keepMessage(origin, received, this.#context);
-    this.send(accepted.code, accepted.text || `2.0.0 Ok: queued as ${id}`, false);
+    const { code, text } = passed.reply ?? { code: 250, text: `2.0.0 Ok: queued as ${id}` };
+    this.send(code, text || `2.0.0 Ok: queued as ${id}`, false);
   }
 
-  /** The reply to an accepted message (with an empty text: our own), or null when it is refused. */
-  #acceptedByFaults(recipients: string[]): Promise<FaultReply | null> {
+  /** How a complete message is taken, or null when it is refused. */
+  #passedByFaults(recipients: string[]): Promise<Passed | null> {
     return new Promise((resolve) => {
-      this.#underFaults(
-        'message',
-        recipients,
-        (reply) => resolve(reply ?? { code: 250, text: '' }),
-        () => resolve(null),
-      );
+      this.#faults.meet('message', recipients, resolve, () => resolve(null));
     });
   }
 
   #greet(command: Buffer, lines: string[], callback: () => void): void {
     const name = parseHelo(command);
     if (name === null) return this.#reject('501 5.5.4 Give one host name', callback);
-    this.#underFaults(
+    this.#faults.meet(
       'helo',
       [name],
-      (reply) => {
+      ({ reply }) => {
         this.hostNameAppearsAs = name;
         this._resetSession();
         this.send(reply?.code ?? 250, reply?.text ?? lines, false);
@@ -334,40 +398,28 @@ export class SinkConnection extends SMTPConnection {
     );
   }
 
-  /**
-   * Asks the fault rules. `proceed` gets the positive reply of a rule, or null; `refused` is called
-   * after a negative reply or a close, and also when the client has left meanwhile. Exactly one of
-   * the two is called, at once unless a rule has a delay.
-   */
-  #underFaults(
-    stage: FaultStage,
-    subjects: readonly string[],
-    proceed: (reply: FaultReply | null) => void,
-    refused: () => void,
-  ): void {
-    const verdict = this.#context.faults.judge(stage, subjects);
-    const act = (): void => {
-      if (this._closed || this._closing) return refused();
-      if (verdict.close) {
-        this.#context.store.countRefused();
-        this.#hangUp();
-        return refused();
-      }
-      if (verdict.reply === null || verdict.reply.code < 400) return proceed(verdict.reply);
-      this.#refuse(verdict.reply.code, verdict.reply.text, refused);
+  #underFaults(): FaultySession {
+    return {
+      isOver: () => this._closed || this._closing,
+      countRefused: () => this.#context.store.countRefused(),
+      refuse: ({ code, text }) => this.send(code, text, false),
+      hangUp: () => {
+        this.#retireParser();
+        this.#faults.outbound.charge(0, () => this.#topSocket.destroySoon());
+      },
+      reset: () => {
+        this.#retireParser();
+        // From below, which is safe since no handshake is under way while a command is handled; but
+        // a socket that is told so in the middle of its shutdown is never closed (Node 20).
+        if (this.#topSocket.writableEnded) this.abort();
+        else this.#bottomSocket.resetAndDestroy();
+      },
     };
-    if (verdict.delayMs === 0) return act();
-    const run = (): void => {
-      this.#delayed = null;
-      act();
-    };
-    this.#delayed = { timer: this.#context.clock.after(verdict.delayMs, run), run };
   }
 
-  /** Closes without a reply; what was answered before still arrives. */
-  #hangUp(): void {
+  /** Nothing that has come already is carried out. */
+  #retireParser(): void {
     if (this._parser) this._parser.isClosed = true;
-    this.#topSocket.destroySoon();
   }
 
   /** A reply to broken or misplaced commands, which do not count as refused mail. */
@@ -384,4 +436,10 @@ export class SinkConnection extends SMTPConnection {
     }
     callback?.();
   }
+}
+
+/** About how long a reply is on the wire; what the library adds to it is not known here. */
+function replyBytes(data: string | string[] | null | undefined): number {
+  const lines = Array.isArray(data) ? data : [data ?? ''];
+  return lines.reduce((sum, line) => sum + Buffer.byteLength(line) + '250 \r\n'.length, 0);
 }

@@ -2,6 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 
 /** Header bytes that are kept to look for the Message-ID; one that stands later is not found. */
 export const MAX_HEADER_BYTES = 64 * 1024;
+/** Names of header fields that are reported. */
+export const MAX_HEADER_NAMES = 200;
 /** Longest Message-ID that is reported; RFC 5322 §2.1.1 bounds a line to 998 characters. */
 const MAX_MESSAGE_ID_LENGTH = 998;
 
@@ -18,6 +20,8 @@ export interface Digest {
   messageId: string | null;
   /** The `id` of the topmost Received line (RFC 5321 §4.4); null without one. */
   receivedId: string | null;
+  /** Names of the header fields in lower case, each once, in order; the first MAX_HEADER_NAMES. */
+  headerNames: string[];
 }
 
 /**
@@ -56,6 +60,7 @@ export class MessageDigest {
       bodySha256: this.#body.digest('hex'),
       messageId: messageIdIn(header),
       receivedId: receivedIdIn(header),
+      headerNames: headerNamesIn(header),
     };
   }
 
@@ -97,4 +102,18 @@ function receivedIdIn(header: string): string | null {
   const topmost = /^received[ \t]*:(.*(?:\r\n[ \t].*)*)/im.exec(header)?.[1] ?? '';
   const [clauses = ''] = topmost.replaceAll(/\([^()]*\)/g, ' ').split(';');
   return /\sid\s+([\x21-\x7e]{1,255})(?:\s|$)/i.exec(clauses)?.[1] ?? null;
+}
+
+/** RFC 5322 §2.2: a name is printable ASCII without a colon. Longer ones than 100 are left out. */
+function headerNamesIn(header: string): string[] {
+  const names = new Set<string>();
+  for (const [, name = ''] of header.matchAll(/^([!-9;-~]{1,100})[ \t]*:/gm)) {
+    names.add(name.toLowerCase());
+    if (names.size === MAX_HEADER_NAMES) break;
+  }
+  if (names.size === 0) return [];
+  // A copy: parts of a text keep all of it in memory, and that is a whole header here.
+  return Buffer.from([...names].join(':'), 'latin1')
+    .toString('latin1')
+    .split(':');
 }

@@ -2,41 +2,15 @@ import { readFile, stat } from 'node:fs/promises';
 import { isMap, isNode, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { z } from 'zod';
 import { messageOf, RelayError } from '../base/errors.js';
-import { FAULT_STAGES, type FaultRule } from './faults.js';
+import { faultRuleSchema } from './fault-rule.js';
+import { MAX_FAULT_RULES, type FaultRule } from './faults.js';
 
 const MAX_FILE_BYTES = 1024 * 1024;
-const MAX_RULES = 1000;
-const MAX_DELAY_MS = 600_000;
 const MAX_REPORTED = 20;
 
-/** RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets, CRLF included. */
-const replySchema = z
-  .string()
-  .max(510)
-  .regex(/^[2-5]\d\d( [\x20-\x7e]+)?$/, 'must be a reply such as "451 4.7.1 later"')
-  .transform((line) => ({ code: Number(line.slice(0, 3)), text: line.slice(4) }));
-
-const count = z.int().min(1).max(1_000_000_000);
-
-const ruleSchema = z
-  .strictObject({
-    at: z.enum(FAULT_STAGES),
-    match: z.string().min(1).max(320).optional(),
-    reply: replySchema.optional(),
-    first: count.optional(),
-    every: count.optional(),
-    close: z.boolean().optional(),
-    'delay-ms': z.int().min(0).max(MAX_DELAY_MS).optional(),
-  })
-  .refine((rule) => rule.reply === undefined || rule.close !== true, {
-    message: '`reply` and `close` exclude each other: `close` hangs up without a reply',
-  })
-  .refine(
-    (rule) => rule.reply !== undefined || rule.close === true || rule['delay-ms'] !== undefined,
-    { message: 'does nothing: give it `reply`, `close: true` or `delay-ms`' },
-  );
-
-const rulesSchema = z.array(ruleSchema, { error: 'must be a list of rules' }).max(MAX_RULES);
+const rulesSchema = z
+  .array(faultRuleSchema, { error: 'must be a list of rules' })
+  .max(MAX_FAULT_RULES);
 
 /**
  * Reads the rules of a faults file, YAML or JSON.
@@ -92,20 +66,7 @@ export function parseFaults(text: string, file: string): FaultRule[] {
       }),
     );
   }
-  return parsed.data.map(toRule);
-}
-
-function toRule(parsed: z.output<typeof ruleSchema>): FaultRule {
-  const { 'delay-ms': delayMs, match, reply, first, every, close } = parsed;
-  return {
-    at: parsed.at,
-    ...(match !== undefined && { match }),
-    ...(reply !== undefined && { reply }),
-    ...(first !== undefined && { first }),
-    ...(every !== undefined && { every }),
-    ...(close !== undefined && { close }),
-    ...(delayMs !== undefined && { delayMs }),
-  };
+  return parsed.data;
 }
 
 /** Where the value at `path` stands in the text, or the key `unknownKey` inside of it. */

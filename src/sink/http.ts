@@ -8,6 +8,9 @@ import type { Secret } from '../base/secret.js';
 import { sameMailbox } from '../format/address.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import type { Capture } from './capture.js';
+import { serveFaults } from './http-faults.js';
+import { problem } from './http-problem.js';
+import type { FaultPlan } from './faults.js';
 import { listen, type BoundAddress } from './listen.js';
 import type { MessageStore } from './store.js';
 import { sameSecret } from './users.js';
@@ -26,6 +29,7 @@ export interface SinkApiSettings {
 export interface SinkApiParts {
   store: MessageStore;
   capture: Capture | null;
+  faults: FaultPlan;
   log: Logger;
   isReady(): boolean;
 }
@@ -36,19 +40,6 @@ export interface RunningApi {
   /** Ends all connections at once. */
   stop(): Promise<void>;
 }
-
-/** Stable codes of the API's `application/problem+json` replies, with their status and title. */
-const PROBLEMS = {
-  SINK_TOKEN_REQUIRED: [401, 'A bearer token is required'],
-  SINK_HOST_REFUSED: [403, 'Without a token only requests to a loopback host are answered'],
-  SINK_ROUTE_UNKNOWN: [404, 'There is nothing here'],
-  SINK_MESSAGE_UNKNOWN: [404, 'No such message'],
-  SINK_RAW_NOT_CAPTURED: [404, 'The raw message is not captured'],
-  SINK_METHOD_NOT_ALLOWED: [405, 'This method is not allowed here'],
-  SINK_QUERY_INVALID: [400, 'The query is not valid'],
-  SINK_INTERNAL: [500, 'The sink failed'],
-  SINK_STOPPING: [503, 'The sink is stopping'],
-} as const;
 
 const messagesQuery = z.strictObject({
   recipient: z.string().min(1).max(320).optional(),
@@ -129,6 +120,7 @@ function createApp(settings: SinkApiSettings, parts: SinkApiParts): Hono {
     return message === undefined ? problem(c, 'SINK_MESSAGE_UNKNOWN') : c.json(message);
   });
   app.get('/messages/:id/raw', (c) => sendRaw(c, c.req.param('id'), parts));
+  serveFaults(app, parts.faults);
   for (const path of ['/livez', '/readyz', '/stats', '/messages/:id', '/messages/:id/raw']) {
     app.all(path, (c) => problem(c, 'SINK_METHOD_NOT_ALLOWED', undefined, 'GET, HEAD'));
   }
@@ -167,25 +159,6 @@ async function sendRaw(c: Context, id: string, parts: SinkApiParts): Promise<Res
   // The stream owns the handle: it closes it at its end, and when the client leaves.
   const stream = raw.handle.createReadStream({ highWaterMark: 64 * 1024 });
   return c.body(Readable.toWeb(stream) as ReadableStream, 200, headers);
-}
-
-function problem(
-  c: Context,
-  code: keyof typeof PROBLEMS,
-  detail?: string,
-  allow?: string,
-): Response {
-  const [status, title] = PROBLEMS[code];
-  if (allow !== undefined) c.header('Allow', allow);
-  c.header('Content-Type', 'application/problem+json');
-  const body = {
-    type: 'about:blank',
-    title,
-    status,
-    code,
-    ...(detail !== undefined && { detail }),
-  };
-  return c.body(JSON.stringify(body), status);
 }
 
 function stopServer(server: Server): Promise<void> {

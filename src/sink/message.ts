@@ -20,6 +20,8 @@ export interface SinkMessage {
   user: string | null;
   tls: { protocol: string; cipher: string } | null;
   message_id: string | null;
+  /** Names of its header fields, lower case, each once; at most 200. */
+  header_names: string[];
 }
 
 /** What is known of a message besides its bytes. */
@@ -45,6 +47,7 @@ export function describeMessage(origin: MessageOrigin, digest: Digest): SinkMess
     user: origin.user,
     tls: origin.tls,
     message_id: digest.messageId,
+    header_names: digest.headerNames,
   };
 }
 

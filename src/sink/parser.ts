@@ -1,4 +1,5 @@
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import type { Pacer } from './pace.js';
 
 const DOT = 0x2e;
 const CR = 0x0d;
@@ -8,12 +9,35 @@ const DOT_AT_LINE_START = Buffer.from('\r\n.');
 type Callback = (error?: Error | null) => void;
 
 /**
- * The library's parser with two parts replaced. Content is what RFC 5321 §4.5.2 says whatever its
+ * The library's parser with two parts replaced, and slowed down on order. Content is what RFC 5321 §4.5.2 says whatever its
  * dots and however it was cut into chunks: it ends with CRLF "." CRLF and nothing else, and a dot
  * is taken off only after CRLF. The library also takes it off after a bare LF, looks at each byte
  * in turn, and waits for the event loop at each dot.
  */
 export class SinkParser extends SMTPStream {
+  readonly #pacer: () => Pacer;
+  /** True while bytes that have been waited for go through, which the library may hand in again. */
+  #passing = false;
+
+  constructor(pacer: () => Pacer) {
+    super();
+    this.#pacer = pacer;
+  }
+
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: Callback): void {
+    const pacer = this.#pacer();
+    if (this.#passing || !pacer.isHolding) return super._write(chunk, encoding, done);
+    const part = chunk.subarray(0, pacer.grainBytes);
+    pacer.charge(part.length, () => {
+      this.#passing = true;
+      super._write(part, encoding, (error) => {
+        this.#passing = false;
+        if (error || part.length === chunk.length) done(error);
+        else this._write(chunk.subarray(part.length), encoding, done);
+      });
+    });
+  }
+
   /**
    * The library clears the continuation after it ran. When the rest of the input held a whole
    * further message, that clears the continuation of that one, and the session hangs.

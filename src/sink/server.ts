@@ -31,6 +31,8 @@ export interface RunningSmtp {
 class SinkSmtpServer extends SMTPServer {
   /** All sessions with an open socket, also those that were told to go and have not gone yet. */
   readonly sessions = new Set<SinkConnection>();
+  /** The TCP socket below a TLS socket of an implicit-TLS listener. */
+  readonly #below = new WeakMap<net.Socket, net.Socket>();
   readonly #context: SinkContext;
 
   constructor(options: SMTPServerOptions, context: SinkContext) {
@@ -43,7 +45,8 @@ class SinkSmtpServer extends SMTPServer {
       socket.destroy();
       return;
     }
-    const connection = new SinkConnection(this, socket, options, this.#context, (ended) =>
+    const sockets = { top: socket, bottom: this.#below.get(socket) ?? socket };
+    const connection = new SinkConnection(this, sockets, options, this.#context, (ended) =>
       this.sessions.delete(ended),
     );
     this.sessions.add(connection);
@@ -60,8 +63,11 @@ class SinkSmtpServer extends SMTPServer {
     socket: net.Socket,
     callback: (error: Error | null, tlsSocket?: TLSSocket) => void,
   ): void {
-    if (socket.destroyed) callback(new Error('Socket closed before TLS'));
-    else super._upgrade(socket, callback);
+    if (socket.destroyed) return callback(new Error('Socket closed before TLS'));
+    super._upgrade(socket, (error, tlsSocket) => {
+      if (tlsSocket !== undefined) this.#below.set(tlsSocket, socket);
+      callback(error, tlsSocket);
+    });
   }
 
   override onAuth(

@@ -60,6 +60,8 @@ export interface SinkSettings {
   certificate?: { cert: string; key: string };
   users: SinkUser[];
   faults: FaultRule[];
+  /** Seed (uint32) of what the fault rules draw; default 0. */
+  seed?: number;
   /** Directory for raw messages. */
   captureDirectory?: string;
   /** File that gets a line for each message, on the disk before the 250. */

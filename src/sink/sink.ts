@@ -9,7 +9,7 @@ import { startSinkApi, type RunningApi } from './http.js';
 import { Journal, type OpenJournalFile } from './journal.js';
 import type { BoundAddress } from './listen.js';
 import { startSmtp, type RunningSmtp } from './server.js';
-import { DEFAULT_SINK_LIMITS, type SinkSettings } from './settings.js';
+import { DEFAULT_SINK_LIMITS, type SinkSettings, type SinkUser } from './settings.js';
 import { MessageStore } from './store.js';
 import { UserRegister } from './users.js';
 
@@ -19,6 +19,8 @@ export interface RunningSink {
   smtp: BoundAddress;
   /** Where its HTTP API listens. */
   api: BoundAddress;
+  /** From now on these may log in; who is logged in stays so. */
+  replaceUsers(users: readonly SinkUser[]): void;
   /**
    * Open sessions get 421, a message on its way is answered first; whoever does not hang up within
    * `stopTimeoutMs` is cut off. Resolves when all sockets are closed. Further calls join the first.
@@ -62,12 +64,13 @@ export async function startSink(
     });
     inFlight.track(removal);
   });
+  const users = new UserRegister(settings.users);
   const context: SinkContext = {
     name: settings.name,
     tls: settings.tls,
     limits,
-    users: new UserRegister(settings.users),
-    faults: new FaultPlan(settings.faults),
+    users,
+    faults: new FaultPlan(settings.faults, settings.seed),
     store,
     capture,
     journal,
@@ -88,7 +91,12 @@ export async function startSink(
     await journal?.close();
     logger.info({ event: 'stopped', stats: store.stats() }, 'sink has stopped');
   };
-  return { smtp: smtp.address, api: api.address, stop: () => (stopped ??= stop()) };
+  return {
+    smtp: smtp.address,
+    api: api.address,
+    replaceUsers: (replacing) => users.replace(replacing),
+    stop: () => (stopped ??= stop()),
+  };
 }
 
 /** Both or neither. */
@@ -97,12 +105,12 @@ async function openListeners(
   context: SinkContext,
 ): Promise<{ smtp: RunningSmtp; api: RunningApi }> {
   const { host, port, certificate, apiHost, apiPort, apiToken } = settings;
-  const { store, capture, log } = context;
+  const { store, capture, faults, log } = context;
   const smtp = await startSmtp({ host, port, ...(certificate && { certificate }) }, context);
   try {
     const api = await startSinkApi(
       { host: apiHost, port: apiPort, ...(apiToken && { token: apiToken }) },
-      { store, capture, log, isReady: () => !context.stopping },
+      { store, capture, faults, log, isReady: () => !context.stopping },
     );
     return { smtp, api };
   } catch (error) {

@@ -2,11 +2,13 @@ import type { SinkMessage } from './message.js';
 
 /** Counters since the start or the last reset. */
 export interface SinkStats {
-  /** Messages that were answered 250. */
+  /** Messages that were answered 250 and kept. */
   accepted: number;
+  /** Messages that were answered 250 and thrown away, as a fault rule wanted. */
+  lost: number;
   /**
-   * What the sink itself turned down: a fault rule with a negative reply or a close, a missing or
-   * wrong login, missing TLS, a limit. Commands out of order or with broken syntax do not count.
+   * What the sink itself turned down: a fault rule with a negative reply, a close, a reset or a
+   * stall, a missing or wrong login, missing TLS, a limit. Commands out of order or with broken syntax do not count.
    */
   refused: number;
   /** Bytes of the accepted messages. */
@@ -14,6 +16,8 @@ export interface SinkStats {
   /** SMTP connections that were opened. */
   connections: number;
 }
+
+const NO_STATS: SinkStats = { accepted: 0, lost: 0, refused: 0, bytes: 0, connections: 0 };
 
 export interface MessagePage {
   /** Newest first. */
@@ -44,7 +48,7 @@ export class MessageStore {
   #oldest = 0;
   #next = 0;
   #recipients = 0;
-  #stats: SinkStats = { accepted: 0, refused: 0, bytes: 0, connections: 0 };
+  #stats: SinkStats = { ...NO_STATS };
 
   /** `onEvicted` hears the id of each message that has to leave for a newer one. */
   constructor(
@@ -72,6 +76,10 @@ export class MessageStore {
 
   countRefused(): void {
     this.#stats.refused++;
+  }
+
+  countLost(): void {
+    this.#stats.lost++;
   }
 
   countConnection(): void {
@@ -104,7 +112,7 @@ export class MessageStore {
     this.#byId.clear();
     this.#oldest = this.#next;
     this.#recipients = 0;
-    this.#stats = { accepted: 0, refused: 0, bytes: 0, connections: 0 };
+    this.#stats = { ...NO_STATS };
   }
 
   #evictOldest(): void {

@@ -78,10 +78,15 @@ export function sameSecret(given: string, expected: Secret): boolean {
 
 /** Checks logins. An unknown name takes as long as a wrong password. */
 export class UserRegister {
-  readonly #users: ReadonlyMap<string, Secret>;
+  #users: ReadonlyMap<string, Secret> = new Map();
   readonly #nobody = new Secret('');
 
   constructor(users: readonly SinkUser[]) {
+    this.replace(users);
+  }
+
+  /** From now on these may log in. */
+  replace(users: readonly SinkUser[]): void {
     this.#users = new Map(users.map((user) => [user.username, user.password]));
   }
 

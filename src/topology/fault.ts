@@ -132,6 +132,14 @@ export const RULES = {
     meaning: '`trace: envelope` on a link without a login, where it cannot travel.',
   },
   'plaintext-login': { severity: 'error', meaning: 'A login that would cross a network in clear.' },
+  'unfit-expectation': {
+    severity: 'error',
+    meaning: 'An expectation of a test that can never hold, or that says nothing.',
+  },
+  'unfit-step': {
+    severity: 'error',
+    meaning: 'A step of a test that cannot be done; a warning where it only does nothing.',
+  },
   'unknown-key': { severity: 'error', meaning: 'A key that does not exist here.' },
   'unknown-listener': { severity: 'error', meaning: 'A listener that the node does not have.' },
   'unknown-node': { severity: 'error', meaning: 'A name that no node or sink has.' },

@@ -17,6 +17,7 @@ import { checkRouting } from './lint/routing.js';
 import { checkSecrets } from './lint/secrets.js';
 import { applySilences } from './lint/silence.js';
 import { checkSteering } from './lint/steering.js';
+import { checkTests } from './lint/tests.js';
 import type { LoadedTopology } from './load.js';
 import { hopsIn, targetsOf } from './node-hops.js';
 import { isCertain, type Losses } from './salvage.js';
@@ -96,6 +97,7 @@ export function lintWithSilences(
   checkSecrets(context);
   checkCertificates(context);
   checkOtlp(context);
+  checkTests(context);
   const { file, silences = [] } = positions;
   const complete = options.node === undefined && options.losses === undefined;
   const heard = applySilences(faults, silences, { file, complete });

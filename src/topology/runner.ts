@@ -1,7 +1,17 @@
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../base/errors.js';
-import { allot, type Allotted } from './runner/allot.js';
+import type { ReloadOutcome } from './lab/run.js';
+import { allot, type Allotted, type Rewire } from './runner/allot.js';
 import { Child, describeExit, PortTakenError, type ChildExit } from './runner/child.js';
 import { endLeftovers } from './runner/end-run.js';
+import {
+  affectedNodes,
+  askToReload,
+  comingsAndGoings,
+  needsRestart,
+  SINK_CHANGED,
+} from './runner/reload.js';
+import { learnersOf, newValueFor, usersOfSecret, type Lagging } from './runner/rotate.js';
 import { RunnerError } from './runner/runner-error.js';
 import {
   checkPorts,
@@ -9,12 +19,14 @@ import {
   ownMainJs,
   plannedState,
   recordReady,
+  renewState,
   secretLookup,
   sinkSpec,
   type RunPlace,
   type SecretLookup,
 } from './runner/start-plan.js';
 import { takeLock } from './runner/workdir-lock.js';
+import type { Topology } from './schema.js';
 import { readState, workdirLayout, writeState, type RunState } from './state.js';
 
 /*
@@ -36,6 +48,8 @@ const MAX_RESTARTS = 10;
 const STEADY_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
+/** A process that got SIGKILL is gone at once, unless the system holds it. */
+const KILL_DEADLINE_MS = 5000;
 
 export interface RunnerOptions extends Omit<RunPlace, 'mainJs' | 'environment'> {
   /** Default: this program. */
@@ -48,18 +62,25 @@ export interface RunnerOptions extends Omit<RunPlace, 'mainJs' | 'environment'> 
   readyTimeoutMs?: number;
   /** Secrets with `env`, and RELAYMESH_API_TOKEN. Default: the environment of this process. */
   environment?: NodeJS.ProcessEnv;
+  /** Where nodes find their peers. Default: where those listen. */
+  rewire?: Rewire;
   /** Told what a person should know, in one or several lines without a newline at the end. */
   notice: (text: string) => void;
 }
 
 export class Runner {
   readonly #options: RunnerOptions;
-  readonly #place: RunPlace;
+  #place: RunPlace;
   readonly #started: ReadonlySet<string>;
   readonly #children: Child[] = [];
   readonly #restarts = new Map<Child, { count: number; readyAtMs: number }>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #stopping = new AbortController();
+  /** Of those that have not learned a rotated secret. */
+  readonly #lagging: Lagging = new Map();
+  #allotted: Allotted | null = null;
+  /** Ends when the last reload or rotation that was asked for has. */
+  #changed: Promise<unknown> = Promise.resolve();
   #state: RunState | null = null;
   #saved: Promise<void> = Promise.resolve();
   #releaseLock: (() => Promise<void>) | null = null;
@@ -70,7 +91,8 @@ export class Runner {
   constructor(options: RunnerOptions) {
     this.#options = options;
     const { topology, file, workdir, mainJs = ownMainJs, environment = process.env } = options;
-    this.#place = { topology, file, workdir, mainJs, environment };
+    const { journaled = new Set() } = options;
+    this.#place = { topology, file, workdir, mainJs, environment, journaled };
     const names = Object.keys(topology.nodes);
     for (const name of options.only ?? []) {
       if (names.includes(name)) continue;
@@ -108,6 +130,11 @@ export class Runner {
     for (const child of this.#children) child.signal('SIGKILL');
   }
 
+  /** The living process of a node or sink, or null. */
+  pidOf(name: string): number | null {
+    return this.#children.find(({ spec }) => spec.name === name)?.pid ?? null;
+  }
+
   /** Sends a signal to one node or sink. False when no such child lives. */
   signal(name: string, signal: NodeJS.Signals): boolean {
     const child = this.#children.find((candidate) => candidate.spec.name === name);
@@ -117,15 +144,174 @@ export class Runner {
   }
 
   /**
+   * Ends a node or sink with SIGKILL; resolves when it is gone. That is no death: it is not told as
+   * one, and `restart` does not undo it.
+   *
+   * @throws RunnerError NO_SUCH_NODE, NOT_STOPPED.
+   */
+  async kill(name: string): Promise<void> {
+    const child = this.#childNamed(name);
+    if (!(await child.endWithin('SIGKILL', KILL_DEADLINE_MS))) throw child.notStopped();
+    await this.#save();
+  }
+
+  /** The same with SIGTERM, and SIGKILL for one that is not gone after its time to drain and 5 s. */
+  async stopOne(name: string): Promise<void> {
+    const child = this.#childNamed(name);
+    if (!(await child.endWithin('SIGTERM', this.#state?.stopDeadlineMs ?? 0)))
+      return this.kill(name);
+    return this.#save();
+  }
+
+  /**
    * Starts a node or sink again that has ended.
    *
-   * @throws RunnerError when it did not get ready.
+   * @throws RunnerError NO_SUCH_NODE, or when it did not get ready.
    */
   async startAgain(name: string): Promise<void> {
-    const child = this.#children.find((candidate) => candidate.spec.name === name);
-    if (child === undefined || child.pid !== null) return;
+    const child = this.#childNamed(name);
+    if (child.endExpected) await child.exited;
+    if (child.pid !== null) return;
+    this.#renewState();
     await this.#startChild(child);
     await this.#save();
+  }
+
+  /**
+   * The topology file has been replaced, and checked: settles what is new in it, keeps all ports
+   * and secrets, and lets nodes read it. Nodes and sinks that are new are not started (`startAgain`
+   * does), those that are gone are not stopped; both are told as `restart`. One reload or rotation
+   * comes after the other.
+   *
+   * @param only Nodes that reload; default: those whose part (`sliceOf`) has changed.
+   * @throws what `allot` throws; nothing has been reloaded then.
+   */
+  reload(topology: Topology, only?: readonly string[]): Promise<ReloadOutcome[]> {
+    return this.#inTurn(async () => {
+      const before = this.#place.topology;
+      this.#place = { ...this.#place, topology };
+      try {
+        this.#allotted = await this.#allot({});
+      } catch (error) {
+        this.#place = { ...this.#place, topology: before };
+        throw error;
+      }
+      this.#addNewChildren();
+      const sinks = await this.#renewSinks(before);
+      this.#renewState();
+      const names = new Set([...(only ?? affectedNodes(before, topology)), ...sinks.users]);
+      const outcomes = await askToReload(this.#childrenIn(names));
+      await this.#save();
+      return [
+        ...outcomes,
+        ...sinks.others.map((name) => needsRestart(name, SINK_CHANGED)),
+        ...comingsAndGoings(before, topology),
+      ];
+    });
+  }
+
+  /**
+   * Gives a generated secret a new value; those who take logins with it learn it first. One that is
+   * not in `only` goes on with the value that it has; when all in `only` are such, they get the
+   * value that the others have learned.
+   *
+   * @param only Nodes and sinks that learn it; default: all that use it.
+   * @throws RunnerError SECRET_NOT_ROTATABLE.
+   */
+  rotate(secret: string, only?: readonly string[]): Promise<ReloadOutcome[]> {
+    return this.#inTurn(async () => {
+      const { topology } = this.#place;
+      const users = usersOfSecret(topology, secret);
+      const learning = learnersOf(topology, secret, users, only);
+      const present = this.#allotted?.whole.secrets[secret] ?? '';
+      const value = newValueFor(secret, users, learning, present, this.#lagging);
+      this.#allotted = await this.#allot({ [secret]: value });
+      await this.#renewSinks(topology);
+      this.#renewState();
+      const outcomes: ReloadOutcome[] = [];
+      for (const names of [users.receiving, users.sending]) {
+        const asked = new Set(names.filter((name) => learning.has(name)));
+        outcomes.push(...(await askToReload(this.#childrenIn(asked))));
+      }
+      await this.#save();
+      return outcomes;
+    });
+  }
+
+  /** @throws RunnerError NO_SUCH_NODE */
+  #childNamed(name: string): Child {
+    const child = this.#children.find((candidate) => candidate.spec.name === name);
+    if (child !== undefined) return child;
+    const names = this.#children.map(({ spec }) => spec.name).join(', ');
+    throw new RunnerError('NO_SUCH_NODE', `no node or sink ${name} runs here`, 2, {
+      fault: 'operator',
+      hint: `There are: ${names}`,
+    });
+  }
+
+  #childrenIn(names: ReadonlySet<string>): Child[] {
+    return this.#children.filter(({ spec }) => names.has(spec.name));
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changed.then(change);
+    this.#changed = done.catch(() => undefined);
+    return done;
+  }
+
+  #allot(rotated: Readonly<Record<string, string>> | null): Promise<Allotted> {
+    const { topology, workdir, environment } = this.#place;
+    return allot({
+      topology,
+      workdir,
+      started: this.#started,
+      apiToken: environment['RELAYMESH_API_TOKEN'] || undefined,
+      rewire: this.#options.rewire,
+      lagging: (name) => this.#lagging.get(name) ?? {},
+      keep: rotated !== null,
+      ...(rotated === null ? {} : { rotated }),
+    });
+  }
+
+  #secretsFor(allotted: Allotted, name: string): SecretLookup {
+    return secretLookup(this.#place, allotted, this.#lagging.get(name));
+  }
+
+  /** What is new in the file can be started from now on. */
+  #addNewChildren(): void {
+    if (this.#options.only !== undefined) return;
+    const known = new Set(this.#children.map(({ spec }) => spec.name));
+    for (const name of Object.keys(this.#place.topology.nodes)) {
+      if (!known.has(name)) this.#addChild(nodeSpec(this.#place, name));
+    }
+  }
+
+  /** Says which sinks have other users, which they read again, and which have changed otherwise. */
+  async #renewSinks(before: Topology): Promise<{ users: string[]; others: string[] }> {
+    const changed: { users: string[]; others: string[] } = { users: [], others: [] };
+    const allotted = this.#allotted;
+    if (allotted === null) return changed;
+    for (const [name, sink] of Object.entries(this.#place.topology.sinks)) {
+      const secrets = this.#secretsFor(allotted, name);
+      const spec = await sinkSpec(this.#place, name, sink, allotted, secrets);
+      const child = this.#children.find((candidate) => candidate.spec.name === name);
+      if (child === undefined) {
+        this.#addChild(spec);
+        continue;
+      }
+      const isSame = isDeepStrictEqual(child.spec.args, spec.args);
+      child.spec = spec;
+      if (!isSame) changed.others.push(name);
+      else if (!isDeepStrictEqual(before.sinks[name]?.users, sink.users)) changed.users.push(name);
+    }
+    return changed;
+  }
+
+  #renewState(): void {
+    const allotted = this.#allotted;
+    if (this.#state === null || allotted === null) return;
+    const lookup = (name: string): SecretLookup => this.#secretsFor(allotted, name);
+    renewState(this.#state, plannedState(this.#place, new Set(), allotted, lookup));
   }
 
   async #startOrClean(): Promise<RunState> {
@@ -158,15 +344,11 @@ export class Runner {
   }
 
   async #startOnce(): Promise<RunState> {
-    const { topology, workdir, environment } = this.#place;
-    const allotted = await allot({
-      topology,
-      workdir,
-      started: this.#started,
-      apiToken: environment['RELAYMESH_API_TOKEN'] || undefined,
-    });
+    const { topology } = this.#place;
+    const allotted = await this.#allot(null);
+    this.#allotted = allotted;
     const secrets = secretLookup(this.#place, allotted);
-    const state = plannedState(this.#place, this.#started, allotted, secrets);
+    const state = plannedState(this.#place, this.#started, allotted, () => secrets);
     this.#state = state;
     await this.#save();
     await checkPorts(topology, this.#started);
@@ -252,7 +434,7 @@ export class Runner {
   }
 
   async #restart(child: Child): Promise<void> {
-    if (this.#stopping.signal.aborted || child.pid !== null) return;
+    if (this.#stopping.signal.aborted || child.pid !== null || child.endExpected) return;
     try {
       await this.#startChild(child);
       await this.#save();
@@ -299,7 +481,7 @@ export class Runner {
 
   async #endChildren(): Promise<void> {
     const gone = Promise.all(this.#children.map((child) => child.exited));
-    for (const child of this.#children) child.dismiss();
+    for (const child of this.#children) child.end('SIGTERM');
     const timer = setTimeout(() => this.killChildren(), this.#state?.stopDeadlineMs ?? 0);
     await gone;
     clearTimeout(timer);

@@ -4,6 +4,7 @@ import { repliesSchema } from './schema-replies.js';
 import { limitKeys } from './schema-limits.js';
 import { otlpSchema } from './schema-otlp.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
+import { standsForSchema, testsSchema } from './schema-tests.js';
 import {
   capacityKeys,
   capacitySchema,
@@ -200,6 +201,7 @@ const sinkSchema = z
       .max(1000)
       .default([])
       .describe('When given, the sink wants a login.'),
+    'stands-for': standsForSchema,
   })
   .describe('An accept-and-discard server that stands in for the outside world.');
 
@@ -215,6 +217,7 @@ export const topologySchema = z
       .refine((nodes) => Object.keys(nodes).length > 0, 'needs at least one node'),
     links: z.array(linkSchema).max(10_000).default([]),
     sinks: z.record(name, sinkSchema).default({}),
+    tests: testsSchema,
   })
   .describe('A relaymesh topology.');
 

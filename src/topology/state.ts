@@ -77,6 +77,7 @@ export const workdirLayout = {
   tls: (workdir: string) => path.join(workdir, 'tls'),
   data: (workdir: string, node: string) => path.join(workdir, 'nodes', node),
   sink: (workdir: string, sink: string) => path.join(workdir, 'sinks', sink),
+  journal: (workdir: string, sink: string) => path.join(workdir, 'sinks', sink, 'journal.jsonl'),
   log: (workdir: string, name: string) => path.join(workdir, 'logs', `${name}.log`),
 };
 

@@ -51,6 +51,7 @@ function arrival(recipients: string[], further: Partial<JournalEntry> = {}): Jou
     user: null,
     tls: null,
     message_id: `<1.${RUN}@crash.test>`,
+    header_names: [],
     received_id: 'EXIT-1',
     ...further,
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RelayError } from '../../src/base/errors.js';
-import { submit, type SubmitOptions } from '../../src/send/submit.js';
+import { submit, SubmitSession, type SubmitOptions } from '../../src/send/submit.js';
 import { LOGIN } from './attempting.js';
 import { makeCertificate } from './certificates.js';
 import { close, runScriptedServer, type Script } from './scripted-server.js';
@@ -73,4 +73,69 @@ test('a refusal anywhere rejects with the words of the node', async (t) => {
       return true;
     });
   }
+});
+
+test('a session takes one message after the other, also after a refusal', async (t) => {
+  const server = await runScriptedServer(t, {
+    on: {
+      MAIL: ['250 ok', '451 4.3.0 later', '250 ok'],
+      RCPT: ['250 ok', '550 5.1.1 nobody', '550 5.1.1 nobody', '450 4.2.1 busy', '250 ok'],
+    },
+  });
+  const session = await SubmitSession.open(options(server.port));
+  t.after(() => session.close());
+  const message = options(server.port);
+  const nobody = { recipient: 'c@y.test', code: 550, reply: '550 nobody' };
+  const taken = await session.send(message);
+  assert.deepEqual(taken, {
+    accepted: true,
+    taken: ['b@y.test'],
+    refused: [nobody],
+    code: 250,
+    reply: '250 Ok: queued as HOP1',
+    queueId: 'HOP1',
+    inDoubt: false,
+  });
+  const later = await session.send(message);
+  assert.deepEqual([later.accepted, later.code, later.reply], [false, 451, '451 later']);
+  const allRefused = await session.send(message);
+  assert.deepEqual(
+    [allRefused.accepted, allRefused.taken, allRefused.refused.map(({ code }) => code)],
+    [false, [], [550, 450]],
+  );
+  assert.equal((await session.send({ ...message, recipients: ['b@y.test'] })).accepted, true);
+  assert.equal(server.sessions.length, 1);
+  assert.equal(server.lines().filter((line) => line === 'RSET').length, 2);
+});
+
+test('a session that is lost is an answer too, and a doubt once the content was sent', async (t) => {
+  const table: ReadonlyArray<[script: Script, code: number | null, inDoubt: boolean]> = [
+    [{ on: { '.': close } }, null, true],
+    [{ on: { DATA: close } }, null, false],
+    [{ on: { RCPT: ['250 ok', close] } }, null, false],
+    [{ on: { RCPT: ['550 5.1.1 nobody', close] } }, null, false],
+    [{ on: { MAIL: (session) => session.close('421 4.3.2 bye') } }, 421, false],
+  ];
+  for (const [script, code, inDoubt] of table) {
+    const server = await runScriptedServer(t, script);
+    const session = await SubmitSession.open(options(server.port));
+    const answer = await session.send(options(server.port));
+    assert.deepEqual(
+      [answer.accepted, answer.code, answer.inDoubt, session.usable],
+      [false, code, inDoubt, false],
+    );
+    session.close();
+  }
+});
+
+test('a session that is not open yet is cut off by its signal', async (t) => {
+  const server = await runScriptedServer(t, { greeting: () => undefined });
+  const stop = new AbortController();
+  const opening = SubmitSession.open(options(server.port), stop.signal);
+  stop.abort();
+  await assert.rejects(
+    opening,
+    (error) => error instanceof RelayError && error.code === 'SUBMIT_REFUSED',
+  );
+  await assert.rejects(SubmitSession.open(options(server.port), stop.signal));
 });

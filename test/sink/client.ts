@@ -16,6 +16,7 @@ export class SmtpClient {
   #socket: net.Socket;
   #received = '';
   #ended = false;
+  #wasReset = false;
   #wake: () => void = () => undefined;
 
   private constructor(socket: net.Socket) {
@@ -25,8 +26,12 @@ export class SmtpClient {
 
   static async connect(port: number): Promise<SmtpClient> {
     const socket = net.connect(port, '127.0.0.1');
-    await once(socket, 'connect');
-    return new SmtpClient(socket);
+    const client = new SmtpClient(socket);
+    await once(socket, 'connect').catch((error: NodeJS.ErrnoException) => {
+      // A server that resets at once may do so before this end has noticed that it is connected.
+      if (error.code !== 'ECONNRESET') throw error;
+    });
+    return client;
   }
 
   static async connectTls(port: number): Promise<SmtpClient> {
@@ -75,9 +80,9 @@ export class SmtpClient {
     return replies;
   }
 
-  /** `before` goes out in the same packet, and its reply is read first. */
-  async startTls(before = ''): Promise<void> {
-    this.write(`${before}STARTTLS\r\n`);
+  /** `before` and `behind` go out in the same packet; the reply to the first is read. */
+  async startTls(before = '', behind = ''): Promise<void> {
+    this.write(`${before}STARTTLS\r\n${behind}`);
     if (before !== '') await this.reply();
     await this.reply();
     this.#socket.removeAllListeners();
@@ -92,6 +97,16 @@ export class SmtpClient {
     const deadline = Date.now() + REPLY_TIMEOUT_MS;
     while (!this.#ended) await this.#more(deadline);
     return this.#received;
+  }
+
+  /** True when the connection ended with RST. */
+  get wasReset(): boolean {
+    return this.#wasReset;
+  }
+
+  /** Says that it sends no more, and goes on reading. */
+  finish(): void {
+    this.#socket.end();
   }
 
   destroy(): void {
@@ -109,7 +124,10 @@ export class SmtpClient {
     };
     this.#socket.on('end', end);
     this.#socket.on('close', end);
-    this.#socket.on('error', end);
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#wasReset ||= error.code === 'ECONNRESET';
+      end();
+    });
   }
 
   async #more(deadline: number): Promise<void> {

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { MAX_HEADER_BYTES, MessageDigest, type Digest } from '../../src/sink/digest.js';
+import {
+  MAX_HEADER_BYTES,
+  MAX_HEADER_NAMES,
+  MessageDigest,
+  type Digest,
+} from '../../src/sink/digest.js';
 
 function digestOf(...chunks: Buffer[]): Digest {
   const digest = new MessageDigest();
@@ -86,4 +91,16 @@ test('the queue id is that of the topmost Received line, and of no comment', () 
   assert.equal(receivedIdOf('Received: by b\r\nReceived: by c id OLDER; date'), null);
   assert.equal(receivedIdOf('X-Received: by b id WRONG;'), null);
   assert.equal(receivedIdOf('\r\nReceived: by b id WRONG;'), null);
+});
+
+test('the names of header fields are reported once, in lower case, and none of the body', () => {
+  const names = (text: string): string[] => digestOf(Buffer.from(text)).headerNames;
+  assert.deepEqual(
+    names('Received: a\r\nX-Mesh-Trace : 1\r\n folded: no\r\nRECEIVED: b\r\n\r\nBody: x\r\n'),
+    ['received', 'x-mesh-trace'],
+  );
+  assert.deepEqual(names('\r\nBody: x\r\n'), []);
+  assert.deepEqual(names('no field\r\nb\u00e4d: x\r\nGood: x'), ['good']);
+  const many = Array.from({ length: 300 }, (_, index) => `X-${index}: x\r\n`).join('');
+  assert.equal(names(many).length, MAX_HEADER_NAMES);
 });

@@ -6,6 +6,7 @@ import type { FaultRule } from '../../src/sink/faults.js';
 import type { SinkStats } from '../../src/sink/store.js';
 import { get, runSink, scratchDirectory, SmtpClient } from './client.js';
 
+const LONG = { minMs: 123_456, maxMs: 123_456, distribution: 'uniform' } as const;
 const LATER = { code: 451, text: '4.7.1 later' };
 
 async function statsOf(sink: Parameters<typeof get>[0]): Promise<SinkStats> {
@@ -25,7 +26,13 @@ test('a fault at connect takes the place of the greeting', async (t) => {
   assert.equal(await closed.ended(), '');
   const third = await SmtpClient.connect(sink.smtp.port);
   assert.match(await third.reply(), /^220 /);
-  assert.deepEqual(await statsOf(sink), { accepted: 0, refused: 2, bytes: 0, connections: 3 });
+  assert.deepEqual(await statsOf(sink), {
+    lost: 0,
+    accepted: 0,
+    refused: 2,
+    bytes: 0,
+    connections: 3,
+  });
 });
 
 test('a fault at helo refuses EHLO by the name it gives', async (t) => {
@@ -79,7 +86,13 @@ test('a fault after the dot refuses the whole message, which is not listed', asy
     last.push((await client.send('a@x.example', ['b@x.example'], 'x')).at(-1)?.slice(0, 3) ?? '');
   }
   assert.deepEqual(last, ['250', '451', '250', '451']);
-  assert.deepEqual(await statsOf(sink), { accepted: 2, refused: 2, bytes: 6, connections: 1 });
+  assert.deepEqual(await statsOf(sink), {
+    lost: 0,
+    accepted: 2,
+    refused: 2,
+    bytes: 6,
+    connections: 1,
+  });
 });
 
 test('a close sends what was answered before and then hangs up', async (t) => {
@@ -92,7 +105,13 @@ test('a close sends what was answered before and then hangs up', async (t) => {
     const codes = (await client.ended()).match(/^\d{3}/gm) ?? [];
     assert.deepEqual(codes, ['250', '250', '354'].slice(0, codes.length));
     assert.equal(codes.length, { mail: 0, rcpt: 1, data: 2, message: 3 }[at], at);
-    assert.deepEqual(await statsOf(sink), { accepted: 0, refused: 1, bytes: 0, connections: 1 });
+    assert.deepEqual(await statsOf(sink), {
+      lost: 0,
+      accepted: 0,
+      refused: 1,
+      bytes: 0,
+      connections: 1,
+    });
   }
 });
 
@@ -138,7 +157,7 @@ function stoppedClock(delayMs: number): { clock: Clock; begun: Promise<void>; fi
 }
 
 test('a delay holds the reply back, and other sessions go on', async (t) => {
-  const faults: FaultRule[] = [{ at: 'rcpt', match: 'slow@*', delayMs: 123_456 }];
+  const faults: FaultRule[] = [{ at: 'rcpt', match: 'slow@*', delay: LONG }];
   const { clock, begun, finish } = stoppedClock(123_456);
   const sink = await runSink(t, { faults }, { clock });
   const slow = await SmtpClient.greeted(sink.smtp.port);
@@ -157,7 +176,7 @@ test('a delay holds the reply back, and other sessions go on', async (t) => {
 test('a client that leaves during a delay is not counted and leaves nothing behind', async (t) => {
   const directory = scratchDirectory(t);
   const { clock, begun } = stoppedClock(123_456);
-  const faults: FaultRule[] = [{ at: 'message', delayMs: 123_456 }];
+  const faults: FaultRule[] = [{ at: 'message', delay: LONG }];
   const sink = await runSink(t, { faults, captureDirectory: directory }, { clock });
   const client = await SmtpClient.greeted(sink.smtp.port);
   client.write('MAIL FROM:<>\r\nRCPT TO:<b@x.example>\r\nDATA\r\nx\r\n.\r\n');

@@ -74,6 +74,7 @@ test('DELETE forgets messages and counters', async (t) => {
   });
   assert.deepEqual(await (await get(sink, '/stats')).json(), {
     accepted: 0,
+    lost: 0,
     refused: 0,
     bytes: 0,
     connections: 0,

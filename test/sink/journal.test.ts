@@ -86,6 +86,7 @@ const ENTRY: JournalEntry = {
   user: null,
   tls: null,
   message_id: null,
+  header_names: [],
   received_id: null,
 };
 

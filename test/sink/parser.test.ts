@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { systemClock } from '../../src/base/clock.js';
+import { Pacer } from '../../src/sink/pace.js';
 import { SinkParser } from '../../src/sink/parser.js';
+
+const UNHURRIED = new Pacer(systemClock);
 
 /** RFC 5321 §4.5.2, the sender's side. */
 function stuffed(content: string): string {
@@ -15,7 +19,7 @@ interface Parsed {
 
 /** What a parser in data mode makes of `input` when it comes in pieces of these sizes. */
 async function parse(input: string, sizes: readonly number[]): Promise<Parsed> {
-  const parser = new SinkParser();
+  const parser = new SinkParser(() => UNHURRIED);
   const commands: string[] = [];
   parser.oncommand = (line, done) => {
     commands.push(line.toString('latin1'));

@@ -72,6 +72,7 @@ test('what is answered 250 is listed with its envelope and hashes', async (t) =>
       user: null,
       tls: null,
       message_id: '<1@x.example>',
+      header_names: ['message-id', 'subject'],
     },
   );
 });
@@ -185,6 +186,7 @@ test('a message over the size limit is refused, announced or not', async (t) => 
   assert.match(next.at(-1) as string, /^250 /);
   assert.deepEqual(await (await get(sink, '/stats')).json(), {
     accepted: 1,
+    lost: 0,
     refused: 2,
     bytes: 1000,
     connections: 1,

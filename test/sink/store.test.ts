@@ -15,6 +15,7 @@ function message(id: string, recipients = ['a@x.example']): SinkMessage {
     user: null,
     tls: null,
     message_id: null,
+    header_names: [],
   };
 }
 
@@ -36,7 +37,7 @@ test('the newest message comes first and the oldest leaves first', () => {
   assert.deepEqual(evicted, ['1', '2']);
   assert.equal(store.get('1'), undefined);
   assert.equal(store.get('5')?.id, '5');
-  assert.deepEqual(store.stats(), { accepted: 5, refused: 0, bytes: 50, connections: 0 });
+  assert.deepEqual(store.stats(), { accepted: 5, lost: 0, refused: 0, bytes: 50, connections: 0 });
 });
 
 test('long recipient lists make old messages leave earlier', () => {
@@ -86,7 +87,7 @@ test('a cleared store is empty, counts from zero and goes on', () => {
   store.countConnection();
   store.clear();
   assert.deepEqual(idsOf(store), []);
-  assert.deepEqual(store.stats(), { accepted: 0, refused: 0, bytes: 0, connections: 0 });
+  assert.deepEqual(store.stats(), { accepted: 0, lost: 0, refused: 0, bytes: 0, connections: 0 });
   for (const id of ['5', '6', '7', '8']) store.add(message(id));
   assert.deepEqual(idsOf(store), ['8', '7', '6']);
 });

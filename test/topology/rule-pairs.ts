@@ -7,7 +7,7 @@ import {
   OTHER_CA_PEM,
   OTHER_KEY_PEM,
 } from './certificate-fixtures.js';
-import { SOUND, soundBut } from './topology-files.js';
+import { SOUND, soundBut, tested } from './topology-files.js';
 
 /*
  * Every rule with a topology that breaks it, and one as near to it as can be that is sound. The
@@ -316,6 +316,16 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: but(soundBut(...NO_LOGIN), ['to: core', 'to: core, trace: envelope']),
     at: '18:36',
     near: but(soundBut(...NO_LOGIN), ['to: core', 'to: core, trace: header']),
+  },
+  'unfit-expectation': {
+    wrong: tested('', '{ path: [edge, core] }'),
+    at: '24:28',
+    near: tested('', '{ path: [edge, core, mx] }'),
+  },
+  'unfit-step': {
+    wrong: tested('{ partition: { from: edge, to: mx } }', '{}'),
+    at: '23:54',
+    near: tested('{ partition: { from: edge, to: core } }', '{}'),
   },
   'unknown-key': {
     wrong: core('max-conections: 5'),

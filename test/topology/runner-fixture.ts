@@ -26,6 +26,13 @@ const behaviour = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
 console.log(JSON.stringify({ started: name, args, token: process.env.RELAYMESH_API_TOKEN ?? null }));
 process.on('disconnect', () => setTimeout(() => process.exit(0), behaviour.lingerMs ?? 0));
 process.on('SIGTERM', () => { if (!behaviour.deaf) process.exit(0); });
+process.on('SIGHUP', () => {
+  const now = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  console.log('asked to reload');
+  process.send(now.refuse === undefined
+    ? { type: 'reloaded', restart: now.restart ?? [] }
+    : { type: 'reload-refused', code: 'BAD_FILE', message: now.refuse });
+});
 setInterval(() => undefined, 1000);
 const listen = (host, port) => new Promise((resolve, reject) => {
   const server = createServer((socket) => socket.end());

@@ -84,6 +84,16 @@ export function soundBut(...changes: [string, string][]): string {
   return text;
 }
 
+/** `SOUND` with a test that sends one message, with these further steps and expectations. */
+export function tested(steps: string, expect: string): string {
+  const send = '{ send: { via: edge, to: a@x.test } }';
+  return `${SOUND}tests:
+  - name: shown
+    steps: [${[send, steps].filter(Boolean).join(', ')}]
+    expect: ${expect}
+`;
+}
+
 export function allotment(more: Partial<Allotment> = {}): Allotment {
   return {
     listeners: {},

@@ -63,7 +63,7 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
 }
 
 /** Nodes and sinks that mail of this node can go to. */
-function goalsOf(topology: Topology, nodeName: string, node: NodeEntry): Set<string> {
+export function goalsOf(topology: Topology, nodeName: string, node: NodeEntry): Set<string> {
   const goals = new Set<string>();
   for (const { planned } of hopsOf(topology, nodeName)) {
     if ('plan' in planned && planned.plan.kind !== 'host') goals.add(planned.plan.name);

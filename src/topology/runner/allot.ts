@@ -24,7 +24,25 @@ export interface AllotOptions {
   started: ReadonlySet<string>;
   /** Token from the environment; else the remembered one, else a new one. */
   apiToken: string | undefined;
+  /** See `Rewire`. */
+  rewire?: Rewire | undefined;
+  /** The run is under way: ports that were settled before stay, though servers hold them. */
+  keep?: boolean;
+  /** Values in place of those that are remembered. */
+  rotated?: Readonly<Record<string, string>>;
+  /** Values that a node goes on with, since it has not learned the new ones. */
+  lagging?: (node: string) => Readonly<Record<string, string>>;
 }
+
+/**
+ * Where a node finds its peers instead of where they listen, for something that stands between
+ * them. Asked once whenever all ports are settled; the ports of the node itself stay.
+ */
+export type Rewire = (
+  whole: Allotment,
+  tls: EphemeralTls | null,
+  topology: Topology,
+) => Promise<(node: string) => Pick<Allotment, 'listeners' | 'sinks'>>;
 
 export interface Allotted {
   /** Everything, for the runner itself. */
@@ -36,7 +54,7 @@ export interface Allotted {
 /**
  * Settles everything and writes it down.
  *
- * @throws RunnerError NO_FREE_PORT; the system's error when the workdir cannot be written.
+ * @throws RunnerError NO_FREE_PORT; whatever `rewire` throws; the system's error when the workdir cannot be written.
  */
 export async function allot(options: AllotOptions): Promise<Allotted> {
   const { topology, workdir } = options;
@@ -45,14 +63,16 @@ export async function allot(options: AllotOptions): Promise<Allotted> {
   const tls = await ephemeralTls(topology, workdir);
   const whole: Allotment = {
     ...ports,
-    secrets: generateSecrets(topology, remembered.secrets),
+    secrets: generateSecrets(topology, { ...remembered.secrets, ...options.rotated }),
     apiToken: options.apiToken ?? (remembered.apiToken || randomBytes(32).toString('base64url')),
   };
+  const peersOf = await options.rewire?.(whole, tls, topology);
   await writePrivateFile(workdirLayout.allotment(workdir), JSON.stringify(whole, null, 2));
   for (const node of Object.keys(topology.nodes)) {
+    const values = { ...whole.secrets, ...options.lagging?.(node) };
     const part: Allotment = {
-      ...whole,
-      secrets: onlySecrets(whole.secrets, secretsOfNode(topology, node)),
+      ...rewired(whole, node, peersOf?.(node)),
+      secrets: onlySecrets(values, secretsOfNode(topology, node)),
     };
     const files = tls?.certificates.get(node);
     if (tls !== null && files !== undefined) {
@@ -62,6 +82,19 @@ export async function allot(options: AllotOptions): Promise<Allotted> {
     await writePrivateFile(file, JSON.stringify(part, null, 2));
   }
   return { whole, tls };
+}
+
+function rewired(
+  whole: Allotment,
+  node: string,
+  peers: Pick<Allotment, 'listeners' | 'sinks'> | undefined,
+): Allotment {
+  if (peers === undefined) return whole;
+  const listeners = { ...whole.listeners };
+  for (const [peer, ports] of Object.entries(peers.listeners)) {
+    if (peer !== node) listeners[peer] = { ...listeners[peer], ...ports };
+  }
+  return { ...whole, listeners, sinks: { ...whole.sinks, ...peers.sinks } };
 }
 
 const NOTHING: Allotment = { listeners: {}, apis: {}, sinks: {}, secrets: {}, apiToken: '' };
@@ -80,8 +113,11 @@ async function readRemembered(workdir: string): Promise<Allotment> {
 type Ports = Pick<Allotment, 'listeners' | 'apis' | 'sinks'>;
 
 async function allotPorts(options: AllotOptions, remembered: Allotment): Promise<Ports> {
-  const { topology, started } = options;
-  const allotter = new PortAllotter(fixedPorts(topology));
+  const { topology, started, keep = false } = options;
+  const allotter = new PortAllotter([
+    ...fixedPorts(topology),
+    ...(keep ? portsIn(remembered) : []),
+  ]);
   const ports: Ports = { listeners: {}, apis: {}, sinks: {} };
   const settle = async (
     host: string,
@@ -90,6 +126,7 @@ async function allotPorts(options: AllotOptions, remembered: Allotment): Promise
     starts: boolean,
   ): Promise<number> => {
     if (wanted !== 'auto') return wanted;
+    if (keep && before !== undefined) return before;
     if (!starts && before !== undefined && allotter.claim(before)) return before;
     return allotter.allot(host, before);
   };
@@ -115,6 +152,12 @@ async function allotPorts(options: AllotOptions, remembered: Allotment): Promise
     ports.sinks[name] = await settle(sink.host, sink.port, remembered.sinks[name], true);
   }
   return ports;
+}
+
+/** All ports that are spoken for. */
+export function portsIn({ listeners, apis, sinks }: Allotment): number[] {
+  const ofNodes = Object.values(listeners).flatMap((ports) => Object.values(ports));
+  return [...ofNodes, ...Object.values(apis), ...Object.values(sinks)];
 }
 
 function fixedPorts(topology: Topology): number[] {

@@ -33,12 +33,19 @@ const messageSchema = z.discriminatedUnion('type', [
     message: z.string(),
     hint: z.string().nullish(),
   }),
+  z.object({ type: z.literal('reloaded'), restart: z.array(z.string()) }),
+  z.object({ type: z.literal('reload-refused'), code: z.string(), message: z.string() }),
 ]);
 
 type ChildMessage = z.output<typeof messageSchema>;
 /** What a child says when it takes connections. */
 export type ReadyMessage = Extract<ChildMessage, { type: 'ready' }>;
 type FailedMessage = Extract<ChildMessage, { type: 'failed' }>;
+/** What a child says to each SIGHUP; `restart` names what the reload could not change. */
+type ReloadMessage = Extract<ChildMessage, { type: 'reloaded' | 'reload-refused' }>;
+
+/** Why a child has said nothing to a SIGHUP. `away`: it does not run, or did not start yet. */
+export type ReloadSilence = 'away' | 'frozen' | 'ended' | 'late';
 
 export interface ChildSpec {
   kind: 'node' | 'sink';
@@ -66,15 +73,20 @@ export class PortTakenError extends RunnerError {}
 
 /** A child that can be started again after its end. */
 export class Child {
-  readonly spec: ChildSpec;
+  /** Of the next start. */
+  spec: ChildSpec;
   readonly #onDeath: (exit: ChildExit) => void;
   #process: ChildProcess | null = null;
   #started: string | null = null;
   #exited: Promise<void> = Promise.resolve();
   #logStartBytes = 0;
-  #dismissed = false;
+  #ready = false;
+  #frozen = false;
+  /** The end of the process that lives is no death. */
+  #endExpected = false;
+  #onReloadAnswer: ((answer: ReloadMessage | 'ended') => void) | null = null;
 
-  /** @param onDeath Told when the process ends after it had been ready, unless it was dismissed. */
+  /** @param onDeath Told when the process ends after it had been ready, unless that was asked for. */
   constructor(spec: ChildSpec, onDeath: (exit: ChildExit) => void) {
     this.spec = spec;
     this.#onDeath = onDeath;
@@ -95,15 +107,65 @@ export class Child {
     return this.#exited;
   }
 
-  /** Sends SIGTERM; the end of the process is expected from now on. */
-  dismiss(): void {
-    this.#dismissed = true;
-    this.signal('SIGTERM');
+  /** True after `end`, until the next start. */
+  get endExpected(): boolean {
+    return this.#endExpected;
+  }
+
+  /** Sends a signal that ends the process, also when it is frozen; its end is no death then. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): void {
+    this.#endExpected = true;
+    this.signal(signal);
+    // a process that is halted hears SIGTERM when it goes on, and not before
+    if (this.#frozen) this.signal('SIGCONT');
+  }
+
+  /** The same; false when the process still lives after the deadline. */
+  async endWithin(signal: 'SIGTERM' | 'SIGKILL', deadlineMs: number): Promise<boolean> {
+    this.end(signal);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), deadlineMs);
+    });
+    const gone = await Promise.race([this.#exited.then(() => true), late]);
+    clearTimeout(timer);
+    return gone;
+  }
+
+  /** For when it does not even end at SIGKILL. */
+  notStopped(): RunnerError {
+    const what = `${this.spec.name} still lives, pid ${this.pid ?? 'unknown'}`;
+    return new RunnerError('NOT_STOPPED', what, 3, {
+      fault: 'system',
+      hint: 'Look at it with `ps`, and end it by hand.',
+    });
   }
 
   /** Sends a signal if the process lives. */
   signal(signal: NodeJS.Signals): void {
+    if (signal === 'SIGSTOP') this.#frozen = this.#process !== null;
+    if (signal === 'SIGCONT') this.#frozen = false;
     this.#process?.kill(signal);
+  }
+
+  /**
+   * Sends SIGHUP and waits for what the process says to it. Not to be called again before that. A
+   * process that would not hear it is not asked.
+   */
+  async reload(deadlineMs: number): Promise<ReloadMessage | ReloadSilence> {
+    if (this.#process === null || !this.#ready) return 'away';
+    if (this.#frozen) return 'frozen';
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise((resolve) => {
+        this.#onReloadAnswer = resolve;
+        timer = setTimeout(() => resolve('late'), deadlineMs);
+        this.signal('SIGHUP');
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#onReloadAnswer = null;
+    }
   }
 
   /**
@@ -114,6 +176,8 @@ export class Child {
    */
   async start(deadlineMs: number): Promise<ReadyMessage> {
     const child = this.#spawn();
+    this.#endExpected = false;
+    this.#frozen = false;
     const outcome = this.#waitForOutcome(child, deadlineMs);
     if (child.pid !== undefined) this.#started = await processStartTime(child.pid);
     const result = await outcome;
@@ -158,6 +222,9 @@ export class Child {
         if (this.#process === child) {
           this.#process = null;
           this.#started = null;
+          this.#ready = false;
+          this.#frozen = false;
+          this.#onReloadAnswer?.('ended');
         }
         markExited();
         resolve(result);
@@ -165,15 +232,19 @@ export class Child {
       child.on('message', (raw: unknown) => {
         const message = messageSchema.safeParse(raw).data;
         if (message?.type === 'failed') failed = message;
+        if (message?.type === 'reloaded' || message?.type === 'reload-refused') {
+          this.#onReloadAnswer?.(message);
+        }
         if (message?.type !== 'ready') return;
         ready = true;
+        this.#ready = true;
         clearTimeout(timer);
         resolve({ ready: message });
       });
       child.once('exit', (code, signal) => {
         const exit = { pid: child.pid ?? 0, code, signal };
         ended({ exit, failed });
-        if (ready && !this.#dismissed) this.#onDeath(exit);
+        if (ready && !this.#endExpected) this.#onDeath(exit);
       });
       child.on('error', (error) => {
         // Also emitted for a signal or a message that did not get through; only without a pid was

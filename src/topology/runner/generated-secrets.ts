@@ -3,7 +3,7 @@ import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { hopsOf } from '../node-hops.js';
 import type { Topology } from '../schema.js';
 
-const GENERATED_BYTES = 32;
+export const GENERATED_BYTES = 32;
 
 /** Values for all secrets with `generate: true`: those of an earlier run, else new ones. */
 export function generateSecrets(

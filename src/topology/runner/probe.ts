@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiClient } from '../../api/client.js';
 import { messageOf } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import { submit } from '../../send/submit.js';
 import type { ChainTrace } from '../../trace/record.js';
-import { inNetworks } from '../host-address.js';
 import type { Topology } from '../schema.js';
-import type { NodeState, RunState } from '../state.js';
-import { connectHost } from './start-plan.js';
+import type { RunState } from '../state.js';
+import { entryByAddress, entryWithLogin, sessionOf, type ClientEntry } from './client-entry.js';
 
 /*
  * The probe: one message that goes through the chain after a start. It is sent the way that a
@@ -38,13 +35,6 @@ export interface ProbeResult {
   waterfall: string | null;
   /** Why it did not arrive or its trace is not complete; null when all is well. */
   problem: string | null;
-}
-
-interface Entry {
-  node: NodeState;
-  name: string;
-  listener: NodeState['smtp'][number];
-  login: { username: string; password: Secret } | null;
 }
 
 /**
@@ -154,21 +144,15 @@ async function inSink(state: RunState, topology: Topology, messageId: string): P
 }
 
 /** The first running node that takes mail from us: one with a user, else one that relays for us. */
-function chooseEntry(topology: Topology, state: RunState): Entry | null {
-  const running = Object.entries(state.nodes).filter(([, node]) => node.pid !== null);
-  for (const [name, node] of running) {
-    const user = state.users[name]?.[0];
-    const listener = node.smtp.find(({ tls }) => tls !== 'none') ?? node.smtp[0];
-    if (user === undefined || listener === undefined) continue;
-    const login = { username: user.username, password: new Secret(user.password) };
-    return { node, name, listener, login };
+function chooseEntry(topology: Topology, state: RunState): ClientEntry | null {
+  const running = Object.keys(state.nodes).filter((name) => state.nodes[name]?.pid !== null);
+  for (const name of running) {
+    const entry = entryWithLogin(state, name);
+    if (entry !== null) return entry;
   }
-  for (const [name, node] of running) {
-    // A connection to an address of this machine comes from the same address.
-    const listener = node.smtp.find(({ host }) =>
-      inNetworks(connectHost(host), topology.nodes[name]?.['relay-from'] ?? []),
-    );
-    if (listener !== undefined) return { node, name, listener, login: null };
+  for (const name of running) {
+    const entry = entryByAddress(topology, state, name);
+    if (entry !== null) return entry;
   }
   return null;
 }
@@ -176,13 +160,9 @@ function chooseEntry(topology: Topology, state: RunState): Entry | null {
 async function submitProbe(
   topology: Topology,
   state: RunState,
-  entry: Entry,
+  entry: ClientEntry,
   messageId: string,
 ): Promise<string | null> {
-  const { listener, login } = entry;
-  const ca = state.caFile === null ? undefined : await readFile(state.caFile, 'utf8');
-  const host = connectHost(listener.host);
-  const servername = topology.nodes[entry.name]?.host ?? host;
   const hostname = `probe.${topology.name}.test`;
   const sender = `relaymesh@${topology.name}.test`;
   const recipient = recipientOf(topology);
@@ -199,22 +179,12 @@ async function submitProbe(
     '',
   ].join('\r\n');
   const { queueId } = await submit({
-    host,
-    port: listener.port,
-    tls: clientTls(listener.tls),
+    ...(await sessionOf(topology, state, entry)),
     hostname,
     sender,
     recipients: [recipient],
     message: Buffer.from(message),
     timeoutMs: SUBMIT_TIMEOUT_MS,
-    ...(ca === undefined ? {} : { ca }),
-    ...(isIP(servername) === 0 ? { servername } : {}),
-    ...(login === null ? {} : { login }),
   });
   return queueId;
-}
-
-function clientTls(tls: Entry['listener']['tls']): 'none' | 'required' | 'implicit' {
-  if (tls === 'none' || tls === 'implicit') return tls;
-  return 'required';
 }

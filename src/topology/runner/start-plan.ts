@@ -22,14 +22,24 @@ export interface RunPlace {
   mainJs: string;
   /** Where secrets with `env` are, and what children get. */
   environment: NodeJS.ProcessEnv;
+  /** Sinks that write down what they take, so that it is known after their end. */
+  journaled?: ReadonlySet<string>;
 }
 
 /** Value of a secret by its name. */
 export type SecretLookup = (name: string) => string;
 
-/** @returns A lookup that throws a RelayError (`resolveSecret`) when the value cannot be had. */
-export function secretLookup(place: RunPlace, allotted: Allotted): SecretLookup {
+/**
+ * @param own Generated values that count before those of all.
+ * @returns A lookup that throws a RelayError (`resolveSecret`) when the value cannot be had.
+ */
+export function secretLookup(
+  place: RunPlace,
+  { whole }: Allotted,
+  own: Readonly<Record<string, string>> = {},
+): SecretLookup {
   const { topology, file, environment } = place;
+  const allotment = { ...whole, secrets: { ...whole.secrets, ...own } };
   return (name) => {
     const entry = topology.secrets[name];
     if (entry === undefined) {
@@ -42,7 +52,7 @@ export function secretLookup(place: RunPlace, allotted: Allotted): SecretLookup 
     return resolveSecret(name, entry, {
       baseDir: path.dirname(file),
       env: environment,
-      allotment: allotted.whole,
+      allotment,
       where: file,
     }).reveal();
   };
@@ -88,6 +98,9 @@ export async function sinkSpec(
   if (sink.tls !== 'none') {
     const { certFile, keyFile } = sinkCertificate(place, name, allotted);
     args.push('--tls', sink.tls, '--cert', certFile, '--key', keyFile);
+  }
+  if (place.journaled?.has(name) === true) {
+    args.push('--journal', workdirLayout.journal(place.workdir, name));
   }
   if (sink.users.length > 0) {
     const file = path.join(folder, 'users');
@@ -169,7 +182,7 @@ export function plannedState(
   place: RunPlace,
   started: ReadonlySet<string>,
   allotted: Allotted,
-  secrets: SecretLookup,
+  secretsFor: (node: string) => SecretLookup,
 ): RunState {
   const { topology, workdir } = place;
   const state: RunState = {
@@ -185,6 +198,7 @@ export function plannedState(
     users: {},
   };
   for (const [name, node] of Object.entries(topology.nodes)) {
+    const secrets = secretsFor(name);
     // Of a node that someone else starts, a secret may be missing here and be there.
     const known = (secret: string): string | null =>
       started.has(name) ? secrets(secret) : valueOrNull(secrets, secret);
@@ -202,6 +216,25 @@ export function plannedState(
     state.sinks[name] = { pid: null, started: null, host, port, tls, api: null, logFile };
   }
   return state;
+}
+
+/** Puts what has changed into the state of a run that is under way; what runs, runs on. */
+export function renewState(state: RunState, planned: RunState): void {
+  for (const [name, node] of Object.entries(state.nodes)) {
+    const { pid, started, smtp, api, apiToken } = node;
+    // one that is gone from the file may still run
+    if (pid === null && planned.nodes[name] === undefined) continue;
+    const { apiToken: _past, ...fresh } = planned.nodes[name] ?? node;
+    if (pid !== null) Object.assign(fresh, { pid, started, smtp, api });
+    const token = pid === null ? planned.nodes[name]?.apiToken : apiToken;
+    planned.nodes[name] = { ...fresh, ...(token === undefined ? {} : { apiToken: token }) };
+  }
+  for (const [name, sink] of Object.entries(state.sinks)) {
+    if (sink.pid !== null) planned.sinks[name] = sink;
+  }
+  const { ready, stopDeadlineMs } = state;
+  const longestMs = Math.max(stopDeadlineMs, planned.stopDeadlineMs);
+  Object.assign(state, planned, { ready, stopDeadlineMs: longestMs });
 }
 
 function valueOrNull(secrets: SecretLookup, name: string): string | null {
