@@ -282,6 +282,7 @@ export class RelayNode {
       queues: {
         list: () => this.#queue.queues(),
         control: (name, action) => this.#queue.control(name, action),
+        messages: (...page) => this.#queue.messagesIn(...page),
         limit: (name, change) => this.#queue.limit(name, capacityOfChange(change)),
       },
       quarantine: {
@@ -292,7 +293,10 @@ export class RelayNode {
         delete: (queueId) => this.#queue.deleteQuarantined(queueId),
       },
       inject: this.#injection,
-      messages: { find: (queueId) => this.#findMessage(queueId) },
+      messages: {
+        find: (queueId) => this.#findMessage(queueId),
+        act: (queueId, action) => this.#queue.actOn(queueId, action),
+      },
       health: {
         notReady: () => {
           if (!this.#ready) {
@@ -309,7 +313,8 @@ export class RelayNode {
     const record = records.find((candidate) => candidate.queue_id === queueId);
     const settings = this.#queue.find(queueId)?.settings ?? null;
     const quarantine = this.#quarantined(queueId);
-    return record === undefined ? null : { record, settings, quarantine };
+    const queued = this.#queue.queued(queueId);
+    return record === undefined ? null : { record, settings, quarantine, queued };
   }
 
   #quarantined(queueId: string): QuarantinedMessage | null {

@@ -95,6 +95,12 @@ export const quarantineQuery = z.strictObject({
   cursor: z.string().max(998).optional(),
 });
 
+/** A page of what is in a queue, in order of arrival; `cursor`: that of the page before. */
+export const queuedQuery = z.strictObject({
+  limit: whole.min(1).max(1000).default(50),
+  cursor: z.string().max(64).default(''),
+});
+
 /** `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times. */
 export const injectQuery = z.strictObject({
   envelope: z.array(z.string().max(320)).max(1, 'stands twice').default(['']),

@@ -29,6 +29,15 @@ export interface QueueControl {
   list(): ShownQueue[];
   /** False when there is no such queue. */
   control(name: string, action: 'pause' | 'resume' | 'retry'): boolean;
+  /**
+   * What is in a queue, by queue id, which is the order of arrival; null when there is no such
+   * queue. `after`: the id that the page before ended with, or ''.
+   */
+  messages(
+    name: string,
+    limit: number,
+    after: string,
+  ): { messages: ShownQueued[]; nextCursor: string | null } | null;
   /** Sets limits until the node ends; false when there is no such queue. */
   limit(name: string, change: CapacityChange): boolean;
 }
@@ -93,6 +102,11 @@ export interface InjectView {
   ): Promise<InjectAnswer>;
 }
 
+/** A message that waits in a queue, is being sent or is held (INTERFACES: HTTP API). */
+export interface ShownQueued {
+  queue_id: string;
+}
+
 /** What is known of a message of this node. */
 export interface ShownMessage {
   record: HopRecord;
@@ -100,10 +114,25 @@ export interface ShownMessage {
   settings: MessageSettings | null;
   /** Null unless it is in quarantine. */
   quarantine: ShownQuarantined | null;
+  /** Null once nothing of it waits here, but for quarantine. */
+  queued: ShownQueued | null;
 }
+
+export type MessageAction = 'retry' | 'hold' | 'release' | 'delete';
+
+/** What came of an operator's wish. */
+export type MessageActionResult =
+  /**
+   * It happened. `message`: as it is now; null when it is gone. `durable`: false while the spool
+   * refuses writes, until it takes them again.
+   */
+  | { done: true; message: ShownQueued | null; durable: boolean }
+  /** Nothing was changed. */
+  | { done: false; why: 'unknown' | 'sending' | 'held' | 'quarantined' | 'unreadable' };
 
 export interface MessageView {
   find(queueId: string): Promise<ShownMessage | null>;
+  act(queueId: string, action: MessageAction): Promise<MessageActionResult>;
 }
 
 export interface HealthView {

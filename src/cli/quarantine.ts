@@ -32,7 +32,7 @@ interface QuarantinePage {
   next_cursor: string | null;
 }
 
-export interface QuarantineOptions extends QueueOptions {
+export interface PageOptions extends QueueOptions {
   limit?: number;
   cursor?: string;
 }
@@ -48,12 +48,17 @@ const COLUMNS: readonly Column[] = [
 
 /** Adds `queue quarantine`, without its action. */
 export function quarantineCommand(queue: Command): Command {
-  return addAccessOptions(queue.command('quarantine'))
+  return addPageOptions(addAccessOptions(queue.command('quarantine')))
     .description('list the messages that wait for an operator: unreadable, or nobody to tell')
+    .addHelpText('after', exampleOf('quarantine'));
+}
+
+/** Adds what all commands have that list messages. */
+export function addPageOptions(command: Command): Command {
+  return command
     .option('--limit <number>', 'list at most so many (default: 50, at most 1000)', parseLimit)
     .option('--cursor <id>', 'go on after the message with this queue id')
-    .option('--json', 'print what the API answers')
-    .addHelpText('after', exampleOf('quarantine'));
+    .option('--json', 'print what the API answers');
 }
 
 function parseLimit(text: string): number {
@@ -66,7 +71,7 @@ function parseLimit(text: string): number {
 
 export async function listQuarantine(
   api: QueueCaller,
-  options: QuarantineOptions,
+  options: PageOptions,
   around: Surroundings<QueueCaller>,
 ): Promise<void> {
   const page = await quarantinePage(api, options);
@@ -93,7 +98,7 @@ export function writePage(
 
 export function quarantinePage(
   api: QueueCaller,
-  { limit, cursor }: Pick<QuarantineOptions, 'limit' | 'cursor'>,
+  { limit, cursor }: Pick<PageOptions, 'limit' | 'cursor'>,
 ): Promise<QuarantinePage> {
   const query = new URLSearchParams();
   if (limit !== undefined) query.set('limit', String(limit));
@@ -129,7 +134,7 @@ function replyText(recipient: QuarantinedMessage['recipients'][number]): string 
   return [recipient.code, recipient.enhanced_code, recipient.description].filter(Boolean).join(' ');
 }
 
-export async function showMessage(
+export async function showQuarantined(
   api: QueueCaller,
   id: string,
   { json }: QueueOptions,
@@ -160,28 +165,6 @@ export async function showMessage(
     value === null ? [] : [[name, value]],
   );
   around.output.write(renderPairs(pairs));
-}
-
-export async function retryMessage(
-  api: QueueCaller,
-  id: string,
-  { json, url }: QueueOptions,
-  { output }: Surroundings<QueueCaller>,
-): Promise<void> {
-  const answer = await api.postJson<unknown>(`${pathOf(id)}/retry`);
-  if (json === true) writeJson(output, answer);
-  else output.notice(`message ${id} is tried now; 'relaymesh trace ${id} --url ${url}' shows it`);
-}
-
-export async function deleteMessage(
-  api: QueueCaller,
-  id: string,
-  { json }: QueueOptions,
-  { output }: Surroundings<QueueCaller>,
-): Promise<void> {
-  await api.delete(pathOf(id));
-  if (json === true) writeJson(output, { queue_id: id });
-  else output.notice(`message ${id} is deleted`);
 }
 
 function pathOf(id: string): string {

@@ -20,6 +20,22 @@ const REFUSALS: Readonly<Record<string, { exitCode: 1 | 2; hint: string }>> = {
     exitCode: 1,
     hint: "'relaymesh queue quarantine --url API' lists what is there.",
   },
+  NOT_IN_QUEUE: {
+    exitCode: 1,
+    hint: "'relaymesh trace ID --url API' tells where it is, 'relaymesh queue messages NAME --url API' what waits.",
+  },
+  MESSAGE_BEING_SENT: {
+    exitCode: 1,
+    hint: 'Ask again when the attempt has ended; if it does not end, `relaymesh queue pause` the queue.',
+  },
+  MESSAGE_HELD: {
+    exitCode: 2,
+    hint: "'relaymesh queue release --message ID --url API' lets it go on.",
+  },
+  MESSAGE_IN_QUARANTINE: {
+    exitCode: 2,
+    hint: "'relaymesh queue retry | delete --message ID --url API' is what can be done to it.",
+  },
   MESSAGE_UNREADABLE: {
     exitCode: 1,
     hint: "'relaymesh queue delete --message ID --url API' deletes it.",

@@ -9,16 +9,20 @@ import {
   type Surroundings,
 } from './api-access.js';
 import {
-  deleteMessage,
   listQuarantine,
   quarantineCommand,
   quarantinePage,
-  retryMessage,
-  showMessage,
   writePage,
-  type QuarantineOptions,
+  type PageOptions,
 } from './quarantine.js';
 import { writeJson } from './json-output.js';
+import {
+  deleteMessage,
+  listMessages,
+  messagesCommand,
+  showMessage,
+  steerMessage,
+} from './queued-message.js';
 import { exampleOf, explainedRefusal, type QueueCaller, type QueueOptions } from './queue-api.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
@@ -110,11 +114,14 @@ export function queueCommand(
     .action(async (options: QueueOptions) => {
       await run(options, (api) => listQueues(api, options, around));
     });
-  quarantineCommand(queue).action(async (options: QuarantineOptions) => {
+  messagesCommand(queue).action(async (name: string, options: PageOptions) => {
+    await run(options, (api) => listMessages(api, name, options, around));
+  });
+  quarantineCommand(queue).action(async (options: PageOptions) => {
     await run(options, (api) => listQuarantine(api, options, around));
   });
   addQueueOrMessage(queue.command('show'))
-    .description('show everything about one queue, or about one message in quarantine')
+    .description('show everything about one queue, or about one message')
     .addHelpText('after', exampleOf('show core', `show ${EXAMPLE_MESSAGE}`))
     .action(async (name: string | undefined, options: TargetOptions) => {
       await run(options, (api) =>
@@ -125,14 +132,24 @@ export function queueCommand(
       );
     });
   addSteering(queue, run, around);
-  addAccessOptions(queue.command('delete'))
-    .description('delete a message in quarantine')
-    .requiredOption('--message <queue-id>', 'the message')
-    .option('--json', 'print its queue id')
-    .addHelpText('after', exampleOf(`delete ${EXAMPLE_MESSAGE}`))
-    .action(async (options: QueueOptions & { message: string }) => {
-      await run(options, (api) => deleteMessage(api, options.message, options, around));
-    });
+  for (const [action, description] of [
+    ['hold', 'keep a message, and make no attempt for it until it is released'],
+    ['release', 'let a message go on that was held'],
+    ['delete', 'delete a message for good, without a bounce; also one in quarantine'],
+  ] as const) {
+    addAccessOptions(queue.command(action))
+      .description(description)
+      .requiredOption('--message <queue-id>', 'the message')
+      .option('--json', 'print what the API answers, or the queue id')
+      .addHelpText('after', exampleOf(`${action} ${EXAMPLE_MESSAGE}`))
+      .action(async (options: QueueOptions & { message: string }) => {
+        await run(options, (api) =>
+          action === 'delete'
+            ? deleteMessage(api, options.message, options, around)
+            : steerMessage(api, options.message, action, options, around),
+        );
+      });
+  }
   return queue;
 }
 
@@ -150,7 +167,7 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
       });
   }
   addQueueOrMessage(queue.command('retry'))
-    .description('try everything that waits in a queue now, or one message in quarantine')
+    .description('try everything that waits in a queue now, or one message, also one in quarantine')
     .addHelpText(
       'after',
       exampleOf('retry core', `retry ${EXAMPLE_MESSAGE}`, `retry "${QUARANTINE_QUEUE}"`),
@@ -159,7 +176,7 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
       await run(options, (api) =>
         onTarget(name, options, {
           queue: (name) => steerQueue(api, name, 'retry', options, around),
-          message: (id) => retryMessage(api, id, options, around),
+          message: (id) => steerMessage(api, id, 'retry', options, around),
         }),
       );
     });
@@ -176,7 +193,7 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
 
 function addQueueOrMessage(command: Command): Command {
   return addAccessOptions(command.argument('[name]', 'name of the queue'))
-    .option('--message <queue-id>', 'instead of a queue: a message in quarantine')
+    .option('--message <queue-id>', 'instead of a queue: a message')
     .option('--json', 'print what the API answers');
 }
 

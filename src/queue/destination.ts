@@ -52,6 +52,8 @@ export class Destination {
   #head = 0;
   sending = 0;
   deferred = 0;
+  /** By an operator. */
+  held = 0;
   state: DestinationState = 'active';
   lastFault: HopFault | null = null;
   faultsInARow = 0;
@@ -95,8 +97,8 @@ export class Destination {
   }
 
   get isUnused(): boolean {
-    const idle = this.ready === 0 && this.sending === 0 && this.deferred === 0;
-    return idle && this.state !== 'paused' && !this.#limited;
+    const waiting = this.ready + this.sending + this.deferred + this.held;
+    return waiting === 0 && this.state !== 'paused' && !this.#limited;
   }
 
   /** How long what happened lately still counts for its rates. */
@@ -137,6 +139,24 @@ export class Destination {
     const index = this.#ready.indexOf(entry, this.#head);
     if (index !== -1) {
       this.#ready.splice(index, 1);
+    }
+  }
+
+  /** Takes out what belongs to an item. */
+  withdrawItem(item: Item): RoutedEntry[] {
+    const taken: RoutedEntry[] = [];
+    for (let i = this.#ready.length - 1; i >= this.#head; i--) {
+      if (this.#ready[i]?.item === item) {
+        taken.push(...this.#ready.splice(i, 1));
+      }
+    }
+    return taken;
+  }
+
+  /** What waits for its turn, in that order. */
+  *entries(): Generator<RoutedEntry> {
+    for (let i = this.#head; i < this.#ready.length; i++) {
+      yield this.#ready[i] as RoutedEntry;
     }
   }
 

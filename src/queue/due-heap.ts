@@ -13,15 +13,7 @@ export class DueHeap<T> {
 
   push(dueMs: number, value: T): void {
     const entries = this.#entries;
-    let index = entries.push({ dueMs, value }) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (this.#due(parent) <= dueMs) {
-        break;
-      }
-      this.#swap(index, parent);
-      index = parent;
-    }
+    this.#rise(entries.push({ dueMs, value }) - 1);
   }
 
   /** Takes the first entry if it is due. */
@@ -30,12 +22,31 @@ export class DueHeap<T> {
     if (first === undefined || first.dueMs > nowMs) {
       return undefined;
     }
-    const last = this.#entries.pop() as { dueMs: number; value: T };
-    if (this.#entries.length > 0) {
-      this.#entries[0] = last;
-      this.#sink(0);
-    }
+    this.#removeAt(0);
     return first.value;
+  }
+
+  /** Takes out those that match, in no order, with a look at all for each of them. */
+  remove(matches: (value: T) => boolean): T[] {
+    const removed: T[] = [];
+    for (;;) {
+      const index = this.#entries.findIndex(({ value }) => matches(value));
+      const found = this.#entries[index];
+      if (found === undefined) {
+        return removed;
+      }
+      removed.push(found.value);
+      this.#removeAt(index);
+    }
+  }
+
+  #removeAt(index: number): void {
+    const last = this.#entries.pop() as { dueMs: number; value: T };
+    if (index < this.#entries.length) {
+      this.#entries[index] = last;
+      this.#sink(index);
+      this.#rise(index);
+    }
   }
 
   /** Takes everything out, in no order. */
@@ -47,6 +58,18 @@ export class DueHeap<T> {
   *values(): Generator<T> {
     for (const entry of this.#entries) {
       yield entry.value;
+    }
+  }
+
+  #rise(from: number): void {
+    let index = from;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (this.#due(parent) <= this.#due(index)) {
+        break;
+      }
+      this.#swap(index, parent);
+      index = parent;
     }
   }
 

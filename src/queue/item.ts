@@ -26,7 +26,8 @@ const LEGAL_MOVES: Readonly<Record<RecipientState, readonly RecipientState[]>> =
   // `ready` again: a fault of the hop, which costs the message nothing.
   sending: ['delivered', 'deferred', 'failed', 'ready', 'quarantined'],
   deferred: ['ready', 'held', 'failed', 'quarantined'],
-  held: ['ready', 'failed', 'quarantined'],
+  // `deferred` again: what said itself that it goes later.
+  held: ['ready', 'deferred', 'failed', 'quarantined'],
   delivered: [],
   // Its report could not be made.
   failed: ['quarantined'],
@@ -130,6 +131,8 @@ export interface Item {
   lostSessions: number;
   /** Set while recipients of it are in quarantine. */
   quarantine?: Quarantined;
+  /** Wall time since which an operator holds it. */
+  heldAtMs?: number;
   /** Monotonic time that stands for `receivedAtMs`, since it was taken up by this process. */
   bornMs?: number;
   /**

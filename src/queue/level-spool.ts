@@ -225,23 +225,23 @@ export class LevelSpool implements Spool {
     return this.#commit.write({ operations, sync, ifRefused: () => operations });
   }
 
-  remove(item: Item): Promise<void> {
-    return this.#remove(item.id, item.body.kind === 'file');
+  remove(item: Item, { sync } = { sync: false }): Promise<void> {
+    return this.#remove(item.id, item.body.kind === 'file', sync);
   }
 
   removeCorrupt(id: string): Promise<void> {
     // The name comes from a record's key, which may be damaged as well.
-    return this.#remove(id, isQueueId(id));
+    return this.#remove(id, isQueueId(id), true);
   }
 
-  async #remove(id: string, withFile: boolean): Promise<void> {
+  async #remove(id: string, withFile: boolean, sync: boolean): Promise<void> {
     const operations: StoreOperation[] = [
       { type: 'del', key: messageKey(id) },
       { type: 'del', key: progressKey(id) },
     ];
     try {
       // A file must not be gone while a power cut could still bring its record back.
-      await this.#commit.write({ operations, sync: withFile, ifRefused: () => operations });
+      await this.#commit.write({ operations, sync: sync || withFile, ifRefused: () => operations });
     } catch (error) {
       if (withFile) {
         this.#filesOwed.push(id);

@@ -14,9 +14,11 @@ import type { BodyMemory } from './body-memory.js';
 import { Delivery, MAX_UNFINISHED } from './delivery.js';
 import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
+import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
 import { recover } from './recovery.js';
 import { Room, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
@@ -68,6 +70,7 @@ export class MailQueue {
   readonly #keys: DeliveryKeys;
   readonly #quarantine: Quarantine;
   readonly #control: QueueControl;
+  readonly #messages: MessageControl;
   readonly #room: Room;
   readonly #upkeep: Upkeep;
   #settings: QueueSettings;
@@ -102,13 +105,24 @@ export class MailQueue {
       clock,
       log,
       maxReports: () => this.#settings.limits.maxQuarantined,
-      discard: (item) => this.#discard(item),
+      discard: (item) => this.#messages.discard(item),
     });
     this.#control = new QueueControl({
       scheduler: this.#scheduler,
       quarantine: this.#quarantine,
       chooseRoute: options.chooseRoute,
       clock,
+    });
+    this.#messages = new MessageControl({
+      ...options,
+      settings: () => this.#settings,
+      scheduler: this.#scheduler,
+      quarantine: this.#quarantine,
+      find: (id) => this.#items.get(id),
+      startLife: (item) => this.#startLife(item),
+      schedule: (item, recipients) => this.#schedule(item, recipients),
+      forgetBody: ({ id }) => this.#bodies.forget(id),
+      leave: (item) => this.#leave(item),
     });
     this.#room = new Room({
       limits: () => this.#settings.limits,
@@ -287,6 +301,15 @@ export class MailQueue {
     return this.#items.get(id);
   }
 
+  /** What is shown of a message while something of it waits; null for what is only in quarantine. */
+  queued(id: string): QueuedMessage | null {
+    const item = this.#items.get(id);
+    const waiting = item?.recipients.filter(({ state }) => state !== 'quarantined') ?? [];
+    return item === undefined || waiting.every(({ state }) => isFinal(state))
+      ? null
+      : describeQueued(item, waiting);
+  }
+
   /** Where the recipients of a message wait, by queue; empty once none does, or for an unknown id. */
   waiting(id: string): WaitingIn[] {
     const item = this.#items.get(id);
@@ -323,55 +346,27 @@ export class MailQueue {
    * @returns false when there is none, or when it cannot be read
    */
   retryQuarantined(id: string): boolean {
-    const item = this.#quarantine.item(id);
-    if (item === undefined) {
-      return false;
-    }
-    this.#quarantine.remove(id);
-    delete item.quarantine;
-    item.expiresAtMs = this.#options.clock.nowMs() + this.#settings.expireAfterSeconds * 1000;
-    const back = item.recipients.filter(({ state }) => state === 'quarantined');
-    for (const recipient of back) {
-      moveRecipient(recipient, 'ready');
-      recipient.attempts = 0;
-      recipient.lastReply = null;
-    }
-    this.#startLife(item);
-    this.#write(this.#options.spool.update(item), id);
-    this.#schedule(item, back);
-    return true;
+    return this.#messages.retryQuarantined(id);
   }
 
   /** @returns false when there is none */
   deleteQuarantined(id: string): boolean {
-    const item = this.#quarantine.item(id);
-    const corrupt = this.#quarantine.corrupt(id);
-    if (item === undefined && corrupt === undefined) {
-      return false;
-    }
-    this.#quarantine.remove(id);
-    this.#options.log.warn({ event: 'deleted', queue_id: id }, 'deleted out of quarantine');
-    if (item === undefined) {
-      this.#write(this.#options.spool.removeCorrupt(id), id);
-    } else {
-      this.#discard(item);
-    }
-    return true;
+    return this.#messages.deleteQuarantined(id);
   }
 
-  /** Recipients in quarantine are given up; with the last of all recipients the message goes. */
-  #discard(item: Item): void {
-    delete item.quarantine;
-    for (const recipient of item.recipients.filter(({ state }) => state === 'quarantined')) {
-      moveRecipient(recipient, 'failed');
-    }
-    const { spool } = this.#options;
-    if (isSettled(item)) {
-      this.#leave(item);
-      this.#write(spool.remove(item), item.id);
-    } else {
-      this.#write(spool.update(item), item.id);
-    }
+  /** What an operator does to one message, queued or in quarantine; durable when it resolves. */
+  actOn(id: string, action: MessageAction): Promise<ActionResult> {
+    return this.#messages.act(id, action);
+  }
+
+  /**
+   * A page of the messages that wait, are sent or are held in a queue, by their ids, which is the
+   * order of arrival; null when there is no such queue. One look at each that is there.
+   *
+   * @param after the id that the page before ended with, or ''
+   */
+  messagesIn(queue: string, limit: number, after: string): QueuedPage | null {
+    return this.#control.messages(queue, limit, after);
   }
 
   #write(written: Promise<void>, id: string): void {
@@ -421,6 +416,10 @@ export class MailQueue {
     const ready = waiting.filter(({ state }) => state === 'ready');
     if (ready.length > 0) {
       this.#scheduler.ready({ item, recipients: ready });
+    }
+    const held = waiting.filter(({ state }) => state === 'held');
+    if (held.length > 0) {
+      this.#scheduler.hold({ item, recipients: held });
     }
     const nowMs = this.#options.clock.nowMs();
     const byDue = new Map<number, ItemRecipient[]>();

@@ -9,6 +9,7 @@ import {
   describeWaiting,
   type QueueView,
 } from './queue-view.js';
+import { pageOf, type QueuedPage } from './queued-message.js';
 import { groupByRoute, type ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -40,7 +41,16 @@ export class QueueControl {
     return size === 0 ? queues : [...queues, describeQuarantine(size, oldestAtMs, nowMs)];
   }
 
-  /** Where the recipients of a message wait, by queue, and those that are being sent. */
+  /** A page of what is in a queue, by queue id; null when there is no such queue. */
+  messages(name: string, limit: number, after: string): QueuedPage | null {
+    const { scheduler } = this.#options;
+    const destination = scheduler.destination(name);
+    return destination === undefined
+      ? null
+      : pageOf(scheduler.entriesOf(destination), limit, after);
+  }
+
+  /** Where the recipients of a message wait or are held, by queue, and those that are being sent. */
   waiting(item: Item): WaitingIn[] {
     return [
       ...this.#inStates(item, ['sending']).map((one) => ({
@@ -49,6 +59,11 @@ export class QueueControl {
         next_attempt_at: null,
       })),
       ...this.#inStates(item, ['ready', 'deferred']),
+      ...this.#inStates(item, ['held']).map((one) => ({
+        ...one,
+        state: 'held' as const,
+        next_attempt_at: null,
+      })),
     ];
   }
 

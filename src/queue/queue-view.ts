@@ -68,7 +68,7 @@ export function describeQueue(
     ready: destination.ready,
     sending: destination.sending,
     deferred: destination.deferred,
-    held: 0,
+    held: destination.held,
     oldest_age_seconds:
       oldestMs === null ? null : Math.max(0, Math.round((nowMonotonicMs - oldestMs) / 1000)),
     state: destination.state,

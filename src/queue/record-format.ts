@@ -52,7 +52,8 @@ const PROGRESS_PREFIX_BYTES = 5;
 interface ItemProgress {
   doubt: boolean;
   quarantine?: Quarantined;
-  /** An operator's retry out of quarantine gives a new one. */
+  heldAtMs?: number;
+  /** An operator's retry out of quarantine gives a new one, a release a later one. */
   expiresAtMs?: number;
   recipients: Array<
     Pick<
@@ -73,6 +74,7 @@ export function encodeProgress(item: Item): Buffer {
   const progress: ItemProgress = {
     doubt: item.doubt,
     ...(item.quarantine === undefined ? {} : { quarantine: item.quarantine }),
+    ...(item.heldAtMs === undefined ? {} : { heldAtMs: item.heldAtMs }),
     expiresAtMs: item.expiresAtMs,
     recipients: item.recipients.map((recipient) => ({
       // An attempt that a stop cuts short starts again, as does one whose report is not safe yet.
@@ -127,10 +129,13 @@ export function applyProgress(item: Item, record: Buffer): boolean {
     if (progress.recipients.length !== item.recipients.length) {
       return false;
     }
-    const { doubt, quarantine, expiresAtMs = item.expiresAtMs } = progress;
+    const { doubt, quarantine, heldAtMs, expiresAtMs = item.expiresAtMs } = progress;
     Object.assign(item, { doubt, expiresAtMs });
     if (quarantine !== undefined) {
       item.quarantine = quarantine;
+    }
+    if (heldAtMs !== undefined) {
+      item.heldAtMs = heldAtMs;
     }
     progress.recipients.forEach((stored, index) => {
       Object.assign(item.recipients[index] as ItemRecipient, stored);

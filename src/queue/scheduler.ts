@@ -1,15 +1,15 @@
-import type { Clock, Timer } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import type { Capacity } from '../send/capacity.js';
 import { isSameServer, type NextHop } from '../send/next-hop.js';
+import { AttemptsUnderWay } from './attempts-under-way.js';
 import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
-import { DueHeap } from './due-heap.js';
-import { moveRecipient } from './item.js';
+import { DeferredEntries, MAX_SLEEP_MS, type Deferred } from './deferred-entries.js';
+import { HeldEntries } from './held-entries.js';
+import { moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { SuspectLane } from './suspect-lane.js';
 import { TimerTable } from './timer-table.js';
 import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
 
-/** The machine may have slept meanwhile: no timer is trusted for longer. */
-const MAX_SLEEP_MS = 60_000;
 /** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
 const MX_PAUSE_FACTOR = 15;
 /** A pause that the hop itself asks for is believed up to this. */
@@ -31,13 +31,6 @@ export interface SchedulerOptions {
   maxAttemptsAtOnce: () => number;
 }
 
-interface Deferred {
-  entry: QueueEntry;
-  destination: Destination;
-  /** Monotonic: a wall clock that is set holds up nothing, and hurries nothing. */
-  dueAtMs: number;
-}
-
 /** An attempt that met a fault of the hop. */
 export interface FaultyAttempt {
   stage: string;
@@ -56,25 +49,25 @@ export interface FaultyAttempt {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #destinations = new Map<string, Destination>();
-  readonly #deferred = new DueHeap<Deferred>();
+  readonly #deferred: DeferredEntries;
+  readonly #held = new HeldEntries();
   /** Have mail that waits for nothing but an attempt of another destination to end; in turn. */
   readonly #crowded = new Set<Destination>();
   readonly #suspects = new SuspectLane<RoutedEntry>();
-  #dueTimer: Timer | null = null;
   readonly #pauses: TimerTable<Destination>;
   readonly #waits: TimerTable<Destination>;
   #running = false;
-  #inFlight = 0;
-  #onIdle: (() => void) | null = null;
+  readonly #underWay = new AttemptsUnderWay();
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#deferred = new DeferredEntries(options.clock, (deferred) => this.#wake(deferred));
     this.#pauses = new TimerTable(options.clock);
     this.#waits = new TimerTable(options.clock);
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#underWay.size;
   }
 
   get destinations(): Iterable<Destination> {
@@ -94,25 +87,22 @@ export class Scheduler {
       }
       this.#pump(destination);
     }
-    this.#armDueTimer();
+    this.#deferred.start();
   }
 
   /** Starts no further attempt until `start` is called again; those under way go on. */
   suspend(): void {
     this.#running = false;
+    this.#deferred.suspend();
   }
 
   /** Starts no further attempt; resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#running = false;
-    this.#dueTimer?.cancel();
+    this.#deferred.stop();
     this.#pauses.clear();
     this.#waits.clear();
-    if (this.#inFlight > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
-      });
-    }
+    await this.#underWay.idle();
   }
 
   /** The recipients may be attempted as soon as their destinations have room. */
@@ -136,7 +126,7 @@ export class Scheduler {
   defer(entry: QueueEntry, dueMs: number, nowMs: number, destination?: Destination): void {
     const dueAtMs = this.#options.clock.monotonicMs() + Math.max(0, dueMs - nowMs);
     this.#putOff(entry, dueAtMs, destination);
-    this.#armDueTimer();
+    this.#deferred.arm();
   }
 
   #putOff(entry: QueueEntry, dueAtMs: number, destination?: Destination): void {
@@ -148,8 +138,7 @@ export class Scheduler {
           }))
         : [{ entry, destination }];
     for (const one of waiting) {
-      one.destination.deferred++;
-      this.#deferred.push(dueAtMs, { ...one, dueAtMs });
+      this.#deferred.add({ ...one, dueAtMs });
     }
   }
 
@@ -216,6 +205,51 @@ export class Scheduler {
     }
   }
 
+  /** The recipients, which are held, are counted at their destinations until they are withdrawn. */
+  hold(entry: QueueEntry): void {
+    for (const { route, recipients } of this.#group(entry)) {
+      this.#held.add({ entry: { item: entry.item, recipients }, destination: this.#place(route) });
+    }
+  }
+
+  /** True while an attempt is made for recipients of the item, up to the end of all that follows. */
+  isUnderWay(item: Item): boolean {
+    return this.#underWay.has(item);
+  }
+
+  /**
+   * Takes out all recipients of an item but those that an attempt is made for. Queues that are empty
+   * then stay until `forgetUnused`, so that what comes back finds them as they were.
+   */
+  withdraw(item: Item): ItemRecipient[] {
+    const entries: QueueEntry[] = [
+      ...[...this.#deferred.withdraw(item), ...this.#held.withdraw(item)].map(({ entry }) => entry),
+      ...[...this.#destinations.values()].flatMap((place) => place.withdrawItem(item)),
+      ...this.#suspects.withdraw(item),
+    ];
+    return entries.flatMap(({ recipients }) => recipients);
+  }
+
+  /** The list of queues is bounded by the mail that waits. */
+  forgetUnused(): void {
+    this.#destinations.forEach((destination) => this.#forgetUnused(destination));
+  }
+
+  /** As `ready`, before all that waits, and the pauses of its destinations end. */
+  readyFirst(entry: QueueEntry): void {
+    const groups = this.#group(entry);
+    groups.forEach((group) => this.#place(group.route).putBack(routed(entry, group)));
+    groups.forEach(({ route }) => this.retry(this.#place(route)));
+  }
+
+  /** What a destination has, in no order; with an item that has several entries, each of them. */
+  *entriesOf(destination: Destination): Generator<QueueEntry> {
+    yield* this.#underWay.at(destination);
+    yield* destination.entries();
+    yield* this.#deferred.at(destination);
+    yield* this.#held.at(destination);
+  }
+
   /** Ends the pause of a destination at once; its next attempt is a probe. */
   retry(destination: Destination): void {
     this.#pauses.cancel(destination);
@@ -254,10 +288,10 @@ export class Scheduler {
       if (waiting.destination === destination && tried) {
         this.#wake(waiting);
       } else {
-        this.#deferred.push(waiting.dueAtMs, waiting);
+        this.#deferred.add(waiting);
       }
     }
-    this.#armDueTimer();
+    this.#deferred.arm();
   }
 
   /** After a changed topology: everything that waits is routed anew and every pause ends. */
@@ -266,9 +300,11 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) {
       entries.push(...destination.drain());
     }
-    for (const { entry, destination, dueAtMs } of this.#deferred.drain()) {
-      destination.deferred--;
+    for (const { entry, dueAtMs } of this.#deferred.drain()) {
       this.#putOff(entry, dueAtMs);
+    }
+    for (const { entry } of this.#held.drain()) {
+      this.hold(entry);
     }
     for (const entry of entries) {
       for (const group of this.#group(entry)) {
@@ -315,7 +351,7 @@ export class Scheduler {
   #pump(destination: Destination): void {
     const { clock, hasFreeSession, maxAttemptsAtOnce } = this.#options;
     while (this.#running) {
-      if (this.#inFlight >= maxAttemptsAtOnce()) {
+      if (this.#underWay.size >= maxAttemptsAtOnce()) {
         this.#crowded.add(destination);
         return;
       }
@@ -336,7 +372,7 @@ export class Scheduler {
     const { clock, hasFreeSession, run } = this.#options;
     const nowMs = clock.monotonicMs();
     destination.started(nowMs);
-    this.#inFlight++;
+    this.#underWay.begin(entry, destination);
     // Counted now: of a burst, each has to see the connections that those before it will open.
     const connects = !hasFreeSession(entry.nextHop);
     if (connects) {
@@ -369,11 +405,7 @@ export class Scheduler {
 
   #ended(entry: RoutedEntry, destination: Destination): void {
     destination.sending--;
-    this.#inFlight--;
-    if (this.#inFlight === 0) {
-      this.#onIdle?.();
-      this.#onIdle = null;
-    }
+    this.#underWay.end(entry);
     const suspect = this.#suspects.left(entry);
     if (suspect !== undefined) {
       this.ready(suspect);
@@ -387,7 +419,7 @@ export class Scheduler {
   #pumpCrowded(): void {
     const max = this.#options.maxAttemptsAtOnce();
     for (const destination of this.#crowded) {
-      if (this.#inFlight >= max) {
+      if (this.#underWay.size >= max) {
         return;
       }
       this.#crowded.delete(destination);
@@ -427,7 +459,7 @@ export class Scheduler {
     }
   }
 
-  /** The list of queues is bounded by the mail that waits, not by all that ever passed. */
+  /** By all that ever passed it is not. */
   #forgetUnused(destination: Destination): void {
     // A backoff is remembered to its end, so that mail which comes meanwhile waits for it.
     // What it has learnt about a hop of the topology is kept, too: there are not many of those.
@@ -465,32 +497,7 @@ export class Scheduler {
     }
   }
 
-  #armDueTimer(): void {
-    this.#dueTimer?.cancel();
-    const nextMs = this.#deferred.nextDueMs;
-    if (nextMs === null || !this.#running) {
-      this.#dueTimer = null;
-      return;
-    }
-    const { clock } = this.#options;
-    const delayMs = Math.min(MAX_SLEEP_MS, nextMs - clock.monotonicMs());
-    this.#dueTimer = clock.after(delayMs, () => this.#wakeDue());
-  }
-
-  #wakeDue(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    for (;;) {
-      const waiting = this.#deferred.popDue(nowMs);
-      if (waiting === undefined) {
-        break;
-      }
-      this.#wake(waiting);
-    }
-    this.#armDueTimer();
-  }
-
   #wake({ entry, destination }: Deferred): void {
-    destination.deferred--;
     for (const recipient of entry.recipients) {
       moveRecipient(recipient, 'ready');
       recipient.nextAttemptAtMs = null;

@@ -45,8 +45,8 @@ export interface Spool {
   forgetKeys(bornBeforeMs: number, nowMs: number, maxBytes: number): Promise<number | null>;
   /** Stores the recipients' states and the doubt mark; with `sync` it is durable when it resolves. */
   update(item: Item, options?: { sync: boolean }): Promise<void>;
-  /** Forgets the message and its body. */
-  remove(item: Item): Promise<void>;
+  /** Forgets the message and its body; with `sync` for good when it resolves. */
+  remove(item: Item, options?: { sync: boolean }): Promise<void>;
   /** Deletes a record that cannot be read, and its body. */
   removeCorrupt(id: string): Promise<void>;
   /** Gives the medium back what removed messages still take. */

@@ -1,4 +1,5 @@
 import type { QueueEntry } from './destination.js';
+import type { Item } from './item.js';
 
 /**
  * Messages over which the process may have died are attempted one at a time, node-wide, so that
@@ -7,7 +8,7 @@ import type { QueueEntry } from './destination.js';
  */
 export class SuspectLane<E extends QueueEntry> {
   #running: E | null = null;
-  readonly #waiting: E[] = [];
+  #waiting: E[] = [];
 
   /** @returns false when the entry has to wait; it comes back from `left` */
   enters(entry: E): boolean {
@@ -29,5 +30,14 @@ export class SuspectLane<E extends QueueEntry> {
     }
     this.#running = null;
     return this.#waiting.shift();
+  }
+
+  /** Takes out those of an item that wait here. */
+  withdraw(item: Item): E[] {
+    const taken = this.#waiting.filter((entry) => entry.item === item);
+    if (taken.length > 0) {
+      this.#waiting = this.#waiting.filter((entry) => entry.item !== item);
+    }
+    return taken;
   }
 }

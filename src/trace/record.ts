@@ -18,6 +18,12 @@ export type Action =
   | 'expanded'
   | 'opaque';
 
+/**
+ * How the description begins of a recipient, `failed`, whose message an operator deleted; what the hop
+ * had said last follows. Nobody is sent a report.
+ */
+export const DELETED_BY_OPERATOR = 'deleted by an operator';
+
 /** Where an attempt ended (the `state` names of MailerQ's results). */
 export type AttemptState =
   | 'connect'
@@ -184,9 +190,9 @@ export interface WaitingIn {
   /**
    * `active`: as its turn comes. `backoff`: after a fault of the hop, until `next_attempt_at`.
    * `probing`: one message finds out whether the hop is well again. `paused`: by an operator.
-   * `sending`: an attempt for these recipients is under way.
+   * `sending`: an attempt for these recipients is under way. `held`: an operator holds them.
    */
-  state: 'active' | 'backoff' | 'probing' | 'paused' | 'sending';
+  state: 'active' | 'backoff' | 'probing' | 'paused' | 'sending' | 'held';
   /** When the pause is over, or when a recipient is due; null where nothing but its turn is waited for. */
   next_attempt_at: string | null;
   /** The last fault of the hop, in its words; null when it had none. */

@@ -1,5 +1,12 @@
 import { parseReply, printableReply } from '../format/reply.js';
-import type { AttemptRecord, ChainHop, ChainTrace, RecipientRecord, WaitingIn } from './record.js';
+import {
+  DELETED_BY_OPERATOR,
+  type AttemptRecord,
+  type ChainHop,
+  type ChainTrace,
+  type RecipientRecord,
+  type WaitingIn,
+} from './record.js';
 import { instantOf, placeHops, type PlacedHop } from './waterfall-timeline.js';
 import { cutToWidth, formatCount, formatInstant, formatWaiting } from './waterfall-text.js';
 
@@ -135,7 +142,9 @@ function fateAt(
       return lostFromSight(node, next, attempt, question);
     case 'failed': {
       // The null sender gets no bounce (RFC 5321 §4.5.5).
-      const verb = hop.envelope.sender === '' ? 'failed' : 'bounced';
+      const bounced = hop.envelope.sender === '' ? 'failed' : 'bounced';
+      const deleted = recipient.description?.startsWith(DELETED_BY_OPERATOR) === true;
+      const verb = deleted ? 'given up' : bounced;
       return { verb: `${verb} at ${node}`, detail: wordsOf(recipient, attempt), separator: ': ' };
     }
     case 'expanded':
@@ -232,6 +241,7 @@ function describeNext(
   nowMs: number,
 ): string {
   const next = printableReply(queue?.next_hop ?? '', 60);
+  if (queue?.state === 'held') return 'an operator holds it';
   if (queue?.state === 'paused') {
     return `an operator has paused the queue ${printableReply(queue.queue, 60)}`;
   }

@@ -6,7 +6,9 @@ import type {
   InjectAnswer,
   ShownMessage,
   ShownQuarantined,
+  MessageActionResult,
   ShownQueue,
+  ShownQueued,
 } from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
 import type { ChainTrace, HopRecord } from '../../src/trace/record.js';
@@ -37,6 +39,10 @@ export interface ApiBench {
   streams: number;
   /** By queue id; what does not stand here is not found. */
   messages: Map<string, ShownMessage>;
+  /** What every action on a message comes to. */
+  acted: MessageActionResult;
+  /** What is in each of the queues. */
+  queued: { messages: ShownQueued[]; nextCursor: string | null };
   notReady: string | null;
   /** Thrown by every view while set. */
   fault: Error | null;
@@ -57,6 +63,8 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     gate: Promise.resolve(),
     streams: 0,
     messages: new Map(),
+    acted: { done: true, message: { queue_id: 'Q' }, durable: true },
+    queued: { messages: [], nextCursor: null },
     notReady: null,
     fault: null,
   };
@@ -149,6 +157,10 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
         called('control', name, action);
         return bench.queues.some((queue) => queue.name === name);
       },
+      messages: (...page) => {
+        called('messages', ...page);
+        return bench.queues.some((queue) => queue.name === page[0]) ? bench.queued : null;
+      },
       limit: (name, change) => {
         called('limit', name, change);
         return bench.queues.some((queue) => queue.name === name);
@@ -177,6 +189,10 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
       find: async (queueId) => {
         called('message', queueId);
         return bench.messages.get(queueId) ?? null;
+      },
+      act: async (queueId, action) => {
+        called('act', queueId, action);
+        return bench.acted;
       },
     },
     health: { notReady: () => bench.notReady },

@@ -18,12 +18,13 @@ test('a message comes back with a result for each attempt', () => {
   const record = aHopRecord(ID, {
     attempts: [DEFERRED, anAttempt({ started_at: '2026-01-05T12:05:00.700Z', duration_ms: 500 })],
   });
-  assert.deepEqual(messageJson({ record, settings: null, quarantine: null }), {
+  assert.deepEqual(messageJson({ record, settings: null, quarantine: null, queued: null }), {
     queue_id: ID,
     trace_id: 'c'.repeat(32),
     envelope: 'a@a.example',
     recipient: 'one@b.example',
     quarantine: null,
+    queued: null,
     results: [
       {
         recipient: 'one@b.example',
@@ -68,7 +69,7 @@ test('expiry is process/timeout, and nobody was connected to', () => {
     attempts: [DEFERRED, expiry],
     recipients: [aRecipientRecord({ action: 'failed', ...last })],
   });
-  const { results } = messageJson({ record, settings: null, quarantine: null }) as {
+  const { results } = messageJson({ record, settings: null, quarantine: null, queued: null }) as {
     results: unknown[];
   };
   assert.deepEqual(results[1], {
@@ -95,12 +96,15 @@ test('a message in quarantine says so, and why', () => {
     trace_id: record.trace_id,
     recipients: [],
   };
-  assert.deepEqual(messageJson({ record, settings: null, quarantine })['quarantine'], {
-    kind: quarantine.kind,
-    since: quarantine.since,
-    reason: quarantine.reason,
-  });
-  const outside = messageJson({ record, settings: null, quarantine: null });
+  assert.deepEqual(
+    messageJson({ record, settings: null, quarantine, queued: null })['quarantine'],
+    {
+      kind: quarantine.kind,
+      since: quarantine.since,
+      reason: quarantine.reason,
+    },
+  );
+  const outside = messageJson({ record, settings: null, quarantine: null, queued: null });
   assert.equal(outside['quarantine'], null);
 });
 
@@ -133,7 +137,7 @@ test('of several recipients each has its own results', () => {
       aRecipientRecord({ address: 'three@b.example', action: 'delayed', code: 451 }),
     ],
   });
-  const shown = messageJson({ record, settings: null, quarantine: null });
+  const shown = messageJson({ record, settings: null, quarantine: null, queued: null });
   const results = shown['results'] as Array<Record<string, unknown>>;
   assert.deepEqual(shown['recipient'], addresses);
   assert.deepEqual(
@@ -169,6 +173,7 @@ test('settings come back without the password, and unknown keys as they came', (
       },
     },
     quarantine: null,
+    queued: null,
   });
   assert.deepEqual(shown['smarthost'], { hostname: 'esp.example', port: 587, username: 'u' });
   assert.deepEqual(
@@ -179,22 +184,25 @@ test('settings come back without the password, and unknown keys as they came', (
   assert.deepEqual([shown['queue_id'], shown['results']], [ID, []]);
   assert.ok(!JSON.stringify(shown).includes('sealed'));
   assert.deepEqual(Object.getPrototypeOf(shown), Object.prototype);
-  const later = messageJson({ record, settings: null, quarantine: null });
+  const later = messageJson({ record, settings: null, quarantine: null, queued: null });
   assert.deepEqual(later['smarthost'], { hostname: 'esp.example', port: 587 });
   assert.deepEqual(later['tags'], ['vip'], 'also after it has left the queue');
   const six = { ...record, own_smarthost: '[2001:db8::1]:25' };
-  assert.deepEqual(messageJson({ record: six, settings: null, quarantine: null })['smarthost'], {
-    hostname: '2001:db8::1',
-    port: 25,
-  });
+  assert.deepEqual(
+    messageJson({ record: six, settings: null, quarantine: null, queued: null })['smarthost'],
+    {
+      hostname: '2001:db8::1',
+      port: 25,
+    },
+  );
 });
 
 test('GET /v1/messages/{queue_id} finds a message of this node, and nothing else', async (t) => {
   const bench = await runApi(t);
   const record = aHopRecord(ID, { attempts: [anAttempt()] });
-  bench.messages.set(ID, { record, settings: null, quarantine: null });
+  bench.messages.set(ID, { record, settings: null, quarantine: null, queued: null });
   const found = await bench.client.getJson<Record<string, unknown>>(`/v1/messages/${ID}`);
-  assert.deepEqual(found, messageJson({ record, settings: null, quarantine: null }));
+  assert.deepEqual(found, messageJson({ record, settings: null, quarantine: null, queued: null }));
   for (const id of [
     queueId(2),
     ID.toLowerCase(),

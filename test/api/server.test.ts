@@ -166,7 +166,7 @@ test('a port that is taken is said with its number', async (t) => {
       otlp: () => ({}),
       trackingStatus: () => assert.fail(),
     },
-    queues: { list: () => [], control: () => false, limit: () => false },
+    queues: { list: () => [], control: () => false, messages: () => null, limit: () => false },
     quarantine: {
       queue: '',
       list: () => [],
@@ -175,7 +175,7 @@ test('a port that is taken is said with its number', async (t) => {
       delete: () => false,
     },
     inject: { fromJson: async () => assert.fail(), fromStream: async () => assert.fail() },
-    messages: { find: async () => null },
+    messages: { find: async () => null, act: async () => assert.fail() },
     health: { notReady: () => null },
   };
   const second = new ApiServer(settings, views, silentLogger);

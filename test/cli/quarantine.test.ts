@@ -203,16 +203,16 @@ test('one message is tried again or deleted, and what was done is said on stderr
     ['retry', '--message', ID, ...URL_OPTION],
     [{ queue_id: ID }],
   );
-  assert.deepEqual(retry.requests, [`POST /v1/quarantine/${ID}/retry`]);
+  assert.deepEqual(retry.requests, [`POST /v1/messages/${ID}/retry`]);
   assert.equal(
     retry.stderr,
     `message ${ID} is tried now; 'relaymesh trace ${ID} --url http://127.0.0.1:8025' shows it\n`,
   );
   const gone = await run(queueCommand, ['delete', '--message', ID, ...URL_OPTION], [undefined]);
-  assert.deepEqual(gone.requests, [`DELETE /v1/quarantine/${ID}`]);
+  assert.deepEqual(gone.requests, [`DELETE /v1/messages/${ID}`]);
   assert.deepEqual(
     [gone.stdout, gone.stderr, gone.exitCode],
-    ['', `message ${ID} is deleted\n`, 0],
+    ['', `message ${ID} is deleted; nobody is told\n`, 0],
   );
   const args = ['delete', '--message', ID, '--json', ...URL_OPTION];
   const json = await run(queueCommand, args, [undefined]);

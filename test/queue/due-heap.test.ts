@@ -33,6 +33,7 @@ test('at every time exactly that is given out which is due', () => {
     record({ push: integer({ min: 0, max: 100 }) }),
     record({ popAt: integer({ min: 0, max: 100 }) }),
     record({ drain: constant(true) }),
+    record({ remove: integer({ min: 2, max: 9 }) }),
   );
   forAll(
     property(array(step, { maxLength: 100 }), (steps) => {
@@ -47,6 +48,13 @@ test('at every time exactly that is given out which is due', () => {
           const due =
             model[0] !== undefined && model[0] <= action.popAt ? model.shift() : undefined;
           assert.equal(heap.popDue(action.popAt), due);
+        } else if ('remove' in action) {
+          const matches = (value: number): boolean => value % action.remove === 0;
+          assert.deepEqual(
+            heap.remove(matches).sort((a, b) => a - b),
+            model.filter(matches),
+          );
+          model = model.filter((value) => !matches(value));
         } else {
           assert.deepEqual(
             heap.drain().sort((a, b) => a - b),

@@ -29,6 +29,7 @@ const LEGAL = new Set([
   'deferred → failed',
   'deferred → quarantined',
   'held → ready',
+  'held → deferred',
   'held → failed',
   'held → quarantined',
   'failed → quarantined',

@@ -160,7 +160,7 @@ export class MemorySpool implements Spool {
     this.#progress(copy);
   }
 
-  async remove(item: Item): Promise<void> {
+  async remove(item: Item, _options?: { sync: boolean }): Promise<void> {
     await this.removeCorrupt(item.id);
   }
 

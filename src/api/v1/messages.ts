@@ -1,9 +1,51 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import { isQueueId } from '../../base/identifiers.js';
 import type { MessageSettings } from '../../format/message-settings.js';
 import type { AttemptRecord, HopRecord } from '../../trace/record.js';
 import { problem } from '../problem.js';
-import type { ApiViews, ShownMessage, ShownQuarantined } from '../views.js';
+import type {
+  ApiViews,
+  MessageAction,
+  MessageActionResult,
+  MessageView,
+  ShownMessage,
+  ShownQuarantined,
+} from '../views.js';
+
+const ACTIONS = ['retry', 'hold', 'release'] as const;
+/** For what an attempt or a full disk stands in the way of. */
+const RETRY_AFTER_SECONDS = '5';
+
+type Why = Extract<MessageActionResult, { done: false }>['why'];
+
+/** What is answered when nothing was done. */
+const REFUSALS: Readonly<Record<Why, { status: 404 | 409; code: string; detail: string }>> = {
+  unknown: {
+    status: 404,
+    code: 'NOT_IN_QUEUE',
+    detail: 'No message with this queue id waits here, or none does any more; its trace may tell.',
+  },
+  sending: {
+    status: 409,
+    code: 'MESSAGE_BEING_SENT',
+    detail: 'An attempt is under way, and what a hop may be taking cannot be called back.',
+  },
+  held: {
+    status: 409,
+    code: 'MESSAGE_HELD',
+    detail: 'An operator holds it; release it first.',
+  },
+  quarantined: {
+    status: 409,
+    code: 'MESSAGE_IN_QUARANTINE',
+    detail: 'It is in quarantine: it can be tried again or deleted, and nothing else.',
+  },
+  unreadable: {
+    status: 409,
+    code: 'MESSAGE_UNREADABLE',
+    detail: 'The record of this message cannot be read; it can only be deleted.',
+  },
+};
 
 /** One attempt for one recipient, in MailerQ's words (SMARTHOST: results). */
 export interface DeliveryResult {
@@ -33,7 +75,32 @@ export function messageRoutes({ messages }: ApiViews): Hono {
       ? problem(context, 404, 'NO_SUCH_MESSAGE', 'No message of this node has this queue id.')
       : context.json(messageJson(found));
   });
+  for (const action of ACTIONS) {
+    app.post(`/v1/messages/:id/${action}`, (context) => act(context, messages, action));
+  }
+  app.delete('/v1/messages/:id', (context) => act(context, messages, 'delete'));
   return app;
+}
+
+async function act(
+  context: Context,
+  messages: MessageView,
+  action: MessageAction,
+): Promise<Response> {
+  const result = await messages.act(context.req.param('id') ?? '', action);
+  if (!result.done) {
+    const { status, code, detail } = REFUSALS[result.why];
+    if (result.why === 'sending') {
+      context.header('retry-after', RETRY_AFTER_SECONDS);
+    }
+    return problem(context, status, code, detail);
+  }
+  if (!result.durable) {
+    context.header('retry-after', RETRY_AFTER_SECONDS);
+    const detail = `It is done, but the spool refuses writes: until it takes them again, a crash undoes it.`;
+    return problem(context, 503, 'NOT_STORED', detail);
+  }
+  return result.message === null ? context.body(null, 204) : context.json(result.message);
 }
 
 /**
@@ -44,6 +111,7 @@ export function messageJson({
   record,
   settings,
   quarantine,
+  queued,
 }: ShownMessage): Record<string, unknown> {
   const { recipients } = record.envelope;
   return {
@@ -54,6 +122,7 @@ export function messageJson({
     recipient: recipients.length === 1 ? recipients[0] : recipients,
     ...settingsJson(record, settings),
     quarantine: quarantine === null ? null : quarantineJson(quarantine),
+    queued,
     results: record.attempts.flatMap((attempt) =>
       attempt.recipients.map((address, index) => resultOf(record, attempt, address, index)),
     ),

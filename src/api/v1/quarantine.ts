@@ -89,6 +89,6 @@ export async function retryQuarantine(
 
 /** It leads nowhere, so there is nothing to pause or to limit. */
 export function refuseForQuarantine(context: Context, { queue }: QuarantineView): Response {
-  const detail = `${queue} leads to no next hop: what is in it is tried again or deleted, and nothing else.`;
+  const detail = `${queue} leads to no next hop: what is in it is listed by /v1/quarantine, tried again or deleted, and nothing else.`;
   return problem(context, 409, 'NOT_FOR_QUARANTINE', detail);
 }

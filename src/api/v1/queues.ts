@@ -1,8 +1,8 @@
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { capacityChange } from '../contract.js';
+import { capacityChange, queuedQuery } from '../contract.js';
 import { describeIssues, problem } from '../problem.js';
-import type { ApiViews, QueueControl } from '../views.js';
+import type { ApiViews, QuarantineView, QueueControl } from '../views.js';
 import { refuseForQuarantine, retryQuarantine } from './quarantine.js';
 
 const ACTIONS = ['pause', 'resume', 'retry'] as const;
@@ -12,6 +12,7 @@ export function queueRoutes({ queues, quarantine }: ApiViews): Hono {
   const app = new Hono();
   app.get('/v1/queues', (context) => context.json({ queues: queues.list() }));
   app.get('/v1/queues/:name', (context) => show(context, queues, context.req.param('name')));
+  app.get('/v1/queues/:name/messages', (context) => messagesOf(context, queues, quarantine));
   for (const action of ACTIONS) {
     app.post(`/v1/queues/:name/${action}`, async (context) => {
       const name = context.req.param('name');
@@ -46,6 +47,25 @@ export function queueRoutes({ queues, quarantine }: ApiViews): Hono {
   return app;
 }
 
+function messagesOf(context: Context, queues: QueueControl, quarantine: QuarantineView): Response {
+  const query = queuedQuery.safeParse(context.req.query());
+  if (!query.success) {
+    return problem(context, 400, 'BAD_QUERY', describeIssues(query.error));
+  }
+  const name = context.req.param('name') ?? '';
+  if (name === quarantine.queue) {
+    return refuseForQuarantine(context, quarantine);
+  }
+  const page = queues.messages(name, query.data.limit, query.data.cursor);
+  return page === null
+    ? missing(context, name)
+    : context.json({ messages: page.messages, next_cursor: page.nextCursor });
+}
+
+function missing(context: Context, name: string): Response {
+  return problem(context, 404, 'NO_SUCH_QUEUE', `There is no queue ${name}.`);
+}
+
 /** `otherwise`: for a queue that is gone as soon as nothing waits in it. */
 function show(
   context: Context,
@@ -54,7 +74,5 @@ function show(
   otherwise?: { name: string },
 ): Response {
   const queue = queues.list().find((shown) => shown.name === name) ?? otherwise;
-  return queue === undefined
-    ? problem(context, 404, 'NO_SUCH_QUEUE', `There is no queue ${name}.`)
-    : context.json(queue);
+  return queue === undefined ? missing(context, name) : context.json(queue);
 }
