@@ -1,15 +1,18 @@
-import { ApiClient } from './api/client.js';
+import { collectMesh } from './api/collect-mesh.js';
 import { ApiServer } from './api/server.js';
 import type { CapacityChange } from './api/contract.js';
+import type { Mesh } from './api/shape/mesh.js';
 import type { ApiViews, ShownMessage } from './api/views.js';
 import { systemClock, type Clock, type Timer } from './base/clock.js';
 import { systemDisk } from './base/disk.js';
 import { Sealer } from './base/sealer.js';
-import { messageOf, RelayError } from './base/errors.js';
+import { RelayError } from './base/errors.js';
 import { createLogger, type Logger } from './base/log.js';
 import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
+import { ownMesh } from './node-mesh.js';
+import { NodePeers } from './node-peers.js';
 import type { NodeSettings } from './node-settings.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
@@ -35,7 +38,6 @@ import { TraceRecorder } from './trace/recorder.js';
 import { formatTrackingStatus } from './trace/tracking-status.js';
 import { renderWaterfall } from './trace/waterfall.js';
 
-const PEER_TIMEOUT_MS = 2000;
 /** For the spans that a collector has not got when the node stops. */
 const FLUSH_TIMEOUT_MS = 2000;
 const DRAIN_POLL_MS = 20;
@@ -65,7 +67,7 @@ export class RelayNode {
   readonly #listeners: Listener[];
   readonly #injection: Injection;
   readonly #api: ApiServer;
-  #peers: Map<string, ApiClient>;
+  #peers: NodePeers;
   #ready = false;
   #stopped: Promise<void> | null = null;
   /** Monotonic time at which a stop has to be over but for the closing, and its timer. */
@@ -131,7 +133,7 @@ export class RelayNode {
         }),
     );
     this.#injection = new Injection({ ...intake, settings: () => this.#settings.intake });
-    this.#peers = peerClients(settings);
+    this.#peers = new NodePeers(settings.api.peers);
     this.#api = new ApiServer(settings.api, this.#views(), log);
   }
 
@@ -236,7 +238,7 @@ export class RelayNode {
     }
     this.#router.reload(table);
     this.#pool.retire();
-    this.#peers = peerClients(settings);
+    this.#peers = new NodePeers(settings.api.peers);
     this.#exporter.reload(settings.trace.otlp ?? null);
     this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);
@@ -297,15 +299,34 @@ export class RelayNode {
         find: (queueId) => this.#findMessage(queueId),
         act: (queueId, action) => this.#queue.actOn(queueId, action),
       },
-      health: {
-        notReady: () => {
-          if (!this.#ready) {
-            return 'starting or stopping';
-          }
-          return this.#queue.accepting ? null : 'the spool refuses writes';
-        },
+      mesh: {
+        own: () => this.#ownMesh(),
+        collect: () =>
+          collectMesh({
+            own: this.#ownMesh(),
+            peers: this.#peers.names.filter((peer) => peer !== this.#settings.name),
+            ask: (node) => this.#peers.ask(node, '/v1/mesh?peers=false'),
+          }),
       },
+      health: { notReady: () => this.#notReady() },
     };
+  }
+
+  #notReady(): string | null {
+    if (!this.#ready) {
+      return 'starting or stopping';
+    }
+    return this.#queue.accepting ? null : 'the spool refuses writes';
+  }
+
+  #ownMesh(): Mesh {
+    return ownMesh({
+      node: this.#settings.name,
+      nowMs: this.#clock.nowMs(),
+      ready: this.#notReady() === null,
+      table: this.#router.table,
+      queue: this.#queue,
+    });
   }
 
   async #findMessage(queueId: string): Promise<ShownMessage | null> {
@@ -324,8 +345,8 @@ export class RelayNode {
   #find(id: string, chain: boolean): Promise<ChainTrace | null> {
     const options = {
       local: (wanted: string) => this.#recordsOf(wanted),
-      ask: (node: string, wanted: string) => this.#ask(node, wanted),
-      peers: [...this.#peers.keys()],
+      ask: (node: string, wanted: string) => this.#peers.hops(node, wanted),
+      peers: this.#peers.names,
       node: this.#settings.name,
       clock: this.#clock,
     };
@@ -340,31 +361,6 @@ export class RelayNode {
       return waiting.length === 0 ? record : { ...record, waiting };
     });
   }
-
-  async #ask(node: string, id: string): Promise<ChainHop[]> {
-    const client = this.#peers.get(node);
-    if (client === undefined) {
-      throw new Error('its API is not known here');
-    }
-    try {
-      const answer = await client.getJson<ChainTrace>(`/trace/${encodeURIComponent(id)}`);
-      return answer.hops;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'NOT_FOUND') {
-        return [];
-      }
-      throw new Error(messageOf(error), { cause: error });
-    }
-  }
-}
-
-function peerClients(settings: NodeSettings): Map<string, ApiClient> {
-  return new Map(
-    settings.api.peers.map(({ node, url, token }) => [
-      node,
-      new ApiClient({ url, token, timeoutMs: PEER_TIMEOUT_MS }),
-    ]),
-  );
 }
 
 /** The limits that a request names, by the names of ours. */

@@ -101,6 +101,9 @@ export const queuedQuery = z.strictObject({
   cursor: z.string().max(64).default(''),
 });
 
+/** The picture of the mesh; `peers=false`: of this node alone, which is what nodes ask each other. */
+export const meshQuery = z.strictObject({ peers: z.enum(['true', 'false']).default('true') });
+
 /** `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times. */
 export const injectQuery = z.strictObject({
   envelope: z.array(z.string().max(320)).max(1, 'stands twice').default(['']),

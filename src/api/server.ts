@@ -9,6 +9,7 @@ import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
 import { healthRoutes } from './v1/health.js';
 import { injectRoutes } from './v1/inject.js';
+import { meshRoutes } from './v1/mesh.js';
 import { messageRoutes } from './v1/messages.js';
 import { quarantineRoutes } from './v1/quarantine.js';
 import { queueRoutes } from './v1/queues.js';
@@ -95,6 +96,7 @@ function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
   app.route('/', quarantineRoutes(views));
   app.route('/', injectRoutes(views));
   app.route('/', messageRoutes(views));
+  app.route('/', meshRoutes(views));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {
     log.error({ code: codeOf(error), err: error }, messageOf(error));

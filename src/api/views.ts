@@ -1,5 +1,6 @@
 import type { MessageSettings } from '../format/message-settings.js';
 import type { CapacityChange } from './contract.js';
+import type { Mesh } from './shape/mesh.js';
 import type { AddressForm } from '../trace/otlp.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import type { TracePage, TraceQuery } from '../trace/store.js';
@@ -135,6 +136,13 @@ export interface MessageView {
   act(queueId: string, action: MessageAction): Promise<MessageActionResult>;
 }
 
+export interface MeshView {
+  /** This node, and what leaves it. */
+  own(): Mesh;
+  /** The same of all nodes whose APIs are known here; it takes at most a few seconds. */
+  collect(): Promise<Mesh>;
+}
+
 export interface HealthView {
   /** Null when the node takes mail, else why not. */
   notReady(): string | null;
@@ -146,5 +154,6 @@ export interface ApiViews {
   quarantine: QuarantineView;
   inject: InjectView;
   messages: MessageView;
+  mesh: MeshView;
   health: HealthView;
 }

@@ -10,6 +10,7 @@ import { AttemptMarks } from './attempt-marks.js';
 import { SpoolRefusal } from './group-commit.js';
 import type { BodyCache } from './body-cache.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
+import type { Flows } from './flows.js';
 import { holdupOf, remoteOf, type Holdup } from './holdup.js';
 import {
   isFinal,
@@ -37,6 +38,7 @@ export interface DeliveryOptions {
   hostname: string;
   spool: Spool;
   bodies: BodyCache;
+  flows: Pick<Flows, 'attempted'>;
   chooseRoute: ChooseRoute;
   attempt: Attempt;
   recorder: TraceRecorder;
@@ -186,6 +188,8 @@ export class Delivery {
     );
     const overtaken = this.#marks.concluded(entry);
     const claimed = this.#reporter.claim(item, recipients, report.dsnOffered === true);
+    const taken = recipients.filter(({ state }) => state === 'delivered').length;
+    this.#options.flows.attempted(entry.nextHop, taken, recipients.length);
     const spent = settlement.unspent.length < recipients.length;
     const toNode = entry.nextHop.kind === 'node';
     this.#options.recorder.attempted(

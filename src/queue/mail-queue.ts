@@ -13,6 +13,7 @@ import { BodyCache } from './body-cache.js';
 import type { BodyMemory } from './body-memory.js';
 import { Delivery, MAX_UNFINISHED } from './delivery.js';
 import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
+import { Flows, type Flow } from './flows.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
@@ -66,6 +67,7 @@ export class MailQueue {
   readonly #scheduler: Scheduler;
   readonly #delivery: Delivery;
   readonly #items = new Map<string, Item>();
+  readonly #flows: Flows;
   readonly #bodies: BodyCache;
   readonly #keys: DeliveryKeys;
   readonly #quarantine: Quarantine;
@@ -83,6 +85,7 @@ export class MailQueue {
     this.#settings = settings;
     this.#bodies = new BodyCache(options.bodyMemory);
     this.#keys = new DeliveryKeys(spool);
+    this.#flows = new Flows(clock);
     this.#delivery = this.#createDelivery();
     this.#scheduler = new Scheduler({
       clock,
@@ -139,6 +142,7 @@ export class MailQueue {
       ...this.#options,
       settings: () => this.#settings,
       bodies: this.#bodies,
+      flows: this.#flows,
       scheduler: () => this.#scheduler,
       newId: () => this.newId(),
       items: () => this.#items.values(),
@@ -296,6 +300,19 @@ export class MailQueue {
     return this.#options.spool.recall(key, this.#options.clock.nowMs());
   }
 
+  /**
+   * What leaves for each next hop.
+   *
+   * @param hops those of the topology, also where nothing waits for them
+   */
+  flows(hops: Iterable<NextHop>): { flows: Flow[]; elsewhere: number } {
+    return this.#flows.list(hops, this.#scheduler.destinations);
+  }
+
+  get receivedPerMinute(): number {
+    return this.#flows.receivedPerMinute;
+  }
+
   /** What is in the queue under an id, or undefined. */
   find(id: string): Readonly<Item> | undefined {
     return this.#items.get(id);
@@ -328,6 +345,10 @@ export class MailQueue {
 
   get size(): number {
     return this.#items.size;
+  }
+
+  get quarantineSize(): number {
+    return this.#quarantine.size;
   }
 
   /** Messages that neither go on nor are forgotten, oldest first. */
@@ -383,6 +404,7 @@ export class MailQueue {
   #enter(item: Item): void {
     this.#items.set(item.id, item);
     this.#startLife(item);
+    this.#flows.received();
     // Durable from now on; what came before shows in the phases of the sender's attempt.
     const queue = this.#queueOf(item);
     const receivedAtMs = this.#options.clock.nowMs();

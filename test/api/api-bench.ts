@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { ApiServer } from '../../src/api/server.js';
+import type { Mesh } from '../../src/api/shape/mesh.js';
 import type {
   ApiViews,
   InjectAnswer,
@@ -43,6 +44,7 @@ export interface ApiBench {
   acted: MessageActionResult;
   /** What is in each of the queues. */
   queued: { messages: ShownQueued[]; nextCursor: string | null };
+  mesh: Mesh;
   notReady: string | null;
   /** Thrown by every view while set. */
   fault: Error | null;
@@ -65,6 +67,7 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     messages: new Map(),
     acted: { done: true, message: { queue_id: 'Q' }, durable: true },
     queued: { messages: [], nextCursor: null },
+    mesh: { asked_at: '2026-01-05T12:00:00.000Z', window_seconds: 60, nodes: [], links: [] },
     notReady: null,
     fault: null,
   };
@@ -193,6 +196,16 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
       act: async (queueId, action) => {
         called('act', queueId, action);
         return bench.acted;
+      },
+    },
+    mesh: {
+      own: () => {
+        called('own mesh');
+        return bench.mesh;
+      },
+      collect: async () => {
+        called('mesh');
+        return bench.mesh;
       },
     },
     health: { notReady: () => bench.notReady },
