@@ -1,4 +1,5 @@
 import { collectMesh } from './api/collect-mesh.js';
+import { EventFeed } from './api/event-feed.js';
 import { ApiServer } from './api/server.js';
 import type { CapacityChange } from './api/contract.js';
 import type { Mesh } from './api/shape/mesh.js';
@@ -11,6 +12,7 @@ import { createLogger, type Logger } from './base/log.js';
 import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
+import { NodeEvents } from './node-events.js';
 import { ownMesh } from './node-mesh.js';
 import { NodePeers } from './node-peers.js';
 import type { NodeSettings } from './node-settings.js';
@@ -59,6 +61,8 @@ export class RelayNode {
   readonly #policy: Policy;
   readonly #traceStore: LevelTraceStore;
   readonly #exporter: OtlpExporter;
+  readonly #feed: EventFeed;
+  readonly #events: NodeEvents;
   readonly #sealer: Sealer;
   readonly #router: Router;
   #locator: Locator;
@@ -92,6 +96,8 @@ export class RelayNode {
     });
     this.#locator = this.#createLocator(settings);
     this.#pool = new ConnectionPool(settings.send, clock);
+    this.#feed = new EventFeed(clock);
+    this.#events = this.#createEvents(settings);
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
     this.#queue = new MailQueue({
       settings: settings.queue,
@@ -108,7 +114,14 @@ export class RelayNode {
         locate: (hop) => this.#locator.locate(hop),
       }),
       hasFreeSession: (hop) => this.#pool.hasFree(hop),
-      recorder: new TraceRecorder(settings.name, this.#traceStore, clock, log, this.#exporter),
+      recorder: new TraceRecorder(
+        settings.name,
+        this.#traceStore,
+        clock,
+        log,
+        this.#exporter,
+        this.#events,
+      ),
       clock,
       log,
       chance: Math.random,
@@ -188,6 +201,7 @@ export class RelayNode {
     this.#drainedBy.cut?.cancel();
     this.#pool.close();
     this.#locator.close();
+    this.#feed.close();
     await this.#api.stop();
     await this.#exporter.stop(FLUSH_TIMEOUT_MS);
     await this.#traceStore.close();
@@ -242,8 +256,20 @@ export class RelayNode {
     this.#exporter.reload(settings.trace.otlp ?? null);
     this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);
+    this.#events.reloaded(restart);
     this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
     return restart;
+  }
+
+  #createEvents({ name }: NodeSettings): NodeEvents {
+    return new NodeEvents({
+      node: name,
+      feed: this.#feed,
+      clock: this.#clock,
+      queues: () => this.#queue.queues(),
+      ready: () => this.#notReady() === null,
+      full: () => this.#queue.full,
+    });
   }
 
   #createLocator({ send: { dnsServers } }: NodeSettings): Locator {
@@ -297,7 +323,13 @@ export class RelayNode {
       inject: this.#injection,
       messages: {
         find: (queueId) => this.#findMessage(queueId),
-        act: (queueId, action) => this.#queue.actOn(queueId, action),
+        act: async (queueId, action) => {
+          const result = await this.#queue.actOn(queueId, action);
+          if (result.done) {
+            this.#events.acted(queueId, action);
+          }
+          return result;
+        },
       },
       mesh: {
         own: () => this.#ownMesh(),
@@ -308,6 +340,7 @@ export class RelayNode {
             ask: (node) => this.#peers.ask(node, '/v1/mesh?peers=false'),
           }),
       },
+      events: this.#feed,
       health: { notReady: () => this.#notReady() },
     };
   }

@@ -7,6 +7,7 @@ import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
+import { eventRoutes } from './v1/events.js';
 import { healthRoutes } from './v1/health.js';
 import { injectRoutes } from './v1/inject.js';
 import { meshRoutes } from './v1/mesh.js';
@@ -97,6 +98,7 @@ function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
   app.route('/', injectRoutes(views));
   app.route('/', messageRoutes(views));
   app.route('/', meshRoutes(views));
+  app.route('/', eventRoutes(views));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {
     log.error({ code: codeOf(error), err: error }, messageOf(error));

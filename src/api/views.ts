@@ -143,6 +143,14 @@ export interface MeshView {
   collect(): Promise<Mesh>;
 }
 
+export interface EventsView {
+  /**
+   * Server-sent events from after the one with this id on, or from now on. Null when as many listen
+   * as may at once.
+   */
+  listen(lastEventId: string | null): ReadableStream<Uint8Array> | null;
+}
+
 export interface HealthView {
   /** Null when the node takes mail, else why not. */
   notReady(): string | null;
@@ -155,5 +163,6 @@ export interface ApiViews {
   inject: InjectView;
   messages: MessageView;
   mesh: MeshView;
+  events: EventsView;
   health: HealthView;
 }

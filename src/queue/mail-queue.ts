@@ -21,7 +21,7 @@ import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
 import { recover } from './recovery.js';
-import { Room, type RoomRefusal } from './room.js';
+import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
 import { quarantine } from './settle.js';
@@ -171,6 +171,11 @@ export class MailQueue {
     return this.#options.spool.failurePasses
       ? { full: 'disk', text: 'The disk is full' }
       : this.#room.refusal(sizeBytes);
+  }
+
+  /** What there is no room in, for those who only want to know. */
+  get full(): Full | null {
+    return this.#options.spool.failurePasses ? 'disk' : (this.#room.full()?.full ?? null);
   }
 
   /** Opens the spool and starts to send; what an earlier run left is taken up in the background. */

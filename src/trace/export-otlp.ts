@@ -7,7 +7,7 @@ import { VERSION } from '../base/version.js';
 import { clipped, type Span } from './otlp-json.js';
 import { attemptSpan, hopSpan, resourceSpans, type AddressForm } from './otlp.js';
 import type { AttemptRecord, HopRecord } from './record.js';
-import type { SpanExporter } from './recorder.js';
+import type { TraceListener } from './recorder.js';
 import type { OtlpSettings } from './settings.js';
 import { SpanQueue, type Sized } from './span-queue.js';
 
@@ -83,7 +83,7 @@ interface Batch {
 /** How the collector was found the last time; only changes are logged. */
 type Health = 'well' | 'away' | 'refusing';
 
-export class OtlpExporter implements SpanExporter {
+export class OtlpExporter implements TraceListener {
   readonly #options: OtlpExporterOptions;
   #settings: OtlpSettings | null = null;
   #transport: OtlpTransport | null = null;

@@ -52,8 +52,10 @@ export interface ArrivedMessage {
   firstAttemptAtMs?: number;
 }
 
-/** Hears of what has ended. Its methods return at once and never throw. */
-export interface SpanExporter {
+/** Hears of what has come, and of what has ended. Its methods return at once and never throw. */
+export interface TraceListener {
+  /** The message is durable. */
+  accepted?: (hop: HopRecord) => void;
   /** The record is that of the hop, which goes on changing. */
   attempt: (hop: HopRecord, attempt: AttemptRecord) => void;
   /** The record does not change any more. */
@@ -73,21 +75,31 @@ export class TraceRecorder {
   readonly #store: TraceStore;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #exporter: SpanExporter | undefined;
+  readonly #listeners: readonly TraceListener[];
   /** Monotonic time of acceptance, for durations; bounded by the mail that is under way. */
   readonly #acceptedAtMs = new Map<string, number>();
 
-  constructor(node: string, store: TraceStore, clock: Clock, log: Logger, exporter?: SpanExporter) {
+  constructor(
+    node: string,
+    store: TraceStore,
+    clock: Clock,
+    log: Logger,
+    ...listeners: TraceListener[]
+  ) {
     this.#node = node;
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
-    this.#exporter = exporter;
+    this.#listeners = listeners;
   }
 
   arrived(message: ArrivedMessage, queue: string): void {
     this.#acceptedAtMs.set(message.queueId, this.#clock.monotonicMs());
-    this.#store.put(this.#newRecord(message, queue));
+    const record = this.#newRecord(message, queue);
+    this.#store.put(record);
+    for (const listener of this.#listeners) {
+      listener.accepted?.(record);
+    }
   }
 
   /** A message that an earlier run had accepted: its record is made again if it was lost. */
@@ -118,7 +130,7 @@ export class TraceRecorder {
     const written = this.#store.change(queueId, (record) => {
       attempts.forEach((attempt) => {
         addAttempt(record, attempt);
-        this.#exporter?.attempt(record, attempt);
+        this.#listeners.forEach((listener) => listener.attempt(record, attempt));
       });
       record.recipients = recipients;
       record.action = leastSettled(recipients);
@@ -126,7 +138,7 @@ export class TraceRecorder {
       record.finished_at = finishedAt;
       record.total_ms = finished ? totalMs(record, sinceMs, this.#clock.nowMs()) : null;
       if (finished) {
-        this.#exporter?.finished(record);
+        this.#listeners.forEach((listener) => listener.finished(record));
       }
     });
     written?.catch((error: unknown) => {

@@ -1,6 +1,8 @@
 import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { ApiServer } from '../../src/api/server.js';
+import { EventFeed } from '../../src/api/event-feed.js';
+import { systemClock } from '../../src/base/clock.js';
 import type { Mesh } from '../../src/api/shape/mesh.js';
 import type {
   ApiViews,
@@ -45,6 +47,7 @@ export interface ApiBench {
   /** What is in each of the queues. */
   queued: { messages: ShownQueued[]; nextCursor: string | null };
   mesh: Mesh;
+  feed: EventFeed;
   notReady: string | null;
   /** Thrown by every view while set. */
   fault: Error | null;
@@ -68,13 +71,17 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     acted: { done: true, message: { queue_id: 'Q' }, durable: true },
     queued: { messages: [], nextCursor: null },
     mesh: { asked_at: '2026-01-05T12:00:00.000Z', window_seconds: 60, nodes: [], links: [] },
+    feed: new EventFeed(systemClock),
     notReady: null,
     fault: null,
   };
   const settings = { host: '127.0.0.1', port: 0, token: new Secret(TOKEN), peers: [] };
   const server = new ApiServer(settings, viewsOf(bench), captured.log);
   await server.start();
-  t.after(() => server.stop());
+  t.after(async () => {
+    bench.feed.close();
+    await server.stop();
+  });
   const { port } = server.address;
   const client = new ApiClient({
     url: `http://127.0.0.1:${port}`,
@@ -208,6 +215,7 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
         return bench.mesh;
       },
     },
+    events: bench.feed,
     health: { notReady: () => bench.notReady },
   };
 }

@@ -177,6 +177,7 @@ test('a port that is taken is said with its number', async (t) => {
     inject: { fromJson: async () => assert.fail(), fromStream: async () => assert.fail() },
     messages: { find: async () => null, act: async () => assert.fail() },
     mesh: { own: () => assert.fail(), collect: async () => assert.fail() },
+    events: { listen: () => null },
     health: { notReady: () => null },
   };
   const second = new ApiServer(settings, views, silentLogger);
