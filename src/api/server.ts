@@ -5,6 +5,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { openApi } from './openapi.js';
 import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
 import { eventRoutes } from './v1/events.js';
@@ -31,7 +32,7 @@ export class ApiServer {
   constructor(settings: ApiSettings, views: ApiViews, log: Logger) {
     this.#settings = settings;
     this.#log = log;
-    this.#server = createServer(getRequestListener(routes(settings, views, log).fetch));
+    this.#server = createServer(getRequestListener(apiRoutes(settings, views, log).fetch));
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
     this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
     this.#server.maxConnections = MAX_CONNECTIONS;
@@ -79,7 +80,12 @@ export class ApiServer {
   }
 }
 
-function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
+/** Everything that is served. `GET /openapi.json` says what it takes and gives. */
+export function apiRoutes(
+  settings: Pick<ApiSettings, 'token'>,
+  views: ApiViews,
+  log: Logger,
+): Hono {
   const app = new Hono();
   app.route('/', healthRoutes(views));
   const expected = digest(`Bearer ${settings.token.reveal()}`);
@@ -99,6 +105,7 @@ function routes(settings: ApiSettings, views: ApiViews, log: Logger): Hono {
   app.route('/', messageRoutes(views));
   app.route('/', meshRoutes(views));
   app.route('/', eventRoutes(views));
+  app.get('/openapi.json', (context) => context.json(openApi()));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {
     log.error({ code: codeOf(error), err: error }, messageOf(error));
