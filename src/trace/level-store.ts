@@ -6,7 +6,7 @@ import type { Logger } from '../base/log.js';
 import type { KeyValues } from './key-values.js';
 import { RecordIndex, type IndexChange } from './record-index.js';
 import { formerPrefixes, LAST, RECORD, recordKeyBytes, TOTALS } from './record-keys.js';
-import { pruneRecords, type Removal } from './record-pruning.js';
+import { ForgottenRoom, pruneRecords, type Removal } from './record-pruning.js';
 import { searchRecords } from './record-search.js';
 import { messageIdTerm, termsOf, traceTerm, withoutBrackets } from './record-terms.js';
 import { parseRecord } from './record-text.js';
@@ -38,8 +38,6 @@ const CACHE_SECONDS = 300;
 const MAX_FOUND = 1000;
 /** What LevelDB gathers for a table; its log is as large, and there may be two of each. */
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
-/** Of forgotten records, which stay on the disk until their tables are merged. */
-const MAX_FORGOTTEN_BYTES = 4 * 1024 * 1024;
 const PRUNE_EVERY_MS = 60_000;
 
 /**
@@ -77,8 +75,7 @@ export class LevelTraceStore implements TraceStore {
   #failing = false;
   /** Queue id behind which the next pruning begins. */
   #pruneBehind = '';
-  /** Of records that were forgotten since their room was given back. */
-  #forgottenBytes = 0;
+  readonly #forgotten: ForgottenRoom;
   /** While the store is opened again, readers wait. Never rejects. */
   #readable: Promise<void> = Promise.resolve();
 
@@ -102,6 +99,9 @@ export class LevelTraceStore implements TraceStore {
       getBuffers: (keys) => store.getMany<string, Buffer>(keys, { valueEncoding: 'buffer' }),
     };
     this.#index = new RecordIndex(this.#level);
+    this.#forgotten = new ForgottenRoom(async () => {
+      await store.compactRange(RECORD, RECORD + ((await this.#oldest()) ?? LAST));
+    });
     const upgraded = {
       level: this.#level,
       index: this.#index,
@@ -434,19 +434,7 @@ export class LevelTraceStore implements TraceStore {
     this.#pruneBehind = '';
     this.#pruneBehind = await pruneRecords(store, this.#settings, this.#clock.nowMs(), behind);
     await this.#inTurn(() => this.#forgetSegments());
-    await this.#giveRoomBack();
-  }
-
-  /**
-   * LevelDB merges tables by their size, not by how much of them was deleted: left alone, forgotten
-   * records would take several times the room of those that are kept.
-   */
-  async #giveRoomBack(): Promise<void> {
-    if (this.#forgottenBytes >= MAX_FORGOTTEN_BYTES) {
-      const oldest = await this.#oldest();
-      await this.#store.compactRange(RECORD, RECORD + (oldest ?? LAST));
-      this.#forgottenBytes = 0;
-    }
+    await this.#forgotten.giveBack();
   }
 
   /** In turn: what is about to be written is in none of them. */
@@ -471,7 +459,7 @@ export class LevelTraceStore implements TraceStore {
     totals.records -= queueIds.length;
     totals.bytes -= bytes;
     await this.#write(batch, totals);
-    this.#forgottenBytes += bytes;
+    this.#forgotten.add(bytes);
     for (const queueId of queueIds) {
       this.#forget(queueId);
       // One that was changed meanwhile comes back whole.
