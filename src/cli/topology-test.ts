@@ -7,7 +7,7 @@ import { runTest, type TestJob } from '../topology/lab/lab.js';
 import { testDocument } from '../topology/lab/report/json.js';
 import { junitXml } from '../topology/lab/report/junit.js';
 import { LiveLine, progressText, type ProgressStream } from '../topology/lab/report/live-line.js';
-import { resultText, summaryText } from '../topology/lab/report/terminal.js';
+import { INDENT, resultText, summaryText } from '../topology/lab/report/terminal.js';
 import { tally, type TestRun } from '../topology/lab/report/test-run.js';
 import { planTests, type PlannedTest } from '../topology/lab/test-plan.js';
 import { DEFAULT_TEST_FOLDER, makeTestWorkdir } from '../topology/lab/test-workdir.js';
@@ -176,6 +176,7 @@ async function runAll(
         workdir,
         signal,
         keep: options.keep === true,
+        ...waterfallWidth(output, options),
         onProgress: (now) => line.show(progressText(test.name, now)),
       });
       line.clear();
@@ -196,6 +197,12 @@ async function runAll(
     if (options.workdir === undefined) await rmdir(folder).catch(() => undefined);
   }
   return results;
+}
+
+/** What fits a terminal behind the indent of a report; where it is for programs, the default. */
+function waterfallWidth(output: Output, { json, junit }: TestOptions): { waterfallWidth?: number } {
+  if (!output.isTerminal || json === true || junit !== undefined) return {};
+  return { waterfallWidth: Math.min(400, Math.max(40, output.size().columns - INDENT.length)) };
 }
 
 /** Prints and writes what came of it. False when the file could not be written. */

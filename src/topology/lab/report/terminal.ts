@@ -16,7 +16,8 @@ const MARKS: Record<Verdict, { mark: string; style: Style }> = {
   INCONCLUSIVE: { mark: '?', style: 'wait' },
 };
 const MAX_TEXT = 600;
-const INDENT = '    ';
+/** In front of what is told about a test. */
+export const INDENT = '    ';
 
 /** What the words of a finding begin with, and what takes up the same room. */
 interface Label {
