@@ -7,7 +7,7 @@ import { runTest, type TestJob } from '../topology/lab/lab.js';
 import { testDocument } from '../topology/lab/report/json.js';
 import { junitXml } from '../topology/lab/report/junit.js';
 import { LiveLine, progressText, type ProgressStream } from '../topology/lab/report/live-line.js';
-import { resultText, summaryText } from '../topology/lab/report/terminal.js';
+import { INDENT, resultText, summaryText } from '../topology/lab/report/terminal.js';
 import { tally, type TestRun } from '../topology/lab/report/test-run.js';
 import { planTests, type PlannedTest } from '../topology/lab/test-plan.js';
 import { DEFAULT_TEST_FOLDER, makeTestWorkdir } from '../topology/lab/test-workdir.js';
@@ -43,14 +43,27 @@ const MAX_SEED = 4_294_967_295;
 const MAX_REPEAT = 10_000;
 
 const HELP = `
-Every test starts the topology of its file anew, on loopback and with free ports, made-up secrets and
-certificates; sinks stand for the hosts outside, so that no mail leaves the machine. A run that does
-not pass leaves its folder, with logs and spools, below .relaymesh/test.
+Every test starts the topology of its file anew, on loopback and with free ports,
+made-up secrets and certificates; sinks stand for the hosts outside, so that no
+mail leaves the machine. A run that does not pass leaves its folder, with logs and
+spools, below .relaymesh/test.
 
-Exit code: 0 all passed, 1 an expectation failed, 2 bad file or usage, 3 something could not be
-tested (and nothing failed), 130 interrupted.
+A test, in the file beside the nodes and sinks that it is about:
+  tests:
+    - name: survives the loss of a core
+      steps:
+        - send: { via: edge, to: "u{n}@x.test", count: 200, rate: 100/s }
+        - { after: 1s, kill: core-a }
+        - { after: 3s, start: core-a }
+        - wait: { drained: true }
+      expect:
+        delivered: { sink: mx, unique: 200, duplicates: 0 }
+
+Exit code: 0 all passed, 1 an expectation failed, 2 bad file or usage, 3 something
+could not be tested (and nothing failed), 130 interrupted.
 
 Examples:
+  $ relaymesh topology test mesh.yaml
   $ relaymesh topology test topologies/*.yaml --junit results.xml
   $ relaymesh topology test mesh.yaml --filter 'loss of a core' --repeat 20 --bail`;
 
@@ -163,6 +176,7 @@ async function runAll(
         workdir,
         signal,
         keep: options.keep === true,
+        ...waterfallWidth(output, options),
         onProgress: (now) => line.show(progressText(test.name, now)),
       });
       line.clear();
@@ -171,7 +185,8 @@ async function runAll(
       await rmdir(workdir).catch(() => undefined);
       if (options.json !== true) {
         if (several && heading !== shownFile) output.write(`${paint('strong', shownFile)}\n`);
-        output.write(resultText(result, options.repeat, paint));
+        const columns = output.isTerminal ? output.size().columns : undefined;
+        output.write(resultText(result, options.repeat, paint, columns));
         heading = shownFile;
       }
       if (options.bail === true && result.verdict === 'FAIL') break;
@@ -182,6 +197,12 @@ async function runAll(
     if (options.workdir === undefined) await rmdir(folder).catch(() => undefined);
   }
   return results;
+}
+
+/** What fits a terminal behind the indent of a report; where it is for programs, the default. */
+function waterfallWidth(output: Output, { json, junit }: TestOptions): { waterfallWidth?: number } {
+  if (!output.isTerminal || json === true || junit !== undefined) return {};
+  return { waterfallWidth: Math.min(400, Math.max(40, output.size().columns - INDENT.length)) };
 }
 
 /** Prints and writes what came of it. False when the file could not be written. */

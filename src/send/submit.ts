@@ -107,6 +107,10 @@ export class SubmitSession {
 
   /** Hands one message in. Never rejects: a lost session is an answer without a code. */
   async send({ sender, recipients, message }: Submission): Promise<SubmitAnswer> {
+    const { maxSizeBytes } = this.#connection;
+    if (maxSizeBytes !== null && message.length > maxSizeBytes) {
+      return tooLarge(message.length, maxSizeBytes);
+    }
     const replies = await this.#connection.transact({
       sender,
       mailParameters: '',
@@ -151,6 +155,19 @@ export async function submit(
   } finally {
     session.close();
   }
+}
+
+/** RFC 1870 §6.3: as the node would refuse it, without asking for that. */
+function tooLarge(sizeBytes: number, maxBytes: number): SubmitAnswer {
+  return {
+    accepted: false,
+    taken: [],
+    refused: [],
+    code: 552,
+    reply: `552 not tried: the message has ${sizeBytes} bytes, and the node takes ${maxBytes} (SIZE)`,
+    queueId: null,
+    inDoubt: false,
+  };
 }
 
 function answerOf(recipients: readonly string[], replies: TransactionReplies): SubmitAnswer {

@@ -132,6 +132,10 @@ export const RULES = {
     meaning: '`trace: envelope` on a link without a login, where it cannot travel.',
   },
   'plaintext-login': { severity: 'error', meaning: 'A login that would cross a network in clear.' },
+  'unfit-change': {
+    severity: 'error',
+    meaning: 'A `change` of a test with which the topology is not in order.',
+  },
   'unfit-expectation': {
     severity: 'error',
     meaning: 'An expectation of a test that can never hold, or that says nothing.',

@@ -97,7 +97,7 @@ export function lintWithSilences(
   checkSecrets(context);
   checkCertificates(context);
   checkOtlp(context);
-  checkTests(context);
+  checkTests(context, { loaded, lint: (changed) => lintTopology(changed, options) });
   const { file, silences = [] } = positions;
   const complete = options.node === undefined && options.losses === undefined;
   const heard = applySilences(faults, silences, { file, complete });

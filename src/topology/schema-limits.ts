@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { seconds } from './schema-values.js';
+import { doc, seconds } from './schema-values.js';
 import { sizeSchema, sizeText } from './size.js';
 
 /**
@@ -14,20 +14,33 @@ interface Limit<S extends z.ZodType> {
   schema: S;
   /** In the unit; null: no limit. */
   standard: number | null;
+  /** A value that somebody might write, other than the standard. */
+  example: number | string;
   /** What is counted, and after a semicolon the effect. */
   doc: string;
 }
 
-function size(leastBytes: number, standard: number, doc: string): Limit<SizeSchema> {
-  return { unit: 'bytes', schema: sizeSchema(leastBytes), standard, doc };
+function size(
+  leastBytes: number,
+  standard: number,
+  example: string,
+  doc: string,
+): Limit<SizeSchema> {
+  return { unit: 'bytes', schema: sizeSchema(leastBytes), standard, example, doc };
 }
 
-function count(unit: string, most: number, standard: number | null, doc: string): Limit<z.ZodInt> {
-  return { unit, schema: z.int().min(1).max(most), standard, doc };
+function count(
+  unit: string,
+  most: number,
+  standard: number | null,
+  example: number,
+  doc: string,
+): Limit<z.ZodInt> {
+  return { unit, schema: z.int().min(1).max(most), standard, example, doc };
 }
 
-function time(standard: number, doc: string): Limit<typeof seconds> {
-  return { unit: 'seconds', schema: seconds, standard, doc };
+function time(standard: number, example: number, doc: string): Limit<typeof seconds> {
+  return { unit: 'seconds', schema: seconds, standard, example, doc };
 }
 
 type SizeSchema = ReturnType<typeof sizeSchema>;
@@ -40,100 +53,119 @@ export const LIMITS = {
   'max-message-size': size(
     KIB,
     50 * MIB,
+    '25MiB',
     'Size of one message; a larger one is refused with 552, at MAIL FROM if its SIZE says so.',
   ),
   'max-header-size': size(
     KIB,
     256 * KIB,
+    '64KiB',
     'Size of the header section of one message; a message with a larger one is refused with 552.',
   ),
   'max-recipients': count(
     'recipients',
     50_000,
     1000,
+    100,
     'Recipients of one message; further ones are refused with 452 4.5.3, which makes clients send them in another transaction.',
   ),
   'max-sessions': count(
     'sessions',
     100_000,
     1000,
+    5000,
     'SMTP sessions at once, over all listeners; further clients hear 421 4.7.0 instead of a greeting.',
   ),
   'command-timeout': time(
     300,
+    120,
     'Seconds that a client may take until its next command; then it hears 421 4.4.2 and is cut off.',
   ),
   'data-timeout': time(
     600,
+    1200,
     'Seconds that a client may take for the content of one message; then it hears 421 4.4.2 and is cut off, and nothing of the message stays.',
   ),
   'max-queue-messages': count(
     'messages',
     100_000_000,
     500_000,
+    1_000_000,
     'Messages in the queue, about 1.2 kB of memory each; beyond it mail is refused with 452 4.3.1 (at the API with 503) until one has left. Reports of the node itself are always taken.',
   ),
   'max-queue-size': size(
     MIB,
     20 * GIB,
+    '100GiB',
     'Size of all bodies in the queue; beyond it mail is refused with 452 4.3.1 (at the API with 503) until there is room. Reports of the node itself are always taken.',
   ),
   'disk-reserve': size(
     0,
     256 * MIB,
+    '1GiB',
     'What mail leaves free on the disk of the data folder, for what the spool and the traces still have to write; beyond it mail is refused with 452 4.3.1 (at the API with 503) until there is room.',
   ),
   'max-body-memory': size(
     0,
     64 * MIB,
+    '256MiB',
     'Memory for the bodies of messages, on their way in and kept for their first attempt; beyond it a body goes to a file and is read back, which is slower, and nothing is refused.',
   ),
   'max-attempts-at-once': count(
     'attempts',
     100_000,
     1000,
+    2000,
     'Attempts under way at once, over all queues; beyond it mail that is due waits until one has ended.',
   ),
   'max-attempts': count(
     'attempts',
     100_000,
     null,
+    20,
     'Attempts for one recipient; one that is deferred at the last of them bounces. What a message says itself (`maxattempts`) goes first.',
   ),
   'max-quarantined': count(
     'reports',
     1_000_000,
     10_000,
+    50_000,
     'Reports of the node itself in quarantine, which neither arrived nor can be bounced; beyond it the oldest is deleted, and that is logged. Mail in quarantine is never deleted, and counts for the queue.',
   ),
   'delivery-keys-size': size(
     MIB,
     GIB,
+    '3GiB',
     'What the keys of messages that other nodes have handed over take on the disk, about 55 bytes a recipient; beyond it the oldest are forgotten, and a repeat of such a message is delivered twice.',
   ),
   'max-reports-per-minute': count(
     'reports',
     1_000_000,
     600,
+    60,
     'Reports to senders sent in a minute; beyond it they wait, an hour at most.',
   ),
   'delay-report-after': time(
     14_400,
+    3600,
     'Seconds that a message waits; then a sender that asked for it (NOTIFY=DELAY) is told, once.',
   ),
   'trace-max-age': time(
     864_000,
+    2_592_000,
     'Seconds that the records of messages are kept; then they are deleted, and /trace does not know the messages any more.',
   ),
   'trace-max-records': count(
     'records',
     100_000_000,
     1_000_000,
+    5_000_000,
     'Records of messages that are kept, one a message and node; beyond it the oldest are deleted, but never that of a message in the queue.',
   ),
   'trace-max-size': size(
     MIB,
     GIB,
+    '4GiB',
     'What the records of messages take before compression, looked at once a minute; beyond it the oldest are deleted, but never that of a message in the queue. On the disk it is about half.',
   ),
 };
@@ -163,8 +195,8 @@ export function limitDefaultText(key: LimitKey): string {
 /** The limits as they stand in `defaults` and in a node. */
 export const limitKeys = Object.fromEntries(
   LIMIT_KEYS.map((key) => {
-    const { unit, doc, schema } = LIMITS[key];
+    const { unit, doc: what, example, schema } = LIMITS[key];
     const form = unit === 'bytes' ? ' In bytes, or as in 64MiB.' : '';
-    return [key, schema.describe(`${doc}${form} Default: ${limitDefaultText(key)}.`)];
+    return [key, schema.meta(doc(`${what}${form} Default: ${limitDefaultText(key)}.`, example))];
   }),
 ) as LimitSchemas;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { passwordSchema } from './schema-values.js';
+import { doc, passwordSchema } from './schema-values.js';
 
 /** The part of the topology file that says where spans are sent. */
 
@@ -49,22 +49,32 @@ export const otlpEndpointSchema = z
     message: 'must be an http or https URL without a login; a login stands in `headers`',
   })
   .meta({ pattern: '^https?://' })
-  .describe(
-    'URL of an OpenTelemetry collector that takes OTLP/HTTP, as in http://127.0.0.1:4318; without a path /v1/traces is added.',
+  .meta(
+    doc(
+      'URL of an OpenTelemetry collector that takes OTLP/HTTP, as in http://127.0.0.1:4318; without a path /v1/traces is added.',
+      'http://127.0.0.1:4318',
+      'https://otlp.example.com/v1/traces',
+    ),
   );
 
 export const otlpAddressesSchema = z
   .enum(['domain', 'full'])
-  .describe(
-    'What spans say of mail addresses: only the `domain`, also in the words of remotes, or the `full` address. Default: domain.',
+  .meta(
+    doc(
+      'What spans say of mail addresses: only the `domain`, also in the words of remotes, or the `full` address. Default: domain.',
+      'full',
+    ),
   );
 
 export const otlpTimeoutSchema = z
   .int()
   .min(1)
   .max(300)
-  .describe(
-    'Seconds that the collector may take for one request; then it is sent again later. Default: 10.',
+  .meta(
+    doc(
+      'Seconds that the collector may take for one request; then it is sent again later. Default: 10.',
+      30,
+    ),
   );
 
 const headersSchema = z
@@ -72,16 +82,31 @@ const headersSchema = z
     z.string().refine(isExportHeader, {
       message: 'must be the name of a header in lower case, and not one that HTTP itself sets',
     }),
-    z.union([
-      z.string().refine(isHeaderValue, { message: 'must be 1 to 4096 printable ASCII characters' }),
-      passwordSchema,
-    ]),
+    z
+      .union([
+        z
+          .string()
+          .refine(isHeaderValue, { message: 'must be 1 to 4096 printable ASCII characters' }),
+        passwordSchema,
+      ])
+      .meta(
+        doc(
+          'Value of this header: text, or { secret: NAME } for what opens something.',
+          'tenant-7',
+          {
+            secret: 'otlp',
+          },
+        ),
+      ),
   )
   .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, {
     message: `may have at most ${MAX_HEADERS} entries`,
   })
-  .describe(
-    'Headers of each request; a value that opens something is { secret: NAME }, never plain text.',
+  .meta(
+    doc(
+      'Headers of each request; a value that opens something is { secret: NAME }, never plain text. Default none.',
+      { authorization: { secret: 'otlp' } },
+    ),
   );
 
 export const otlpSchema = z
@@ -96,11 +121,20 @@ export const otlpSchema = z
         .string()
         .min(1)
         .optional()
-        .describe('PEM file of a CA that the collector is verified with, beside those of Node.'),
+        .meta(
+          doc(
+            'PEM file of a CA that the collector is verified with, beside those of Node. Default: those alone.',
+            'pki/collector-ca.pem',
+          ),
+        ),
     }),
   ])
-  .describe(
-    'Where the spans of this node are sent as they end, beside being kept: an OpenTelemetry collector. `none`: nowhere, also where `defaults` names one. Default: nowhere.',
+  .meta(
+    doc(
+      'Where the spans of this node are sent as they end, beside being kept: an OpenTelemetry collector. `none`: nowhere, also where `defaults` names one. Default: nowhere.',
+      { endpoint: 'http://127.0.0.1:4318' },
+      'none',
+    ),
   );
 
 export type OtlpEntry = Exclude<z.output<typeof otlpSchema>, 'none'>;

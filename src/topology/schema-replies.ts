@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SESSION_CODES } from '../send/reply-table.js';
+import { doc } from './schema-values.js';
 
 /** The part of the topology file that says what refusals of next hops mean. */
 
@@ -25,12 +26,23 @@ const codeSchema = z
   .refine((code) => typeof code === 'number' || replyCodes(code) !== undefined, {
     message: 'must be a code from 400 to 599, a range such as "550-559", "4xx" or "5xx"',
   })
-  .describe('Reply codes that the row is about: 554, "550-559", "4xx" or "5xx".');
+  .meta(
+    doc(
+      'Reply codes that the row is about: 554, "550-559", "4xx" or "5xx".',
+      554,
+      '550-559',
+      '4xx',
+    ),
+  );
 
 const actionSchema = z
   .enum(['retry', 'slow-down', 'pause', 'bounce'])
-  .describe(
-    '`retry`: the recipient waits for the next attempt. `slow-down`: the same, and the queue sends less at a time. `pause`: a fault of the hop, the queue pauses and keeps its mail, no attempt is spent. `bounce`: the sender is told.',
+  .meta(
+    doc(
+      '`retry`: the recipient waits for the next attempt. `slow-down`: the same, and the queue sends less at a time. `pause`: a fault of the hop, the queue pauses and keeps its mail, no attempt is spent. `bounce`: the sender is told.',
+      'pause',
+      'retry',
+    ),
   );
 
 const replySchema = z
@@ -38,8 +50,12 @@ const replySchema = z
     stage: z
       .union([stageSchema, z.array(stageSchema).min(1).max(4)])
       .optional()
-      .describe(
-        'What was refused: `mail`, `rcpt`, `data`, `dot` (the whole message), or a list. Default: each of them.',
+      .meta(
+        doc(
+          'What was refused: `mail`, `rcpt`, `data`, `dot` (the whole message), or a list. Default: each of them.',
+          'rcpt',
+          ['mail', 'rcpt'],
+        ),
       ),
     code: codeSchema,
     match: z
@@ -47,8 +63,12 @@ const replySchema = z
       .min(1)
       .max(320)
       .optional()
-      .describe(
-        'Pattern with `*` for the whole reply as in `*relay access denied*`: its enhanced code if it has one, a space, its text; without case. Default: any words.',
+      .meta(
+        doc(
+          'Pattern with `*` for the whole reply as in `*relay access denied*`: its enhanced code if it has one, a space, its text; without case. Default: any words.',
+          '*relay access denied*',
+          '5.7.1 *',
+        ),
       ),
     action: actionSchema,
   })
@@ -63,11 +83,15 @@ function isOfSession(code: number | string): boolean {
   return first !== undefined && first === last && SESSION_CODES.includes(first);
 }
 
-export const repliesSchema = z.array(replySchema).max(MAX_REPLIES).meta({
-  // under this name it stands in the JSON Schema once, not at every place
-  id: 'replies',
-  description:
-    'What refusals mean here; the first row that fits counts: of a smarthost, its link, the node, `defaults`, then of a preset and the common table. Default none.',
-});
+export const repliesSchema = z
+  .array(replySchema)
+  .max(MAX_REPLIES)
+  .meta({
+    // under this name it stands in the JSON Schema once, not at every place
+    id: 'replies',
+    description:
+      'What refusals mean here; the first row that fits counts: of a smarthost, its link, the node, `defaults`, then of a preset and the common table. Default none.',
+    examples: [[{ stage: 'rcpt', code: 554, match: '*relay access denied*', action: 'pause' }]],
+  });
 
 export type ReplyEntry = z.output<typeof replySchema>;

@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import { isLoopbackHost } from '../format/loopback.js';
+import { nodeSchema, tlsSchema, tunablesSchema } from './schema-node.js';
 import { repliesSchema } from './schema-replies.js';
-import { limitKeys } from './schema-limits.js';
-import { otlpSchema } from './schema-otlp.js';
-import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
 import { standsForSchema, testsSchema } from './schema-tests.js';
 import {
-  capacityKeys,
   capacitySchema,
+  doc,
+  LISTENER_TLS,
   listenerTlsSchema,
   name,
   passwordSchema,
   port,
   portOrAuto,
-  seconds,
   steerToSchema,
+  TLS_MODES,
   tlsModeSchema,
+  TRACE_CARRIERS,
   traceCarrierSchema,
 } from './schema-values.js';
 
@@ -27,196 +27,184 @@ import {
 const secretSchema = z
   .union([
     z.strictObject({
-      env: z.string().min(1).describe('Environment variable that holds the value.'),
+      env: z
+        .string()
+        .min(1)
+        .meta(doc('Environment variable that holds the value.', 'APP_PASSWORD')),
     }),
     z.strictObject({
       file: z
         .string()
         .min(1)
-        .describe('File whose first line is the value; relative to the topology.'),
+        .meta(doc('File whose first line is the value; relative to the topology.', 'secrets/app')),
     }),
     z.strictObject({
       generate: z
         .literal(true)
-        .describe('Made at random by `topology up`; for runs on one machine.'),
+        .meta(doc('Made at random by `topology up`; for runs on one machine.', true)),
     }),
   ])
-  .describe('Where a secret comes from: `env`, `file` or `generate`.');
-
-const tlsSchema = z
-  .union([
-    z.strictObject({
-      ephemeral: z
-        .literal(true)
-        .describe(
-          '`topology up` makes a CA and a certificate for each node; for runs on one machine.',
-        ),
-    }),
-    z.strictObject({
-      ca: z
-        .string()
-        .optional()
-        .describe('PEM file of the CA that vouches for the nodes of this mesh.'),
-      cert: z.string().optional().describe('PEM certificate chain that the listeners show.'),
-      key: z.string().optional().describe('PEM private key of `cert`.'),
-    }),
-  ])
-  .describe('Certificates of the mesh. Paths are relative to the topology file.');
-
-const listenerSchema = z.strictObject({
-  name: name.default('smtp').describe('Name of the listener, unique within the node.'),
-  host: z
-    .string()
-    .optional()
-    .describe(
-      'Address to listen on. Default: 127.0.0.1 if the `host` of the node is loopback, else 0.0.0.0.',
+  .meta(
+    doc(
+      'Where a secret comes from: `env`, `file` or `generate`.',
+      { file: 'secrets/app' },
+      { env: 'APP_PASSWORD' },
+      { generate: true },
     ),
-  port: portOrAuto.describe('TCP port, or `auto` for a free one (runs on one machine only).'),
-  tls: listenerTlsSchema
-    .default('none')
-    .describe(
-      '`none`; `opportunistic`: STARTTLS is offered; `required`: no mail before STARTTLS; `implicit`: TLS from the first byte.',
-    ),
-  trace: z
-    .enum(['peers', 'accept'])
-    .default('peers')
-    .describe(
-      'Whose `X-Mesh-Trace` header is believed: only link peers, or every client of this listener.',
-    ),
-});
-
-const apiSchema = z.strictObject({
-  host: z.string().default('127.0.0.1').describe('Address of the HTTP API.'),
-  port: portOrAuto.describe('TCP port of the HTTP API, or `auto`.'),
-  token: passwordSchema
-    .optional()
-    .describe('Bearer token; else made at the first start in DATA/api-token.'),
-});
-
-const userSchema = z.strictObject({
-  username: z.string().min(1).max(255),
-  password: passwordSchema,
-  may: z
-    .array(z.enum(['relay', 'steer']))
-    .default(['relay'])
-    .describe('What this user may do: `relay` mail; `steer` messages to smarthosts of `steer-to`.'),
-  'steer-to': steerToSchema,
-});
-
-/** Keys that stand in `defaults` and, with more weight, in a node. */
-const tunables = {
-  ...capacityKeys,
-  ...limitKeys,
-  replies: repliesSchema,
-  otlp: otlpSchema,
-  'retry-interval': z
-    .array(seconds)
-    .min(1)
-    .max(100)
-    .describe(
-      'Seconds between attempts of a deferred recipient; the last repeats. Default [60, 300, 900, 1800, 3600].',
-    ),
-  'expire-after': seconds.describe(
-    'Seconds that a recipient may wait to be delivered; then it bounces. Default 432000 (5 days).',
-  ),
-  'drain-timeout': seconds.describe(
-    'Seconds that a stopping node lets what is in flight end; then it is cut off, and mail that has not left stays in the spool. Default 30.',
-  ),
-};
-
-const tunablesSchema = z.strictObject(tunables).partial();
-
-const nodeSchema = z
-  .strictObject({
-    host: z.string().default('127.0.0.1').describe('Where other nodes reach this one.'),
-    hostname: z
-      .string()
-      .optional()
-      .describe(
-        'Name in greeting, EHLO and Received. Default: `host` if it is a name, else NODE.TOPOLOGY.',
-      ),
-    listen: z.array(listenerSchema).min(1).max(64),
-    api: apiSchema.optional(),
-    tls: tlsSchema
-      .optional()
-      .describe('Certificates of this node, instead of those of the topology.'),
-    users: z.array(userSchema).max(10_000).default([]),
-    'relay-from': z
-      .array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]))
-      .max(1000)
-      .default([])
-      .describe('Networks whose clients may relay without a login. Default none.'),
-    routes: z.array(routeSchema).max(1000).default([]).describe('First match, per recipient.'),
-    smarthost: smarthostSchema.optional(),
-    queues: z
-      .array(queueSchema)
-      .max(1000)
-      .default([])
-      .describe('Limits by queue; of several that fit, the last one wins.'),
-    'steer-to': steerToSchema,
-    ...z.strictObject({ ...flatKeys, ...mxKeys }).partial().shape,
-    ...tunablesSchema.shape,
-  })
-  .describe('One relay node.');
+  );
 
 const linkSchema = z
   .strictObject({
-    from: name,
-    to: name,
-    username: z.string().min(1).max(255).optional().describe('Login of `from` at `to`.'),
-    password: passwordSchema.optional(),
+    from: name.meta(doc('The node that connects.', 'edge')),
+    to: name.meta(doc('The node that it connects to.', 'core')),
+    username: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta(
+        doc(
+          'Login of `from` at `to`. Default: none; then `to` takes its mail by `relay-from` alone.',
+          'edge',
+        ),
+      ),
+    password: passwordSchema.optional().meta(
+      doc('Password of that login; both ends have it from the same secret.', {
+        secret: 'edge-core',
+      }),
+    ),
     'also-accept': z
       .array(passwordSchema)
       .max(8)
       .default([])
-      .describe('Further passwords that `to` accepts, for rotation.'),
+      .meta(
+        doc('Further passwords that `to` accepts, for rotation. Default none.', [
+          { secret: 'edge-core-next' },
+        ]),
+      ),
     tls: tlsModeSchema
       .optional()
-      .describe('Default: `verified` with a username, else `opportunistic`.'),
+      .meta(
+        doc(
+          `${TLS_MODES} Default: \`verified\` with a username, else \`opportunistic\`.`,
+          'verified',
+        ),
+      ),
     listener: name
       .optional()
-      .describe('Listener of `to` to connect to. Default: the first one that suits `tls`.'),
-    trace: traceCarrierSchema.default('envelope').describe('How the trace travels on this link.'),
+      .meta(
+        doc('Listener of `to` to connect to. Default: the first one that suits `tls`.', 'mesh'),
+      ),
+    trace: traceCarrierSchema
+      .default('envelope')
+      .meta(doc(`${TRACE_CARRIERS} Default: envelope, which needs a login.`, 'header')),
     may: z
       .array(z.enum(['steer']))
       .default([])
-      .describe('`steer`: messages of `from` may name a smarthost of `steer-to` at `to`.'),
+      .meta(
+        doc(
+          '`steer`: messages of `from` may name a smarthost of `steer-to` at `to`. Default none.',
+          ['steer'],
+        ),
+      ),
     'steer-to': steerToSchema,
     ...capacitySchema.shape,
     replies: repliesSchema.optional(),
     'allow-insecure-auth': z
       .boolean()
       .default(false)
-      .describe('Allow the login without TLS also off loopback.'),
+      .meta(doc('Allow the login without TLS also off loopback. Default: false.', true)),
   })
-  .describe('A link between two nodes: the login of one end and the user of the other.');
+  .meta(
+    doc('A link between two nodes: the login of one end and the user of the other.', {
+      from: 'edge',
+      to: 'core',
+      username: 'edge',
+      password: { secret: 'edge-core' },
+    }),
+  );
 
 const sinkSchema = z
   .strictObject({
-    host: z.string().default('127.0.0.1'),
-    port: portOrAuto,
-    tls: listenerTlsSchema.default('none'),
+    host: z
+      .string()
+      .default('127.0.0.1')
+      .meta(doc('Address to listen on. Default: 127.0.0.1.', '127.0.0.1')),
+    port: portOrAuto.meta(
+      doc('TCP port, or `auto` for a free one (runs on one machine only).', 'auto', 2526),
+    ),
+    tls: listenerTlsSchema.default('none').meta(doc(`${LISTENER_TLS} Default: none.`, 'required')),
     users: z
-      .array(z.strictObject({ username: z.string().min(1), password: passwordSchema }))
+      .array(
+        z.strictObject({
+          username: z.string().min(1).meta(doc('Name that a node logs in with.', 'customer-4711')),
+          password: passwordSchema,
+        }),
+      )
       .max(1000)
       .default([])
-      .describe('When given, the sink wants a login.'),
+      .meta(
+        doc('Who may log in; when given, the sink wants a login for all mail. Default none.', [
+          { username: 'customer-4711', password: { secret: 'provider' } },
+        ]),
+      ),
     'stands-for': standsForSchema,
   })
-  .describe('An accept-and-discard server that stands in for the outside world.');
+  .meta(
+    doc('An accept-and-discard server that stands in for the outside world.', { port: 'auto' }),
+  );
 
 export const topologySchema = z
   .strictObject({
-    version: z.literal(1),
-    name,
-    secrets: z.record(z.string().min(1), secretSchema).default({}),
+    version: z.literal(1).meta(doc('Version of this format: 1.', 1)),
+    name: name.meta(
+      doc(
+        'Name of the topology, in traces and in the names of nodes in greetings: lower-case letters, digits and hyphens, at most 63.',
+        'three-tier',
+      ),
+    ),
+    secrets: z
+      .record(z.string().min(1), secretSchema)
+      .default({})
+      .meta(
+        doc(
+          'Where passwords and tokens come from, by the names that they have here; the file itself never holds one. Default none.',
+          { app: { file: 'secrets/app' }, 'edge-core': { env: 'EDGE_CORE_PASSWORD' } },
+        ),
+      ),
     tls: tlsSchema.optional(),
-    defaults: tunablesSchema.default({}),
+    defaults: tunablesSchema.default({}).meta(
+      doc('What holds for every node that does not say otherwise.', {
+        'expire-after': 172_800,
+        'max-connections': 10,
+      }),
+    ),
     nodes: z
       .record(name, nodeSchema)
-      .refine((nodes) => Object.keys(nodes).length > 0, 'needs at least one node'),
-    links: z.array(linkSchema).max(10_000).default([]),
-    sinks: z.record(name, sinkSchema).default({}),
+      .refine((nodes) => Object.keys(nodes).length > 0, 'needs at least one node')
+      .meta(
+        doc('The nodes by their names; at least one.', {
+          edge: { listen: [{ port: 2525 }], 'relay-from': ['192.0.2.0/24'], smarthost: 'core' },
+          core: { listen: [{ port: 2526, tls: 'required' }], smarthost: 'smtp.provider.example' },
+        }),
+      ),
+    links: z
+      .array(linkSchema)
+      .max(10_000)
+      .default([])
+      .meta(
+        doc('Who sends to whom, with which login. Default none.', [
+          { from: 'edge', to: 'core', username: 'edge', password: { secret: 'edge-core' } },
+        ]),
+      ),
+    sinks: z
+      .record(name, sinkSchema)
+      .default({})
+      .meta(
+        doc('Stand-ins for hosts outside, by their names. Default none.', {
+          mx: { port: 'auto' },
+        }),
+      ),
     tests: testsSchema,
   })
   .describe('A relaymesh topology.');

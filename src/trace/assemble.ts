@@ -20,13 +20,19 @@ export function assemble(hops: readonly ChainHop[], unreachable: UnreachableNode
 /**
  * Accepted attempts with which the trace went along, and which led to no hop that is known: the
  * hop behind is gone, cannot be asked, or stands behind a foreign host.
+ *
+ * A hop knows the attempt that brought it. An attempt after doubt is accepted for what an earlier
+ * one has brought already (by its delivery key), and is answered with the queue id of that hop.
  */
 export function openEnds(hops: readonly HopRecord[]): AttemptRecord[] {
   const parents = new Set(hops.map((hop) => hop.parent_span_id));
+  const queueIds = new Set(hops.map((hop) => `${hop.node} ${hop.queue_id}`));
+  const leadsToHop = ({ span_id, next_hop, remote_queue_id }: AttemptRecord): boolean =>
+    parents.has(span_id) ||
+    (remote_queue_id !== null && queueIds.has(`${next_hop} ${remote_queue_id}`));
   return hops.flatMap((hop) =>
     hop.attempts.filter(
-      (attempt) =>
-        attempt.result === 'accepted' && isCarried(hop, attempt) && !parents.has(attempt.span_id),
+      (attempt) => attempt.result === 'accepted' && isCarried(hop, attempt) && !leadsToHop(attempt),
     ),
   );
 }

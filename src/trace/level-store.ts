@@ -3,10 +3,10 @@ import NodeCache from 'node-cache';
 import type { Clock, Timer } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import type { KeyValues } from './key-values.js';
+import { STORE_OPTIONS, type KeyValues } from './key-values.js';
 import { RecordIndex, type IndexChange } from './record-index.js';
 import { formerPrefixes, LAST, RECORD, recordKeyBytes, TOTALS } from './record-keys.js';
-import { pruneRecords, type Removal } from './record-pruning.js';
+import { ForgottenRoom, pruneRecords, type Removal } from './record-pruning.js';
 import { searchRecords } from './record-search.js';
 import { messageIdTerm, termsOf, traceTerm, withoutBrackets } from './record-terms.js';
 import { parseRecord } from './record-text.js';
@@ -73,6 +73,7 @@ export class LevelTraceStore implements TraceStore {
   #failing = false;
   /** Queue id behind which the next pruning begins. */
   #pruneBehind = '';
+  readonly #forgotten: ForgottenRoom;
   /** While the store is opened again, readers wait. Never rejects. */
   #readable: Promise<void> = Promise.resolve();
 
@@ -81,10 +82,7 @@ export class LevelTraceStore implements TraceStore {
     this.#clock = clock;
     this.#log = log;
     this.#cache.on('del', (queueId: string) => this.#cached.delete(queueId));
-    this.#store = new ClassicLevel(settings.directory, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'utf8',
-    });
+    this.#store = new ClassicLevel(settings.directory, STORE_OPTIONS);
     const store = this.#store;
     this.#level = {
       iterator: (range) => store.iterator(range),
@@ -92,6 +90,9 @@ export class LevelTraceStore implements TraceStore {
       getBuffers: (keys) => store.getMany<string, Buffer>(keys, { valueEncoding: 'buffer' }),
     };
     this.#index = new RecordIndex(this.#level);
+    this.#forgotten = new ForgottenRoom(async () => {
+      await store.compactRange(RECORD, RECORD + ((await this.#oldest()) ?? LAST));
+    });
     const upgraded = {
       level: this.#level,
       index: this.#index,
@@ -424,6 +425,7 @@ export class LevelTraceStore implements TraceStore {
     this.#pruneBehind = '';
     this.#pruneBehind = await pruneRecords(store, this.#settings, this.#clock.nowMs(), behind);
     await this.#inTurn(() => this.#forgetSegments());
+    await this.#forgotten.giveBack();
   }
 
   /** In turn: what is about to be written is in none of them. */
@@ -448,6 +450,7 @@ export class LevelTraceStore implements TraceStore {
     totals.records -= queueIds.length;
     totals.bytes -= bytes;
     await this.#write(batch, totals);
+    this.#forgotten.add(bytes);
     for (const queueId of queueIds) {
       this.#forget(queueId);
       // One that was changed meanwhile comes back whole.

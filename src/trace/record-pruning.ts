@@ -9,6 +9,8 @@ const MAX_LOOKED_AT = 100_000;
 const SLICE_RECORDS = 128;
 const SLICE_BYTES = 256 * 1024;
 const BATCH_KEYS = 2000;
+/** Forgotten records that may wait on the disk for their tables to be merged. */
+const MAX_FORGOTTEN_BYTES = 4 * 1024 * 1024;
 
 /** Keys to delete, and what goes with them. */
 export interface Removal {
@@ -84,6 +86,33 @@ export async function pruneRecords(
     }
   } finally {
     await iterator.close();
+  }
+}
+
+/**
+ * LevelDB merges tables by their size, not by how much of them was deleted: left alone, forgotten
+ * records take several times the room of those that are kept (37 MB for a bound of 8.5 MB, where they
+ * do not compress). Merging the tables that hold nothing else writes next to nothing.
+ */
+export class ForgottenRoom {
+  /** Of records whose tables were not merged since. */
+  #bytes = 0;
+  readonly #merge: () => Promise<void>;
+
+  /** @param merge of all tables with records older than the oldest one that is left */
+  constructor(merge: () => Promise<void>) {
+    this.#merge = merge;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  async giveBack(): Promise<void> {
+    if (this.#bytes >= MAX_FORGOTTEN_BYTES) {
+      await this.#merge();
+      this.#bytes = 0;
+    }
   }
 }
 

@@ -96,17 +96,32 @@ function findParents(hops: readonly ChainHop[]): Map<ChainHop, Parent> {
     spans.set(hop.span_id, { hop, attempt: null });
     queueIds.set(hop.queue_id, hop);
   }
+  // What a repeat was answered: the attempt that brought the hop may be on no record.
+  const answers = new Map<string, ChainHop>();
   for (const hop of hops) {
-    for (const attempt of hop.attempts) spans.set(attempt.span_id, { hop, attempt });
+    for (const attempt of hop.attempts) {
+      spans.set(attempt.span_id, { hop, attempt });
+      const { result, next_hop: node, remote_queue_id: id } = attempt;
+      if (result === 'accepted' && id !== null) answers.set(`${node} ${id}`, hop);
+    }
   }
   const parents = new Map<ChainHop, Parent>();
   for (const hop of hops) {
     const bounced = hop.bounce_of === null ? undefined : queueIds.get(hop.bounce_of);
     const sent = hop.parent_span_id === null ? undefined : spans.get(hop.parent_span_id);
-    const parent = bounced === undefined ? sent : { hop: bounced, attempt: null };
+    const known = bounced ?? (sent === undefined ? senderOf(hop, answers) : undefined);
+    const parent = known === undefined ? sent : { hop: known, attempt: null };
     if (parent !== undefined) parents.set(hop, parent);
   }
   return parents;
+}
+
+function senderOf(
+  { node, queue_id: queueId, path }: ChainHop,
+  answers: ReadonlyMap<string, ChainHop>,
+): ChainHop | undefined {
+  const sender = answers.get(`${node} ${queueId}`);
+  return sender !== undefined && path.includes(sender.node) ? sender : undefined;
 }
 
 function placeHop(

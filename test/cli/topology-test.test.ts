@@ -10,6 +10,8 @@ import type { TestJob } from '../../src/topology/lab/lab.js';
 import type { TestDocument } from '../../src/topology/lab/report/json.js';
 import type { TestResult, Verdict } from '../../src/topology/lab/verdict.js';
 import { VirtualClock } from '../base/virtual-clock.js';
+import { CORE_KEY_PEM, CORE_PEM, OTHER_CA_PEM } from '../topology/certificate-fixtures.js';
+import { MACHINES } from '../topology/topology-files.js';
 import { testResult } from '../topology/lab/report/report-samples.js';
 
 const MESH = `version: 1
@@ -183,6 +185,34 @@ test('a faulty file stops everything before it begins, with all its faults', asy
   assert.match(stderr, /\[TOPOLOGY_REFUSED\]/);
 });
 
+test('a topology that cannot run here is told before anything begins, and so is a change', async (t) => {
+  const outside = `${MESH.replace('smarthost: mx', 'smarthost: mail.far.test')}${TESTS}`;
+  const changed = (change: string): string =>
+    MESH + TESTS.replace('    seed: 5\n', `    change: ${change}\n`);
+  const at = folder(t, {
+    'outside.yaml': outside,
+    'moved.yaml': changed('{ nodes: { edge: { smarthost: mail.far.test } } }'),
+    'broken.yaml': changed('{ nodes: { edge: { smarthost: my } } }'),
+    'sound.yaml': changed('{ nodes: { edge: { max-attempts: 2 } } }'),
+  });
+  const words = async (name: string): Promise<string> => {
+    const { exitCode, stderr, jobs } = await run([at.path('sound.yaml'), at.path(name)], at);
+    assert.deepEqual([exitCode, jobs], [2, []]);
+    assert.match(stderr, /has errors: nothing was started \[TOPOLOGY_REFUSED\]$/m);
+    return stderr;
+  };
+  assert.match(await words('outside.yaml'), /outside\.yaml:4:\d+: .*\[LAB_OUTSIDE\]/);
+  assert.match(
+    await words('moved.yaml'),
+    /moved\.yaml \(changed\):\d+:\d+: .*LAB_OUTSIDE\][^]*This comes of the change of the test 'all mail arrives'\.$/m,
+  );
+  assert.match(
+    await words('broken.yaml'),
+    /broken\.yaml:8:5: error: with this change: no node or sink is named 'my' \(unknown-node\) \[unfit-change\]/,
+  );
+  assert.equal((await run([at.path('sound.yaml')], at)).exitCode, 0);
+});
+
 test('a file without tests is 2, and so are bad numbers and no file', async (t) => {
   const at = folder(t, { 'a.yaml': MESH, 'b.yaml': MESH + TESTS });
   const { exitCode, stderr } = await run([at.path('b.yaml'), at.path('a.yaml')], at);
@@ -203,6 +233,15 @@ test('certificates that only the machine of a node has are not asked for', async
   });
   const { exitCode, stderr } = await run([at.path('a.yaml')], at);
   assert.equal(exitCode, 0, stderr);
+  // nor do those that are here have to fit each other
+  const other = folder(t, {
+    'b.yaml': `${MACHINES}sinks: { mx: { port: 2527, stands-for: [mx.example.com] } }\n${TESTS}`,
+    'ca.pem': OTHER_CA_PEM,
+    'cert.pem': CORE_PEM,
+    'key.pem': CORE_KEY_PEM,
+  });
+  const unfit = await run([other.path('b.yaml')], other);
+  assert.deepEqual([unfit.exitCode, unfit.stderr], [0, '']);
 });
 
 test('--json prints one document and nothing else', async (t) => {
@@ -245,7 +284,7 @@ test('Ctrl-C ends the test that runs, shows what is known, and is 130', async (t
   );
   assert.equal(exitCode, 130);
   assert.equal(jobs.length, 1);
-  assert.match(stdout, /\? all mail arrives \(3\.21 s, inconclusive: interrupted\)/);
+  assert.match(stdout, /\? all mail arrives \(3\.21 s, inconclusive\)\n {4}why: interrupted\n/);
   assert.match(stdout, /0 passed, 0 failed, 1 inconclusive \(1 file, 0\.0 ms, interrupted\)/);
   assert.match(readFileSync(at.path('x.xml'), 'utf8'), /<error message="interrupted"/);
 });

@@ -114,14 +114,18 @@ export async function scratchFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** Below the ports that systems give to clients. */
-const PORTS = { first: 10_000, count: 20_000 };
+/**
+ * Below the ports that systems give to clients and those of `port: auto`. Test files that run at the
+ * same time are processes of their own, and look for ports in different parts.
+ */
+const PART_PORTS = 625;
+const FIRST_PORT = 10_000 + (process.pid % 8) * PART_PORTS;
 const givenPorts = new Set<number>();
 
 /** A port of loopback that nobody listens on; never the same twice. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const port = FIRST_PORT + Math.floor(Math.random() * PART_PORTS);
     if (!givenPorts.has(port) && (await isFree(port))) {
       givenPorts.add(port);
       return port;

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { BodySource, makeMail, seeded, submissionOf } from './mail-content.js';
@@ -11,16 +10,18 @@ import { duplicates } from './sink-client.js';
 /** Start, probe and stop of nine processes take this long only on a machine with much else to do. */
 const UP_DEADLINE_MS = 60_000;
 
-const names = readdirSync(path.dirname(shippedTopology('single')))
-  .filter((file) => file.endsWith('.yaml'))
-  .map((file) => path.basename(file, '.yaml'));
+/** With `topology up`; the tests in the files start the others (lab-topologies.test.ts). */
+const names = [
+  'debug-sink',
+  'eight-hops',
+  'failover',
+  'fan-in',
+  'outside-service',
+  'single',
+  'steering',
+  'three-tier',
+];
 const source = new BodySource(seeded(8));
-
-test('the topologies are there', () => {
-  for (const name of ['single', 'three-tier', 'eight-hops', 'fan-in', 'outside-service']) {
-    assert.ok(names.includes(name), name);
-  }
-});
 
 for (const name of names) {
   test(`${name} is valid, and its probe arrives`, async (t) => {

@@ -108,6 +108,19 @@ test('a session takes one message after the other, also after a refusal', async 
   assert.equal(server.lines().filter((line) => line === 'RSET').length, 2);
 });
 
+test('a message above the size that the node announces is refused for good, and not tried', async (t) => {
+  const server = await runScriptedServer(t, { offers: ['SIZE 100'] });
+  const session = await SubmitSession.open(options(server.port));
+  t.after(() => session.close());
+  const letter = (length: number): SubmitOptions =>
+    options(server.port, { message: Buffer.alloc(length, 'x') });
+  const answer = await session.send(letter(101));
+  assert.deepEqual([answer.accepted, answer.code, answer.inDoubt], [false, 552, false]);
+  assert.match(answer.reply, /^552 .* 101 bytes, .* 100 \(SIZE\)$/);
+  assert.equal((await session.send(letter(100))).accepted, true);
+  assert.equal(server.lines().filter((line) => line.startsWith('MAIL')).length, 1);
+});
+
 test('a session that is lost is an answer too, and a doubt once the content was sent', async (t) => {
   const table: ReadonlyArray<[script: Script, code: number | null, inDoubt: boolean]> = [
     [{ on: { '.': close } }, null, true],

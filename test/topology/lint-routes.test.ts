@@ -298,3 +298,19 @@ test('a sink that only an address or an entry of steer-to leads to is reached', 
   assert.deepEqual(places(lint(misspelt)), ['unknown-node@16:16']);
   assert.deepEqual(lint(soundBut(spare), { node: 'core' }), []);
 });
+
+test('a sink that stands for a host is reached when something sends to that host', () => {
+  const standIn = (outside: string, smarthost: string, of = 'mx.other.example'): string =>
+    soundBut(
+      ['    smarthost: mx', `    ${smarthost}`],
+      ['mx: { port: 2527 }', `mx: { port: 2527, stands-for: ["${of}", "${outside}"] }`],
+    );
+  const host = 'smarthost: "Smtp.Out.example:587"';
+  assert.deepEqual(lint(standIn('smtp.out.example', host)), []);
+  assert.deepEqual(lint(standIn('smtp.out.Example:587', host)), []);
+  assert.deepEqual(places(lint(standIn('smtp.out.example:25', host))), ['unreachable-sink@20:3']);
+  const byMx = 'routes: [{ recipient: "*@a.test", mx: true }]\n    smarthost: out.example';
+  const rules = (text: string): string[] => lint(text).map(({ ruleId }) => ruleId);
+  assert.ok(!rules(standIn('*', byMx)).includes('unreachable-sink'));
+  assert.ok(rules(standIn('*', host)).includes('unreachable-sink'));
+});

@@ -10,12 +10,21 @@ import { lint, SOUND, soundBut, writeTopology } from './topology-files.js';
 
 const SEND = '{ send: { via: edge, to: "u{n}@x.test", count: 10 } }';
 
-/** `SOUND` with one test; its steps begin in line 24, its expectations in the line behind them. */
-function withTest(steps: string[], expect: string[] = [], topology = SOUND): string {
+/**
+ * `SOUND` with one test; its steps begin in line 24, its expectations in the line behind them, or
+ * behind its change.
+ */
+function withTest(
+  steps: string[],
+  expect: string[] = [],
+  topology = SOUND,
+  change?: string,
+): string {
   const lines = (entries: string[], mark: string): string =>
     entries.map((entry) => `    ${mark}${entry}\n`).join('');
   const expected = expect.length === 0 ? '    expect: {}\n' : `    expect:\n${lines(expect, '  ')}`;
-  return `${topology}tests:\n  - name: shown\n    steps:\n${lines(steps, '- ')}${expected}`;
+  const patch = change === undefined ? '' : `    change: ${change}\n`;
+  return `${topology}tests:\n  - name: shown\n    steps:\n${lines(steps, '- ')}${patch}${expected}`;
 }
 
 function faultsOf(...args: Parameters<typeof withTest>): Fault[] {
@@ -290,6 +299,50 @@ test('a path goes over nodes and ends at a sink', () => {
     "unfit-expectation@26:20 a path goes over nodes, and 'mx' is a sink",
     "unfit-expectation@26:31 a path ends at a sink, and 'core' is a node",
   ]);
+});
+
+test('a test with a change is held against the topology that comes of it', () => {
+  const changed = (change: string, steps: string[], expect?: string[]): string[] =>
+    found(steps, expect, undefined, change);
+  const spare = '{ nodes: { core: { smarthost: spare } }, sinks: { spare: { port: auto } } }';
+  assert.deepEqual(changed(spare, [SEND, '{ kill: spare }'], ['path: [edge, core, spare]']), []);
+  assert.deepEqual(changed(spare, [SEND, '{ partition: { from: core, to: mx } }']), [
+    "unfit-step@25:9 node 'core' never sends to 'mx'",
+  ]);
+  const alone = '{ nodes: { edge: { smarthost: mx }, core: null }, links: [] }';
+  assert.deepEqual(changed(alone, ['{ kill: core }']), [
+    "unknown-node@24:15 no node or sink is named 'core'",
+  ]);
+  // one that takes a node away is no fault of a test beside it
+  const other = '  - name: beside\n    steps: [{ kill: core }]\n    expect: {}\n';
+  const both = withTest([SEND], [], undefined, alone) + other;
+  assert.deepEqual(lint(both), []);
+});
+
+test('a change that does not fit the topology is told at its place, once, and nothing that follows', () => {
+  const changed = (change: string): string[] => found(['{ kill: nowhere }'], [], undefined, change);
+  const at = 'unfit-change@25:5 with this change:';
+  assert.deepEqual(changed('{ nodes: { core: { smarthost: mxx } } }'), [
+    `${at} no node or sink is named 'mxx' (unknown-node)`,
+  ]);
+  assert.deepEqual(changed('{ nodes: { core: { smart-host: mx } } }'), [
+    `${at} unknown key 'smart-host' in node 'core' (unknown-key)`,
+  ]);
+  assert.deepEqual(changed('{ nodes: null }'), [
+    `${at} the topology needs nodes: a mapping (missing-key)`,
+  ]);
+  const deep = `${'{ a: '.repeat(70)}1${' }'.repeat(70)}`;
+  assert.deepEqual(changed(`{ nodes: ${deep} }`), [
+    'unfit-change@25:5 a patch has more than 64 levels',
+  ]);
+  const broken = SOUND.replace('smarthost: core', 'smarthost: coer');
+  const faults = lint(withTest([SEND], [], broken, '{ defaults: { max-attempts: 2 } }'));
+  assert.deepEqual(
+    faults.filter(({ ruleId }) => ruleId === 'unfit-change'),
+    [],
+  );
+  const four = '{ nodes: { a: 1, b: 1, c: 1, d: 1 } }';
+  assert.equal(changed(four).length, 3);
 });
 
 test('a node that is about to run does not look at the tests', () => {

@@ -7,7 +7,7 @@ import {
   OTHER_CA_PEM,
   OTHER_KEY_PEM,
 } from './certificate-fixtures.js';
-import { SOUND, soundBut, tested } from './topology-files.js';
+import { MACHINES, SOUND, soundBut, tested } from './topology-files.js';
 
 /*
  * Every rule with a topology that breaks it, and one as near to it as can be that is sound. The
@@ -34,18 +34,6 @@ export const FILES = {
   'key.pem': CORE_KEY_PEM,
   'token.txt': 'x',
 };
-
-/** Two machines with certificates in files. */
-const MACHINES = `version: 1
-name: mesh
-secrets: { app: { env: HERE }, edge-core: { env: HERE } }
-tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
-nodes:
-  edge: { listen: [{ port: 2525 }], users: [{ username: app, password: { secret: app } }], smarthost: core }
-  core: { host: core.example.com, listen: [{ port: 2526, host: 0.0.0.0, tls: required }], smarthost: mx.example.com }
-links:
-  - { from: edge, to: core, username: edge, password: { secret: edge-core } }
-`;
 
 const NO_SINK: Change = ['sinks:\n  mx: { port: 2527 }', 'sinks: {}'];
 const SPARE: Change = ['  mx: { port: 2527 }', '  mx: { port: 2527 }\n  spare: { port: 2528 }'];
@@ -316,6 +304,11 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: but(soundBut(...NO_LOGIN), ['to: core', 'to: core, trace: envelope']),
     at: '18:36',
     near: but(soundBut(...NO_LOGIN), ['to: core', 'to: core, trace: header']),
+  },
+  'unfit-change': {
+    wrong: `${tested('', '{}')}    change: { nodes: { edge: { smarthost: coer } } }\n`,
+    at: '25:5',
+    near: `${tested('', '{}')}    change: { nodes: { edge: { smarthost: { hostname: core } } } }\n`,
   },
   'unfit-expectation': {
     wrong: tested('', '{ path: [edge, core] }'),

@@ -84,6 +84,18 @@ export function soundBut(...changes: [string, string][]): string {
   return text;
 }
 
+/** Two machines with certificates in files. */
+export const MACHINES = `version: 1
+name: mesh
+secrets: { app: { env: HERE }, edge-core: { env: HERE } }
+tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
+nodes:
+  edge: { listen: [{ port: 2525 }], users: [{ username: app, password: { secret: app } }], smarthost: core }
+  core: { host: core.example.com, listen: [{ port: 2526, host: 0.0.0.0, tls: required }], smarthost: mx.example.com }
+links:
+  - { from: edge, to: core, username: edge, password: { secret: edge-core } }
+`;
+
 /** `SOUND` with a test that sends one message, with these further steps and expectations. */
 export function tested(steps: string, expect: string): string {
   const send = '{ send: { via: edge, to: a@x.test } }';

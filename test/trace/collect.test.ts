@@ -200,6 +200,33 @@ test('a path is complete when everything is settled and every peer that took it 
   }
 });
 
+test('a repeat that the next hop recognised leads to what the attempt before it has brought', async () => {
+  const lost = anAttempt({ span_id: span('a>b'), next_hop: 'b', result: 'lost' });
+  const repeat = anAttempt({ span_id: span('again'), next_hop: 'b', remote_queue_id: 'QB' });
+  const brought = hop('b', 'mx:25', ['a']);
+  const cases: Array<[string, boolean, HopRecord[]]> = [
+    ['both attempts known', true, [hop('a', 'b', [], { attempts: [lost, repeat] }), brought]],
+    // It was killed before it had written the first one down.
+    ['only the repeat known', true, [hop('a', 'b', [], { attempts: [repeat] }), brought]],
+    ['no record behind', false, [hop('a', 'b', [], { attempts: [lost, repeat] })]],
+    [
+      'another node has that id',
+      false,
+      [hop('a', 'b', [], { attempts: [repeat] }), { ...brought, node: 'c' }],
+    ],
+    [
+      'another id',
+      false,
+      [hop('a', 'b', [], { attempts: [{ ...repeat, remote_queue_id: 'QX' }] }), brought],
+    ],
+  ];
+  for (const [what, complete, records] of cases) {
+    const found = await collectChain(TRACE, mesh('a', records, [], ['b', 'c']));
+    assert.equal(found?.complete, complete, what);
+    assert.equal(found.hops.length, records.length, what);
+  }
+});
+
 test('records that name each other in a circle are told once and end', async () => {
   const records = [
     hop('a', 'b', ['b'], { parent_span_id: span('b>a') }),

@@ -95,10 +95,10 @@ test('a process that dies after a seal, or before it, leaves nothing unfound', a
     assert.deepEqual(ids(await again.find(traceId(number))), [queueId(number)]);
   }
   await again.close();
-  assert.equal((await keysOf(bench.folder, 'g!')).length, 1);
-  const growing = await keysOf(bench.folder, 'a!');
+  assert.equal((await keysOf(bench.folder, 'u!')).length, 1);
+  const growing = await keysOf(bench.folder, 'y!');
   assert.ok(
-    growing.every((key) => key.startsWith('a!0000000001!')),
+    growing.every((key) => key.startsWith('y!0000000001!')),
     'lists of the sealed one are gone',
   );
 });
@@ -112,7 +112,7 @@ test('the bytes of the index are counted, sealed or not', async (t) => {
   let there = 0;
   let counted = Number.NaN;
   for await (const [key, value] of level.iterator<Buffer, Buffer>({})) {
-    if (String(key) === 'meta!totals') {
+    if (String(key) === 'z!totals') {
       counted = (JSON.parse(String(value)) as { bytes: number }).bytes;
     } else {
       there += key.length + value.length;
@@ -147,7 +147,7 @@ test('a segment goes with the last of its records, and not before', async (t) =>
   await eventually('the next pruning', () => bench.clock.timers > 0);
   await store.list({ limit: 1 });
   await store.close();
-  assert.deepEqual(await keysOf(bench.folder, 'g!'), ['g!0000000001']);
+  assert.deepEqual(await keysOf(bench.folder, 'u!'), ['u!0000000001']);
 });
 
 test('terms with the same hash in a bucket lead to all of their records', () => {

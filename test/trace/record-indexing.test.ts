@@ -37,14 +37,22 @@ async function writeVersion1(folder: string): Promise<void> {
     ]);
   }
   await level.put(`r!${queueId(COUNT)}`, '{"version":1,"queue_');
+  // as a later version had its segments
+  const totals = { version: 3, records: 1, bytes: 9, complete: true, completeTo: '' };
+  await level.put('meta!totals', JSON.stringify(totals));
+  const segment = { name: '0000000000', first: queueId(0), last: queueId(9), width: 18, bytes: 9 };
+  await level.put('g!0000000000', JSON.stringify(segment));
+  for (const key of ['a!0000000001!0000000000', 'i!0000000000', 'x!0000000000!00']) {
+    await level.put(key, queueId(0));
+  }
   await level.close();
 }
 
 async function totals(folder: string): Promise<Record<string, unknown>> {
   const level = new ClassicLevel(folder);
-  const text = await level.get('meta!totals');
+  const text = await level.get('z!totals');
   const bytes = (await level.iterator().all())
-    .filter(([key]) => key !== 'meta!totals')
+    .filter(([key]) => key !== 'z!totals')
     .reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   await level.close();
   return { ...(JSON.parse(text ?? '{}') as object), bytesThere: bytes };

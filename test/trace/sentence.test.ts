@@ -194,6 +194,23 @@ test('a peer that was asked and has no record is said to have none', () => {
   );
 });
 
+test('a repeat that was recognised is followed, though the attempt before it is on no record', () => {
+  const [edge, core, exit] = threeHops().hops as [HopRecord, HopRecord, HopRecord];
+  const [attempt] = core.attempts;
+  assert.ok(attempt !== undefined);
+  const repeat = { ...attempt, span_id: 'f'.repeat(16), remote_queue_id: exit.queue_id };
+  const killed = { ...core, attempts: [repeat] };
+  assert.equal(
+    describePosition(sampleChain([edge, killed, exit]), NOW_MS),
+    'Delivered: mx has it since 12:00:00.094.',
+  );
+  const other = { ...killed, attempts: [{ ...repeat, remote_queue_id: 'ANOTHER' }] };
+  assert.match(
+    describePosition(sampleChain([edge, other, { ...exit, path: ['elsewhere'] }]), NOW_MS),
+    /^Last seen leaving core for exit/,
+  );
+});
+
 test('a bounce is not counted as a message to follow', () => {
   const [edge, core, , bounce] = bounced().hops as [HopRecord, HopRecord, HopRecord, HopRecord];
   assert.equal(

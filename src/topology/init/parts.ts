@@ -26,6 +26,7 @@ export function heading(
     '#',
     '#   relaymesh topology up FILE                   runs all of it here and sends one message through',
     '#   relaymesh topology validate FILE             finds every fault',
+    '#   relaymesh topology test FILE                 runs the tests at the end of this file',
     '#   relaymesh topology export systemd FILE -o D  writes what deploys it (or compose, kubernetes)',
     '#',
     '# What only works on one machine is marked PRODUCTION, with what to write instead.',
@@ -121,10 +122,11 @@ export function links(pairs: readonly LinkedPair[]): string[] {
 
 /** The stand-in for the outside, and what the last tier sends to it. */
 export const MX_SINK = [
-  '# Stand-ins for hosts outside: they take all mail and throw it away.',
-  '# PRODUCTION: take this away.',
+  '# Stand-ins for hosts outside: they take all mail and throw it away. PRODUCTION: keep them for the',
+  '# tests, in which `stands-for` says whose place they take: `[smtp.provider.example:587]`, or `["*"]`',
+  '# for the servers of the recipients.',
   'sinks:',
-  '  mx: { port: auto }',
+  '  mx: { port: auto, stands-for: ["*"] }',
 ];
 
 export const TO_MX_SINK = [

@@ -1,3 +1,4 @@
+import { labTests, nodeFails, serviceIsAway, type TestedWay } from './lab-tests.js';
 import {
   entryNode,
   heading,
@@ -32,6 +33,7 @@ export function chainText(count: number): string {
       ? entryNode({ name, smarthost: onward(index) }, true)
       : innerNode(name, onward(index), index === 1),
   );
+  const way = { tiers: names.map((name) => [name]), sink: 'mx', sinkWantsLogin: false };
   return text([
     heading(
       'chain',
@@ -46,6 +48,7 @@ export function chainText(count: number): string {
     ['nodes:', ...nodes.flat(), ''],
     pairs.length === 0 ? [] : links(pairs),
     MX_SINK,
+    labTests(way, nodeFails(way)),
   ]);
 }
 
@@ -72,6 +75,7 @@ export function meshText(tiers: number, width: number): string {
         : innerNode(name, smarthost, isFirst && tier === 1);
     }),
   );
+  const way = { tiers: rows, sink: 'mx', sinkWantsLogin: false };
   return text([
     heading(
       'mesh',
@@ -84,6 +88,7 @@ export function meshText(tiers: number, width: number): string {
     ['nodes:', ...nodes.flat(), ''],
     pairs.length === 0 ? [] : links(pairs),
     MX_SINK,
+    labTests(way, nodeFails(way)),
   ]);
 }
 
@@ -113,6 +118,7 @@ export function outsideServiceText(preset?: OutsideService): string {
         ]),
     '  # connections at once, if it allows fewer: max-connections: 5',
   ];
+  const way: TestedWay = { tiers: [['edge'], ['exit']], sink: 'service', sinkWantsLogin: true };
   return text([
     heading(
       'outside-service',
@@ -131,13 +137,16 @@ export function outsideServiceText(preset?: OutsideService): string {
     links([pair]),
     [
       '# A stand-in for the service, with its TLS and its login.',
-      '# PRODUCTION: take this away.',
+      '# PRODUCTION: keep it for the tests.',
       'sinks:',
       '  service:',
       '    port: auto',
+      '    # in tests it takes the place of this host',
+      `    stands-for: [${service.hostname}:587]`,
       '    tls: required',
       `    users: [{ username: ${service.username}, password: { secret: service } }]`,
     ],
+    labTests(way, serviceIsAway(way, service.hostname)),
   ]);
 }
 

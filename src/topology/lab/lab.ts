@@ -29,6 +29,8 @@ export interface TestJob {
   /** Absolute and empty; removed when the test passes, unless `keep`. */
   workdir: string;
   keep: boolean;
+  /** Columns (40 to 400) that the path of an offending message may take; default 100. */
+  waterfallWidth?: number;
   signal: AbortSignal;
   onProgress: (progress: TestProgress) => void;
 }
@@ -50,6 +52,7 @@ const TRACES_DEADLINE_MS = 5000;
 /** Of a test's time, what is kept for the steps when the start has taken all of it. */
 const LEAST_STEPS_MS = 1000;
 const API_TIMEOUT_MS = 5000;
+const DEFAULT_WIDTH = 100;
 const MS_PER_NS = 1e-6;
 /** The histogram counts its own resolution as delay. */
 const DELAY_RESOLUTION_MS = 10;
@@ -154,7 +157,7 @@ async function runAndJudge(
     ...verdictOf(findings),
     findings,
     warnings: warningsOf(outcomes),
-    waterfall: await waterfallOf(findings, seen.sent, run.state),
+    waterfall: await waterfallOf(findings, seen.sent, run.state, job.waterfallWidth),
   };
 }
 
@@ -163,6 +166,7 @@ async function waterfallOf(
   findings: readonly Finding[],
   sent: readonly SentMessage[],
   state: RunState,
+  width = DEFAULT_WIDTH,
 ): Promise<string | null> {
   const messageId = offenderOf(findings);
   const message = sent.find((one) => one.messageId === messageId);
@@ -174,7 +178,7 @@ async function waterfallOf(
     if (pid === null || api === null) continue;
     const token = new Secret(apiToken);
     const client = new ApiClient({ url: api, token, timeoutMs: API_TIMEOUT_MS });
-    const target = `/trace/${encodeURIComponent(messageId)}?chain=true`;
+    const target = `/trace/${encodeURIComponent(messageId)}?chain=true&width=${width}`;
     const text = await client.getText(target, 'text/plain').catch(() => null);
     if (text !== null) return text;
   }

@@ -1,10 +1,9 @@
 import { RelayError } from '../../base/errors.js';
 import { topologyText } from '../export/yaml-text.js';
-import { writtenOf } from '../export/written.js';
 import { describeFault, type Fault, type RuleId } from '../fault.js';
 import { lintTopology } from '../lint.js';
 import { loadTopology, parseTopology, type LoadedTopology, type LoadResult } from '../load.js';
-import { mergePatch } from '../merge-patch.js';
+import { patchTopology } from '../patch-topology.js';
 import { InvalidTopologyError } from '../prepare-node.js';
 import type { Topology } from '../schema.js';
 import { localize } from './localize.js';
@@ -18,12 +17,17 @@ export interface LocalTopology {
   text: string;
 }
 
-/** About files that may be somewhere else: the run has certificates of its own. */
-const NOT_OF_THE_RUN: ReadonlySet<RuleId> = new Set<RuleId>([
+/**
+ * About files that only the machine of a node has to have: a run has certificates and secrets of
+ * its own.
+ */
+export const NOT_OF_THE_RUN: ReadonlySet<RuleId> = new Set<RuleId>([
   'certificate-name',
   'expired-certificate',
   'invalid-certificate',
   'missing-certificate',
+  'secret-unavailable',
+  'untrusted-certificate',
 ]);
 
 /**
@@ -43,9 +47,7 @@ export function patchedTopology(
   patch: Record<string, unknown>,
   runFile: string,
 ): LocalTopology {
-  const { file } = original.positions;
-  const written = mergePatch(writtenOf(original), patch) as object;
-  return made(parseTopology(file, topologyText(written, [])), file, runFile);
+  return made(patchTopology(original, patch), original.positions.file, runFile);
 }
 
 function made(result: LoadResult, file: string, runFile: string): LocalTopology {

@@ -5,6 +5,7 @@ import { describeFault, type Fault, type RuleId } from '../fault.js';
 import type { TestEntry } from '../schema-tests.js';
 import type { Topology } from '../schema.js';
 import { RunnerError } from '../runner/runner-error.js';
+import { localTopology, NOT_OF_THE_RUN, patchedTopology } from './local-topology.js';
 
 /** One run of a test that is about to begin. */
 export interface PlannedTest {
@@ -30,28 +31,16 @@ export interface PlanOptions {
 const SEEDS = 4_294_967_296;
 const MAX_NAMED = 12;
 
-/**
- * Rules about files that only the machine of a node has to have: a test runs with certificates and
- * secrets of its own.
- */
-const ELSEWHERE: ReadonlySet<RuleId> = new Set([
-  'certificate-name',
-  'expired-certificate',
-  'invalid-certificate',
-  'missing-certificate',
-  'secret-unavailable',
-  'untrusted-certificate',
-]);
-
 /** Warnings about the tests themselves; `validate` shows all the others. */
 const ABOUT_TESTS: ReadonlySet<RuleId> = new Set(['unfit-step', 'unfit-expectation']);
 
 /**
  * Checks all files and says what is to run: the tests in the order of the files, each as often as
- * it is repeated.
+ * it is repeated. A topology that cannot run here, as it is or with the `change` of a test, is
+ * refused before anything is started.
  *
- * @throws RunnerError TOPOLOGY_REFUSED, LAB_NO_TESTS, LAB_NOTHING_MATCHES, or the RelayErrors of
- *   `checkTopology`; faults of the files are noticed before.
+ * @throws RunnerError TOPOLOGY_REFUSED, LAB_NO_TESTS or LAB_NOTHING_MATCHES; what is wrong with the
+ *   files is noticed before.
  */
 export async function planTests(
   files: readonly string[],
@@ -114,16 +103,41 @@ async function check(
   try {
     const { faults, loaded } = await checkTopology(file, { env });
     const matters = (fault: Fault): boolean =>
-      fault.severity === 'error' ? !ELSEWHERE.has(fault.ruleId) : ABOUT_TESTS.has(fault.ruleId);
+      fault.severity === 'error'
+        ? !NOT_OF_THE_RUN.has(fault.ruleId)
+        : ABOUT_TESTS.has(fault.ruleId);
     const shown = faults.filter(matters);
     for (const fault of shown) notice(describeFault(fault));
     const failed = shown.some(({ severity }) => severity === 'error');
-    return loaded === undefined || failed ? null : loaded.topology;
+    if (loaded === undefined || failed) return null;
+    return (await runsHere(file, loaded.topology, notice)) ? loaded.topology : null;
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     notice(error.describe());
     return null;
   }
+}
+
+/** Whether a topology, and what each of its tests makes of it, can run on this machine. */
+async function runsHere(
+  file: string,
+  { tests }: Topology,
+  notice: (text: string) => void,
+): Promise<boolean> {
+  const runFile = `${file} as it runs here`;
+  const local = await localTopology(file, runFile);
+  let all = true;
+  for (const { name, change } of tests) {
+    if (change === undefined) continue;
+    try {
+      patchedTopology(local, change, runFile);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      notice(`${error.describe()}\n  This comes of the change of the test '${name}'.`);
+      all = false;
+    }
+  }
+  return all;
 }
 
 function refusal(code: string, message: string, hint?: string): RunnerError {

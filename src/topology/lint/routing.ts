@@ -139,8 +139,12 @@ function checkReachable(context: LintContext, edges: Edges): void {
   }
 }
 
-/** Sinks that nothing names. Flat keys of a node that starts may turn its mail away from one. */
-function checkSinksInUse({ topology, hops, node, report }: LintContext): void {
+/**
+ * Sinks that nothing names, and that stand for no host that something names. Flat keys of a node that
+ * starts may turn its mail away from one.
+ */
+function checkSinksInUse(context: LintContext): void {
+  const { topology, hops, node, report } = context;
   const planned = [...hops.values()].flat().map((hop) => hop.planned);
   // a name with a slip may have meant any of them
   if (node !== undefined || planned.some((one) => 'problem' in one)) return;
@@ -161,15 +165,33 @@ function checkSinksInUse({ topology, hops, node, report }: LintContext): void {
     if (!('entry' in parsed) || parsed.entry.kind !== 'name') return;
     named.add(parsed.entry.name);
   }
-  for (const [name, { host, port }] of Object.entries(topology.sinks)) {
+  const outside = outsideHosts(context);
+  for (const [name, { host, port, 'stands-for': standsFor }] of Object.entries(topology.sinks)) {
     const byAddress = port !== 'auto' && addresses.has(addressKey(sinkMachine(host), port));
+    const standsIn = standsFor.some((text) => outside.has(text.toLowerCase()));
     // a node of the same name is a fault of its own
-    if (named.has(name) || byAddress || Object.hasOwn(topology.nodes, name)) continue;
+    if (named.has(name) || byAddress || standsIn || Object.hasOwn(topology.nodes, name)) continue;
     report('unreachable-sink', ['sinks', name], `no mail can reach sink '${name}'`, {
       part: 'key',
       hint: 'make it a smarthost or the smtp-sink-address of a node, or take it away',
     });
   }
+}
+
+/** The hosts that mail goes to, as `host`, as `host:port`, and `*` where it goes by MX. */
+function outsideHosts({ hops, targets }: LintContext): Set<string> {
+  const names = new Set<string>();
+  for (const { planned } of [...hops.values()].flat()) {
+    if (!('plan' in planned) || planned.plan.kind !== 'host') continue;
+    const host = planned.plan.host.toLowerCase();
+    names.add(host).add(`${host}:${planned.plan.port}`);
+  }
+  for (const { fallback, routes } of targets.values()) {
+    if ([fallback, ...routes.map(({ target }) => target)].some(({ kind }) => kind === 'mx')) {
+      names.add('*');
+    }
+  }
+  return names;
 }
 
 /** Where a sink that is bound to all addresses is reached. */

@@ -2,19 +2,23 @@ import type { Path } from '../fault.js';
 import { shareRange } from '../lab/units.js';
 import { MAX_TEST_MESSAGES, type ExpectEntry, type TestEntry } from '../schema-tests.js';
 import type { LintContext } from './context.js';
+import { contextOfTest, type Changes } from './test-changes.js';
 import { checkRefers, checkValue } from './test-names.js';
 import { checkSteps } from './test-steps.js';
 
 /**
  * The tests of the lab: names that nothing has, steps that cannot be done, expectations that can
- * never hold. A node does not read them.
+ * never hold. A test with a `change` is held against what that makes of the topology. A node does
+ * not read them.
  */
-export function checkTests(context: LintContext): void {
-  if (context.node !== undefined) return;
-  context.topology.tests.forEach((test, index) => {
+export function checkTests(whole: LintContext, changes: Changes): void {
+  if (whole.node !== undefined) return;
+  whole.topology.tests.forEach((test, index) => {
     const path = ['tests', index];
+    const context = contextOfTest(whole, test, path, changes);
+    checkMessages(whole, test, path);
+    if (context === null) return;
     checkSteps(context, test, [...path, 'steps']);
-    checkMessages(context, test, path);
     checkExpectations(context, test, [...path, 'expect']);
   });
 }

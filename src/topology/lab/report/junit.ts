@@ -54,9 +54,11 @@ function problemLine(result: TestResult): string {
   const { verdict, findings, warnings, reason, waterfall } = result;
   const bad = findings.filter((finding) => finding.verdict !== 'PASS');
   const [first] = bad.filter((finding) => finding.verdict === verdict);
-  const message = reason ?? (first && `${first.kind}: expected ${first.expected}, ${first.actual}`);
+  const [why] = reason?.split('\n') ?? [];
+  const message = why ?? (first && `${first.kind}: expected ${first.expected}, ${first.actual}`);
   const [tag, type] = verdict === 'FAIL' ? ['failure', first?.kind] : ['error', 'inconclusive'];
   const text = [
+    ...(reason === null ? [] : [reason]),
     ...bad.map(({ kind, expected, actual }) => `${kind}: expected ${expected}\n  ${actual}`),
     ...warnings.map((warning) => `warning: ${warning}`),
     ...(waterfall === null ? [] : [waterfall.trimEnd()]),

@@ -1,6 +1,11 @@
 import { printableReply } from '../../../format/reply.js';
-import { formatDuration, type Paint, type Style } from '../../../trace/waterfall-text.js';
-import type { Finding, TestResult, Verdict } from '../verdict.js';
+import {
+  displayWidth,
+  formatDuration,
+  type Paint,
+  type Style,
+} from '../../../trace/waterfall-text.js';
+import type { TestResult, Verdict } from '../verdict.js';
 import { commandFor, tally, type TestRun } from './test-run.js';
 
 /** What a person reads of a test: a line, and of one that did not pass all there is to know. */
@@ -11,52 +16,95 @@ const MARKS: Record<Verdict, { mark: string; style: Style }> = {
   INCONCLUSIVE: { mark: '?', style: 'wait' },
 };
 const MAX_TEXT = 600;
+/** In front of what is told about a test. */
+export const INDENT = '    ';
+
+/** What the words of a finding begin with, and what takes up the same room. */
+interface Label {
+  text: string;
+  style?: Style;
+}
 
 /**
  * `✓ name (3.2 s)`, and for a test that did not pass what was expected and what came instead, the
  * path of one message, and how to run it again.
  *
  * @param repeat How often each test runs; the run is named when that is more than once.
+ * @param columns Of the terminal; sentences are set in lines that fit. Absent: each is one line.
  */
-export function resultText(result: TestResult, repeat: number, paint: Paint): string {
-  const { verdict, name, run, reason, durationMs } = result;
+export function resultText(
+  result: TestResult,
+  repeat: number,
+  paint: Paint,
+  columns = Infinity,
+): string {
+  const { verdict, name, run, durationMs } = result;
   const { mark, style } = MARKS[verdict];
   const nth = repeat > 1 ? ` [${run}/${repeat}]` : '';
-  const why = reason === null ? '' : `, inconclusive: ${printableReply(reason, MAX_TEXT)}`;
-  const about = paint('dim', `(${formatDuration(durationMs)}${why})`);
+  const unclear = verdict === 'INCONCLUSIVE' ? ', inconclusive' : '';
+  const about = paint('dim', `(${formatDuration(durationMs)}${unclear})`);
   const lines = [`${paint(style, mark)} ${printableReply(name)}${nth} ${about}`];
-  if (verdict !== 'PASS') lines.push(...detailsOf(result, paint));
+  if (verdict !== 'PASS') lines.push(...detailsOf(result, paint, columns - INDENT.length));
   else if (result.workdir !== null) lines.push(...indented([`kept in ${result.workdir}`]));
   return `${lines.join('\n')}\n`;
 }
 
-function detailsOf(result: TestResult, paint: Paint): string[] {
-  const { findings, warnings, waterfall, workdir, seed } = result;
-  const lines = findings
-    .filter(({ verdict }) => verdict !== 'PASS')
-    .flatMap((one) => bothOf(one, paint));
-  lines.push(
-    ...warnings.map((text) => `${paint('wait', 'warning:')} ${printableReply(text, MAX_TEXT)}`),
-  );
+function detailsOf(result: TestResult, paint: Paint, width: number): string[] {
+  const { findings, warnings, reason, waterfall, workdir, seed } = result;
+  const sentence = (label: Label, words: string): string[] => labelled(label, words, paint, width);
+  const lines: string[] = [];
+  // a finding that is not clear is the reason, and tells more
+  const isTold = findings.some(({ verdict }) => verdict === 'INCONCLUSIVE');
+  if (reason !== null && !isTold) {
+    const [first = '', ...more] = reason.split('\n');
+    lines.push(...sentence({ text: 'why:', style: 'wait' }, first));
+    lines.push(...more.flatMap((line) => sentence({ text: '    ' }, line.trim())));
+  }
+  for (const { kind, verdict, expected, actual } of findings) {
+    if (verdict === 'PASS') continue;
+    const indent = ' '.repeat(kind.length + 1);
+    const [word, style] =
+      verdict === 'FAIL' ? (['instead', 'bad'] as const) : (['unclear', 'wait'] as const);
+    lines.push(...sentence({ text: `${kind}:`, style: 'strong' }, `expected ${expected}`));
+    lines.push(...sentence({ text: `${indent} ${word} `, style }, actual));
+  }
+  lines.push(...warnings.flatMap((text) => sentence({ text: 'warning:', style: 'wait' }, text)));
   // made by a node, which has made its own text safe; the lines must stay
   if (waterfall !== null)
     lines.push('', ...waterfall.trimEnd().split('\n').map(withoutControls), '');
+  // whole, so that it can be copied
   lines.push(`seed ${seed}; again: ${printableReply(commandFor(result), MAX_TEXT)}`);
   if (workdir !== null) lines.push(`kept in ${workdir}`);
   return indented(lines);
 }
 
-function bothOf({ kind, verdict, expected, actual }: Finding, paint: Paint): string[] {
-  const instead = verdict === 'FAIL' ? 'instead' : 'unclear';
-  const style = verdict === 'FAIL' ? 'bad' : 'wait';
-  return [
-    `${paint('strong', kind)}: expected ${printableReply(expected, MAX_TEXT)}`,
-    `${' '.repeat(kind.length + 2)}${paint(style, instead.padEnd(8))} ${printableReply(actual, MAX_TEXT)}`,
-  ];
+/** A label and its words, which stay to the right of it. A word that is too long stays whole. */
+function labelled({ text, style }: Label, words: string, paint: Paint, width: number): string[] {
+  const room = width - displayWidth(text) - 1;
+  const lines: string[] = [];
+  let line = '';
+  for (const word of printableReply(words, MAX_TEXT).split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && displayWidth(longer) > room) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = longer;
+    }
+  }
+  const label = style === undefined ? text : paintedLabel(text, style, paint);
+  return [...lines, line].map((one, index) =>
+    index === 0 ? `${label} ${one}` : `${' '.repeat(displayWidth(text) + 1)}${one}`,
+  );
+}
+
+/** Without colouring the spaces that are around it. */
+function paintedLabel(text: string, style: Style, paint: Paint): string {
+  return text.replace(/\S+/, (word) => paint(style, word));
 }
 
 function indented(lines: readonly string[]): string[] {
-  return lines.map((line) => (line === '' ? '' : `    ${line}`));
+  return lines.map((line) => (line === '' ? '' : `${INDENT}${line}`));
 }
 
 function withoutControls(line: string): string {

@@ -36,6 +36,41 @@ test('with --repeat each run is numbered, and the summary says how many of them 
   );
 });
 
+test('in a narrow window sentences go on under their first word, and nothing is cut off', () => {
+  const reason =
+    'node core ended with exit code 7 before it was ready [CHILD_FAILED]\n  Its log: /a/very/long/path/without/a/single/space/core.log';
+  const text = resultText({ ...UNCLEAR, reason }, 1, plain, 50);
+  const [title, ...lines] = text.trimEnd().split('\n');
+  assert.equal(title, '? drains (31.0 s, inconclusive)');
+  assert.deepEqual(lines.slice(0, 4), [
+    '    why: node core ended with exit code 7 before',
+    '         it was ready [CHILD_FAILED]',
+    '         Its log:',
+    '         /a/very/long/path/without/a/single/space/core.log',
+  ]);
+  const failed = resultText(FAILED, 1, plain, 60).split('\n');
+  assert.deepEqual(failed.slice(1, 5), [
+    '    delivered: expected 200 different messages at mx',
+    '               instead  199 different messages; accepted and',
+    '                        at no sink: message 17 to',
+    '                        <u17>&"x"@x.test',
+  ]);
+  assert.ok(text.includes(commandFor(UNCLEAR)), 'the command is one line');
+});
+
+test('a reason that a finding gives as well is told once', () => {
+  const actual = 'not ready within 30 s';
+  const finding = {
+    kind: 'steps',
+    verdict: 'INCONCLUSIVE',
+    expected: 'start core',
+    actual,
+  } as const;
+  const text = resultText({ ...UNCLEAR, findings: [finding] }, 1, plain);
+  assert.equal(text.split(actual).length - 1, 1);
+  assert.match(text, /^ {4}steps: expected start core\n {11}unclear {2}not ready within 30 s$/m);
+});
+
 test('a test that passed says where its folder was kept', () => {
   assert.match(resultText(testResult({ workdir: '/w' }), 1, plain), /\n {4}kept in \/w\n$/);
 });
