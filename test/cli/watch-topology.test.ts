@@ -42,6 +42,13 @@ function watched(t: TestContext, outcomes: ReloadOutcome[] = [], text = SOUND): 
   return { file, notices, reloads, settle };
 }
 
+/** In one step, as most editors do: what is read at the same moment is the one or the other. */
+async function replace(file: string, text: string): Promise<void> {
+  const draft = path.join(path.dirname(file), '.topology.yaml.swp');
+  await writeFile(draft, text);
+  await rename(draft, file);
+}
+
 const FASTER = soundBut(['api: { port: 8026 }', 'api: { port: 8026 }\n    max-connections: 3']);
 
 test('a change reloads, and each affected node has its line', async (t) => {
@@ -49,7 +56,7 @@ test('a change reloads, and each affected node has its line', async (t) => {
     { node: 'core', result: 'reloaded', detail: '' },
     { node: 'edge', result: 'restart', detail: 'listen' },
   ]);
-  await writeFile(file, FASTER);
+  await replace(file, FASTER);
   await settle();
   await until('the reload', () => notices.length === 2);
   assert.deepEqual(notices, ['reloaded core', 'edge needs a restart: listen']);
@@ -58,9 +65,7 @@ test('a change reloads, and each affected node has its line', async (t) => {
 
 test('a file that is replaced by another one is a change', async (t) => {
   const { file, notices, settle } = watched(t);
-  const draft = path.join(path.dirname(file), '.topology.yaml.swp');
-  await writeFile(draft, FASTER);
-  await rename(draft, file);
+  await replace(file, FASTER);
   await settle();
   await until('the reload', () => notices.length > 0);
   assert.deepEqual(notices, ['no node is affected']);
@@ -68,7 +73,7 @@ test('a file that is replaced by another one is a change', async (t) => {
 
 test('a change with errors is described as `validate` does, and nothing is reloaded', async (t) => {
   const { file, notices, reloads, settle } = watched(t);
-  await writeFile(file, soundBut(['smarthost: core', 'smarthost: coer']));
+  await replace(file, soundBut(['smarthost: core', 'smarthost: coer']));
   await settle();
   await until('the faults', () => notices.length === 2);
   assert.equal(
@@ -77,19 +82,16 @@ test('a change with errors is described as `validate` does, and nothing is reloa
   );
   assert.equal(notices[1], `${file} has one error: nothing was changed`);
   assert.equal(reloads.length, 0);
-  await writeFile(file, FASTER);
+  await replace(file, FASTER);
   await settle();
   await until('the reload', () => reloads.length === 1);
 });
 
 test('a file that was only touched is no change', async (t) => {
   const { file, notices, settle } = watched(t);
-  await writeFile(file, SOUND);
+  await replace(file, SOUND);
   await settle();
-  // in one step: the look at the touched file may still be reading it
-  const draft = path.join(path.dirname(file), '.topology.yaml.swp');
-  await writeFile(draft, FASTER);
-  await rename(draft, file);
+  await replace(file, FASTER);
   await settle();
   await until('the reload', () => notices.length > 0);
   assert.deepEqual(notices, ['no node is affected']);
@@ -103,7 +105,7 @@ test('a change that came before the watch is seen', async (t) => {
 test('other files of the folder are nobodys concern', async (t) => {
   const { file, reloads, settle } = watched(t);
   await writeFile(path.join(path.dirname(file), 'other.yaml'), FASTER);
-  await writeFile(file, FASTER);
+  await replace(file, FASTER);
   await settle();
   await until('the reload', () => reloads.length > 0);
   assert.equal(reloads.length, 1);
