@@ -71,7 +71,8 @@ suite('SMARTHOST: results', { concurrency: 2 }, () => {
     const waiting = await node.api.untilResult(queueId, ({ code }) => code === 451);
 
     await t.test('its JSON comes back, and unknown keys with it', () => {
-      const { results: _, ...json } = waiting;
+      const { results: _, queued, ...json } = waiting;
+      assert.equal((queued as { queue_id: string }).queue_id, queueId, 'how it waits');
       assert.deepEqual(json, {
         ...unknown,
         ...keys,
