@@ -11,6 +11,18 @@ const address = z
   // oxlint-disable-next-line no-control-regex
   .regex(/^[^\x00-\x1f\x7f]*$/, 'has control characters');
 
+/** RFC 3886 §3.3, and `queued`: what a hop did for a recipient. */
+export const hopAction = z.enum([
+  'queued',
+  'delivered',
+  'transferred',
+  'relayed',
+  'delayed',
+  'failed',
+  'expanded',
+  'opaque',
+]);
+
 /**
  * Which messages are listed, newest first; all conditions hold together. Percent-encoded UTF-8: the
  * `+` of an address or of a time is `%2B`. An answer has at most `limit` messages and may have fewer,
@@ -21,18 +33,7 @@ export const traceListQuery = z
   .strictObject({
     sender: address.optional(),
     recipient: address.min(1).optional(),
-    state: z
-      .enum([
-        'queued',
-        'delivered',
-        'transferred',
-        'relayed',
-        'delayed',
-        'failed',
-        'expanded',
-        'opaque',
-      ])
-      .optional(),
+    state: hopAction.optional(),
     since: z.iso.datetime({ offset: true }).optional(),
     until: z.iso.datetime({ offset: true }).optional(),
     limit: whole.min(1).max(1000).default(50),

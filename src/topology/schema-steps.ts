@@ -112,6 +112,17 @@ const forTime = {
     .meta(doc('Undone by itself after this time. Default: not by itself.', '5s')),
 };
 
+/** A queue of a node, or all of them. */
+const queueRef = {
+  node: name.meta(doc('The node whose queues it is about.', 'edge')),
+  queue: z
+    .string()
+    .min(1)
+    .max(320)
+    .optional()
+    .meta(doc('Name of the queue. Default: all queues that the node has then.', '(smarthost)')),
+};
+
 const actions = {
   send: sendSchema.optional(),
   kill: names
@@ -141,13 +152,7 @@ const actions = {
   thaw: names.optional().meta(doc('Lets frozen processes go on.', 'core-a')),
   pause: z
     .strictObject({
-      node: name.meta(doc('The node whose queues it is about.', 'edge')),
-      queue: z
-        .string()
-        .min(1)
-        .max(320)
-        .optional()
-        .meta(doc('Name of the queue. Default: all queues that the node has then.', '(smarthost)')),
+      ...queueRef,
       ...forTime,
     })
     .optional()
@@ -160,13 +165,7 @@ const actions = {
     ),
   resume: z
     .strictObject({
-      node: name.meta(doc('The node whose queues it is about.', 'edge')),
-      queue: z
-        .string()
-        .min(1)
-        .max(320)
-        .optional()
-        .meta(doc('Name of the queue. Default: all queues that the node has then.', '(smarthost)')),
+      ...queueRef,
     })
     .optional()
     .meta(doc('Lets a paused queue go on.', { node: 'edge' })),

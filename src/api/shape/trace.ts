@@ -1,21 +1,13 @@
 import { z } from 'zod';
+import { hopAction } from '../contract.js';
 import { hopFault } from './mesh.js';
 
 /** The hop record and the path of a message, as `src/trace/record.ts` says them. */
 
 const instant = z.iso.datetime();
-const action = z
-  .enum([
-    'queued',
-    'delivered',
-    'transferred',
-    'relayed',
-    'delayed',
-    'failed',
-    'expanded',
-    'opaque',
-  ])
-  .describe('RFC 3886 §3.3: what the hop did for a recipient; queued: nothing to tell yet.');
+const action = hopAction.describe(
+  'RFC 3886 §3.3: what the hop did for a recipient; queued: nothing to tell yet.',
+);
 const attemptState = z.enum([
   'connect',
   'starttls',
