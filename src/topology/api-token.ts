@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { writeFirst } from '../base/first-file.js';
-import { Secret } from '../base/secret.js';
+import { makeSecretText, Secret } from '../base/secret.js';
 
 /** Name of the token's file in a node's data folder. */
 export const API_TOKEN_FILE = 'api-token';
@@ -52,7 +51,7 @@ function readToken(file: string): Secret | undefined {
 }
 
 function makeToken(file: string): Secret {
-  const token = randomBytes(32).toString('base64url');
+  const token = makeSecretText();
   const kept = writeFirst(file, `${token}\n`) ? new Secret(token) : readToken(file);
   if (kept !== undefined) return kept;
   throw new Error('the file was removed while it was made');

@@ -2,10 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { format, inspect } from 'node:util';
 import { RelayError } from '../../src/base/errors.js';
-import { Secret } from '../../src/base/secret.js';
+import { makeSecretText, Secret } from '../../src/base/secret.js';
 
 const CANARY = 'qVxKzPwRtYhBn';
 const secret = new Secret(CANARY);
+
+test('a made secret is 256 bits in digits and letters: no program takes it for an option', () => {
+  const made = new Set(Array.from({ length: 200 }, makeSecretText));
+  assert.equal(made.size, 200);
+  for (const text of made) assert.match(text, /^[0-9a-f]{64}$/);
+});
 
 test('a secret is had by reveal alone', () => {
   assert.equal(secret.reveal(), CANARY);

@@ -75,9 +75,11 @@ async function sendWithSwaks(
   args.push('--from', 'sender@client.test', '--to', recipient);
   if (user !== undefined) {
     args.push('--tls', '--tls-verify', '--tls-ca-path', caFile ?? '');
-    args.push('--auth', 'PLAIN', '--auth-user', user.username, '--auth-password', user.password);
+    args.push('--auth', 'PLAIN', '--auth-user', user.username);
   }
-  const { code, stdout, stderr } = await run('swaks', args);
+  const { code, stdout, stderr } = await run('swaks', args, {
+    env: user === undefined ? {} : { SWAKS_OPT_auth_password: user.password },
+  });
   assert.equal(code, 0, stdout + stderr);
 }
 

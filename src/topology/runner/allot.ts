@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { makeSecretText } from '../../base/secret.js';
 import {
   ensureEphemeralTls,
   type CertificateRequest,
@@ -64,7 +64,7 @@ export async function allot(options: AllotOptions): Promise<Allotted> {
   const whole: Allotment = {
     ...ports,
     secrets: generateSecrets(topology, { ...remembered.secrets, ...options.rotated }),
-    apiToken: options.apiToken ?? (remembered.apiToken || randomBytes(32).toString('base64url')),
+    apiToken: options.apiToken ?? (remembered.apiToken || makeSecretText()),
   };
   const peersOf = await options.rewire?.(whole, tls, topology);
   await writePrivateFile(workdirLayout.allotment(workdir), JSON.stringify(whole, null, 2));

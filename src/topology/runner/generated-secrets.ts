@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { makeSecretText } from '../../base/secret.js';
 import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { hopsOf } from '../node-hops.js';
 import type { Topology } from '../schema.js';
-
-export const GENERATED_BYTES = 32;
 
 /** Values for all secrets with `generate: true`: those of an earlier run, else new ones. */
 export function generateSecrets(
@@ -13,7 +11,7 @@ export function generateSecrets(
   const generated: Record<string, string> = {};
   for (const [name, entry] of Object.entries(topology.secrets)) {
     if ('generate' in entry) {
-      generated[name] = remembered[name] ?? randomBytes(GENERATED_BYTES).toString('base64url');
+      generated[name] = remembered[name] ?? makeSecretText();
     }
   }
   return generated;

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { makeSecretText } from '../../base/secret.js';
 import type { Topology } from '../schema.js';
-import { GENERATED_BYTES, secretsOfNode } from './generated-secrets.js';
+import { secretsOfNode } from './generated-secrets.js';
 import { RunnerError } from './runner-error.js';
 
 /** Generated values that a node or sink goes on with, since it has not learned newer ones. */
@@ -55,7 +55,7 @@ export function newValueFor(
     else if (!catchUp) own[secret] ??= present;
     lagging.set(name, own);
   }
-  return catchUp ? present : randomBytes(GENERATED_BYTES).toString('base64url');
+  return catchUp ? present : makeSecretText();
 }
 
 /**
