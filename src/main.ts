@@ -1,13 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { messageOf, RelayError } from './base/errors.js';
-import { VERSION } from './base/version.js';
+import { loadProgram } from './cli/commands.js';
 import type { RunUntilStopped, StopReason } from './cli/topology-up.js';
 
 /*
- * From argv to a command. The only place that handles signals and ends the process. A command is
- * loaded when it is named: a sink starts in a third of the time that loading all would take, a node
- * in three quarters.
+ * From argv to a command. The only place that handles signals and ends the process.
  * Exit: 0 done, 1 an expectation failed, 2 bad usage or config, 3 could not be tested,
  * 130 interrupted.
  */
@@ -36,63 +34,6 @@ const runUntilStopped: RunUntilStopped = (stop) =>
     }
   });
 
-type Load = () => Promise<Command>;
-
-const TOPOLOGY_COMMANDS: Readonly<Record<string, Load>> = {
-  up: async () =>
-    (await import('./cli/topology-up.js')).topologyUpCommand(setExitCode, runUntilStopped),
-  down: async () => (await import('./cli/topology-down.js')).topologyDownCommand(setExitCode),
-  ps: async () => (await import('./cli/topology-ps.js')).topologyPsCommand(),
-  logs: async () =>
-    (await import('./cli/topology-logs.js')).topologyLogsCommand(setExitCode, runUntilStopped),
-  validate: async () =>
-    (await import('./cli/topology-validate.js')).topologyValidateCommand(setExitCode),
-  graph: async () => (await import('./cli/topology-graph.js')).topologyGraphCommand(setExitCode),
-  check: async () => (await import('./cli/topology-check.js')).topologyCheckCommand(setExitCode),
-  test: async () =>
-    (await import('./cli/topology-test.js')).topologyTestCommand(setExitCode, runUntilStopped),
-  init: async () => (await import('./cli/topology-init.js')).topologyInitCommand(setExitCode),
-  export: async () => (await import('./cli/topology-export.js')).topologyExportCommand(setExitCode),
-  schema: async () => (await import('./cli/topology-schema.js')).topologySchemaCommand(setExitCode),
-};
-
-const COMMANDS: Readonly<Record<string, Load>> = {
-  node: async () => (await import('./cli/node.js')).nodeCommand(setExitCode, runUntilStopped),
-  sink: async () => (await import('./cli/sink.js')).sinkCommand(setExitCode, runUntilStopped),
-  topology: topologyCommand,
-  route: async () => (await import('./cli/route.js')).routeCommand(setExitCode),
-  send: async () => (await import('./cli/send.js')).sendCommand(setExitCode),
-  config: async () => (await import('./cli/config-reference.js')).configCommand(setExitCode),
-  trace: async () => (await import('./cli/trace.js')).traceCommand(setExitCode),
-  queue: async () => (await import('./cli/queue.js')).queueCommand(setExitCode),
-};
-
-async function topologyCommand(): Promise<Command> {
-  const topology = new Command('topology').description('check, run and inspect a topology file');
-  await addCommands(topology, TOPOLOGY_COMMANDS, process.argv[3]);
-  return topology;
-}
-
-async function program(): Promise<Command> {
-  const relaymesh = new Command('relaymesh')
-    .description('A mail relay node for chains and meshes.')
-    .version(VERSION)
-    .addHelpText('after', '\nExample:\n  $ relaymesh topology up topologies/three-tier.yaml');
-  await addCommands(relaymesh, COMMANDS, process.argv[2]);
-  return relaymesh;
-}
-
-/** Adds the named command, or, for help and for a name that is none, all of them. */
-async function addCommands(
-  parent: Command,
-  commands: Readonly<Record<string, Load>>,
-  name: string | undefined,
-): Promise<void> {
-  const named = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
-  const loads = named === undefined ? Object.values(commands) : [named];
-  for (const load of loads) parent.addCommand(await load());
-}
-
 /** Bad usage shows the help with its example; commander throws instead of ending the process. */
 function prepared(command: Command): Command {
   command.exitOverride().showHelpAfterError();
@@ -120,7 +61,8 @@ process.on('uncaughtException', (error) => process.exit(report(error)));
 process.stdout.on('error', () => process.exit(0));
 
 try {
-  await prepared(await program()).parseAsync();
+  const program = await loadProgram({ setExitCode, runUntilStopped }, process.argv.slice(2));
+  await prepared(program).parseAsync();
 } catch (error) {
   exitCode = report(error);
 }

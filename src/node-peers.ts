@@ -1,21 +1,25 @@
 import { ApiClient } from './api/client.js';
 import type { ApiPeer } from './api/settings.js';
+import type { PeerAnswer, PeerRequest } from './api/views.js';
 import { codeOf, messageOf } from './base/errors.js';
 import type { ChainHop, ChainTrace } from './trace/record.js';
 
 const PEER_TIMEOUT_MS = 2000;
+/** For what somebody waits for who asked for this one node: an action may have much to do. */
+const PASS_TIMEOUT_MS = 10_000;
 
 /** The APIs of the other nodes, for questions that span them. */
 export class NodePeers {
   readonly #clients: ReadonlyMap<string, ApiClient>;
+  readonly #patient: ReadonlyMap<string, ApiClient>;
 
   constructor(peers: readonly ApiPeer[]) {
-    this.#clients = new Map(
-      peers.map(({ node, url, token }) => [
-        node,
-        new ApiClient({ url, token, timeoutMs: PEER_TIMEOUT_MS }),
-      ]),
-    );
+    const clients = (timeoutMs: number): Map<string, ApiClient> =>
+      new Map(
+        peers.map(({ node, url, token }) => [node, new ApiClient({ url, token, timeoutMs })]),
+      );
+    this.#clients = clients(PEER_TIMEOUT_MS);
+    this.#patient = clients(PASS_TIMEOUT_MS);
   }
 
   get names(): string[] {
@@ -28,6 +32,11 @@ export class NodePeers {
     return client === undefined
       ? Promise.reject(new Error('its API is not known here'))
       : client.getJson<Answer>(path);
+  }
+
+  /** Passes a request on; null for a node whose API is not known here. Rejects as `ApiClient.pass`. */
+  pass(node: string, request: PeerRequest): Promise<PeerAnswer> | null {
+    return this.#patient.get(node)?.pass(request) ?? null;
   }
 
   /** What another node knows of a path; nothing where it knows none. Rejects as `ask` does. */

@@ -1,9 +1,8 @@
 import { collectMesh } from './api/collect-mesh.js';
 import { EventFeed } from './api/event-feed.js';
 import { ApiServer } from './api/server.js';
-import type { CapacityChange } from './api/contract.js';
 import type { Mesh } from './api/shape/mesh.js';
-import type { ApiViews, ShownMessage } from './api/views.js';
+import type { ApiViews, NodeView } from './api/views.js';
 import { systemClock, type Clock, type Timer } from './base/clock.js';
 import { systemDisk } from './base/disk.js';
 import { Sealer } from './base/sealer.js';
@@ -12,37 +11,36 @@ import { createLogger, type Logger } from './base/log.js';
 import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
+import { shownSettings } from './node-config.js';
 import { NodeEvents } from './node-events.js';
+import { NodeHistory } from './node-history.js';
+import { mailViews } from './node-mail-views.js';
 import { ownMesh } from './node-mesh.js';
+import { NodeMetrics } from './node-metrics.js';
 import { NodePeers } from './node-peers.js';
+import { changed, needsRestart, pinnedSink } from './node-reload.js';
+import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
+import { NodeStatusSource } from './node-status.js';
+import { NodeTraffic } from './node-traffic.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
 import { LevelSpool } from './queue/level-spool.js';
 import { MailQueue } from './queue/mail-queue.js';
-import type { QuarantinedMessage } from './queue/quarantine.js';
-import { QUARANTINE_QUEUE } from './queue/queue-view.js';
 import { routeQuery } from './queue/route-query.js';
 import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
-import { pinSink } from './route/sink-redirect.js';
-import type { RouteTable } from './route/table.js';
 import { createAttempt } from './send/attempt.js';
-import type { Capacity } from './send/capacity.js';
 import { ConnectionPool } from './send/connection-pool.js';
-import { collectChain, collectLocal } from './trace/collect.js';
 import { OtlpExporter } from './trace/export-otlp.js';
-import { chainToOtlp } from './trace/otlp.js';
 import { LevelTraceStore } from './trace/level-store.js';
-import type { ChainHop, ChainTrace } from './trace/record.js';
 import { TraceRecorder } from './trace/recorder.js';
-import { formatTrackingStatus } from './trace/tracking-status.js';
-import { renderWaterfall } from './trace/waterfall.js';
 
 /** For the spans that a collector has not got when the node stops. */
 const FLUSH_TIMEOUT_MS = 2000;
 const DRAIN_POLL_MS = 20;
+const SPOOL_REFUSES = 'the spool refuses writes';
 
 /** Where a running node can be reached. */
 export interface NodeAddresses {
@@ -63,6 +61,10 @@ export class RelayNode {
   readonly #exporter: OtlpExporter;
   readonly #feed: EventFeed;
   readonly #events: NodeEvents;
+  readonly #history: NodeHistory;
+  readonly #traffic = new NodeTraffic();
+  readonly #status: NodeStatusSource;
+  readonly #spool: LevelSpool;
   readonly #sealer: Sealer;
   readonly #router: Router;
   #locator: Locator;
@@ -98,11 +100,13 @@ export class RelayNode {
     this.#pool = new ConnectionPool(settings.send, clock);
     this.#feed = new EventFeed(clock);
     this.#events = this.#createEvents(settings);
+    this.#history = this.#createHistory(settings);
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
+    this.#spool = new LevelSpool(settings.queue, systemDisk, bodyMemory);
     this.#queue = new MailQueue({
       settings: settings.queue,
       hostname: settings.intake.hostname,
-      spool: new LevelSpool(settings.queue, systemDisk, bodyMemory),
+      spool: this.#spool,
       disk: systemDisk,
       bodyMemory,
       chooseRoute: (item, recipient, isWell) =>
@@ -114,14 +118,7 @@ export class RelayNode {
         locate: (hop) => this.#locator.locate(hop),
       }),
       hasFreeSession: (hop) => this.#pool.hasFree(hop),
-      recorder: new TraceRecorder(
-        settings.name,
-        this.#traceStore,
-        clock,
-        log,
-        this.#exporter,
-        this.#events,
-      ),
+      recorder: this.#createRecorder(settings),
       clock,
       log,
       chance: Math.random,
@@ -147,6 +144,7 @@ export class RelayNode {
     );
     this.#injection = new Injection({ ...intake, settings: () => this.#settings.intake });
     this.#peers = new NodePeers(settings.api.peers);
+    this.#status = this.#createStatus(bodyMemory);
     this.#api = new ApiServer(settings.api, this.#views(), log);
   }
 
@@ -162,11 +160,25 @@ export class RelayNode {
     };
   }
 
+  /** What may be well again after a new start, or null. A full disk is none of it. */
+  get trouble(): string | null {
+    return this.#queue.accepting ? null : SPOOL_REFUSES;
+  }
+
+  /** What it is doing, in one line for people. */
+  get summary(): string {
+    const what = this.#notReady() ?? 'takes mail';
+    return `${what}; messages: ${this.#queue.size} queued, ${this.#queue.quarantineSize} in quarantine; sessions: ${this.#sessions}`;
+  }
+
   /** Rejects with a `RelayError` when a port, the spool or the store is not to be had. */
   async start(): Promise<void> {
     this.#router.reload(await pinnedSink(this.#settings, null, this.#locator));
+    this.#traffic.reload(this.#router.table);
     await this.#traceStore.open();
     await this.#queue.start();
+    this.#history.start();
+    this.#status.start();
     await this.#api.start();
     for (const listener of this.#listeners) {
       await listener.start();
@@ -202,6 +214,8 @@ export class RelayNode {
     this.#pool.close();
     this.#locator.close();
     this.#feed.close();
+    this.#history.stop();
+    this.#status.stop();
     await this.#api.stop();
     await this.#exporter.stop(FLUSH_TIMEOUT_MS);
     await this.#traceStore.close();
@@ -251,14 +265,63 @@ export class RelayNode {
       listener.reload(settings.intake);
     }
     this.#router.reload(table);
+    this.#traffic.reload(table);
     this.#pool.retire();
     this.#peers = new NodePeers(settings.api.peers);
     this.#exporter.reload(settings.trace.otlp ?? null);
     this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);
     this.#events.reloaded(restart);
+    this.#status.reloaded(null, restart);
     this.#log.info({ event: 'reloaded', needs_restart: restart }, 'topology reloaded');
     return restart;
+  }
+
+  /** The settings stayed as they were; the status of the node says so. */
+  reloadRefused(problem: string): void {
+    this.#status.reloaded(problem);
+  }
+
+  #createHistory({ name }: NodeSettings): NodeHistory {
+    return new NodeHistory({
+      node: name,
+      clock: this.#clock,
+      queued: () => this.#queue.size,
+      rssBytes: () => process.memoryUsage.rss(),
+    });
+  }
+
+  #createStatus(bodyMemory: BodyMemory): NodeStatusSource {
+    return new NodeStatusSource({
+      settings: () => this.#settings,
+      clock: this.#clock,
+      disk: systemDisk,
+      listeners: this.#listeners,
+      pool: this.#pool,
+      queue: this.#queue,
+      bodyMemory,
+      traceStore: this.#traceStore,
+      notReady: () => this.#notReady(),
+    });
+  }
+
+  #createRecorder({ name }: NodeSettings): TraceRecorder {
+    const listeners = [this.#exporter, this.#events, this.#history, this.#traffic];
+    return new TraceRecorder(name, this.#traceStore, this.#clock, this.#log, ...listeners);
+  }
+
+  #createMetrics(): NodeMetrics {
+    return new NodeMetrics({
+      traffic: this.#traffic,
+      status: () => this.#status.status(),
+      table: () => this.#router.table,
+      listeners: this.#listeners,
+      injection: this.#injection,
+      queue: this.#queue,
+      pool: this.#pool,
+      exporter: this.#exporter,
+      traceStore: this.#traceStore,
+    });
   }
 
   #createEvents({ name }: NodeSettings): NodeEvents {
@@ -299,38 +362,16 @@ export class RelayNode {
 
   #views(): ApiViews {
     return {
-      trace: {
-        list: (query) => this.#traceStore.list(query),
-        find: (id, chain) => this.#find(id, chain),
-        draw: (chain, options) =>
-          renderWaterfall(chain, { ...options, nowMs: this.#clock.nowMs() }),
-        otlp: (chain, addresses) => chainToOtlp(chain, { addresses, nowMs: this.#clock.nowMs() }),
-        trackingStatus: formatTrackingStatus,
-      },
-      queues: {
-        list: () => this.#queue.queues(),
-        control: (name, action) => this.#queue.control(name, action),
-        messages: (...page) => this.#queue.messagesIn(...page),
-        limit: (name, change) => this.#queue.limit(name, capacityOfChange(change)),
-      },
-      quarantine: {
-        queue: QUARANTINE_QUEUE,
-        list: () => this.#queue.quarantined(),
-        find: (queueId) => this.#quarantined(queueId),
-        retry: (queueId) => this.#queue.retryQuarantined(queueId),
-        delete: (queueId) => this.#queue.deleteQuarantined(queueId),
-      },
+      ...mailViews({
+        node: this.#settings.name,
+        queue: this.#queue,
+        spool: this.#spool,
+        traceStore: this.#traceStore,
+        peers: () => this.#peers,
+        events: this.#events,
+        clock: this.#clock,
+      }),
       inject: this.#injection,
-      messages: {
-        find: (queueId) => this.#findMessage(queueId),
-        act: async (queueId, action) => {
-          const result = await this.#queue.actOn(queueId, action);
-          if (result.done) {
-            this.#events.acted(queueId, action);
-          }
-          return result;
-        },
-      },
       mesh: {
         own: () => this.#ownMesh(),
         collect: () =>
@@ -340,8 +381,26 @@ export class RelayNode {
             ask: (node) => this.#peers.ask(node, '/v1/mesh?peers=false'),
           }),
       },
+      node: this.#nodeView(),
+      peers: {
+        own: this.#settings.name,
+        ask: (node, request) => this.#peers.pass(node, request),
+      },
       events: this.#feed,
+      metrics: this.#createMetrics(),
       health: { notReady: () => this.#notReady() },
+    };
+  }
+
+  #nodeView(): NodeView {
+    return {
+      status: () => this.#status.status(),
+      config: () => ({ node: this.#settings.name, settings: shownSettings(this.#settings) }),
+      history: () => this.#history.history,
+      route: (question) => {
+        const [settings, queues] = [this.#settings, this.#queue.queues()];
+        return answerRoute(question, { settings, router: this.#router, queues });
+      },
     };
   }
 
@@ -349,7 +408,7 @@ export class RelayNode {
     if (!this.#ready) {
       return 'starting or stopping';
     }
-    return this.#queue.accepting ? null : 'the spool refuses writes';
+    return this.trouble;
   }
 
   #ownMesh(): Mesh {
@@ -361,84 +420,4 @@ export class RelayNode {
       queue: this.#queue,
     });
   }
-
-  async #findMessage(queueId: string): Promise<ShownMessage | null> {
-    const records = await this.#traceStore.find(queueId);
-    const record = records.find((candidate) => candidate.queue_id === queueId);
-    const settings = this.#queue.find(queueId)?.settings ?? null;
-    const quarantine = this.#quarantined(queueId);
-    const queued = this.#queue.queued(queueId);
-    return record === undefined ? null : { record, settings, quarantine, queued };
-  }
-
-  #quarantined(queueId: string): QuarantinedMessage | null {
-    return this.#queue.findQuarantined(queueId);
-  }
-
-  #find(id: string, chain: boolean): Promise<ChainTrace | null> {
-    const options = {
-      local: (wanted: string) => this.#recordsOf(wanted),
-      ask: (node: string, wanted: string) => this.#peers.hops(node, wanted),
-      peers: this.#peers.names,
-      node: this.#settings.name,
-      clock: this.#clock,
-    };
-    return chain ? collectChain(id, options) : collectLocal(id, options);
-  }
-
-  /** Our own records, with what those of them wait for that are still in the queue. */
-  async #recordsOf(id: string): Promise<ChainHop[]> {
-    const records = await this.#traceStore.find(id);
-    return records.map((record) => {
-      const waiting = this.#queue.waiting(record.queue_id);
-      return waiting.length === 0 ? record : { ...record, waiting };
-    });
-  }
-}
-
-/** The limits that a request names, by the names of ours. */
-function capacityOfChange(change: CapacityChange): Partial<Capacity> {
-  const { idle_timeout_seconds: idleSeconds } = change;
-  const limits = {
-    maxConnections: change.max_connections,
-    maxMessagesPerConnection: change.max_messages_per_connection,
-    maxMessagesPerMinute: change.max_messages_per_minute,
-    maxConnectsPerMinute: change.max_connects_per_minute,
-    idleTimeoutMs: idleSeconds === undefined ? undefined : idleSeconds * 1000,
-  };
-  return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
-}
-
-function pinnedSink(
-  { route }: NodeSettings,
-  before: RouteTable | null,
-  locator: Locator,
-): Promise<RouteTable> {
-  return pinSink(route, before, (host) => locator.resolveOnce(host));
-}
-
-function changed(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) !== JSON.stringify(b);
-}
-
-/** What a reload cannot change, by the names of the topology file. */
-function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
-  const names: string[] = [];
-  if (changed(before.intake.listeners, after.intake.listeners)) {
-    names.push('listen');
-  }
-  if (before.intake.hostname !== after.intake.hostname) {
-    names.push('hostname');
-  }
-  const tokenChanged = before.api.token.reveal() !== after.api.token.reveal();
-  if (
-    tokenChanged ||
-    changed([before.api.host, before.api.port], [after.api.host, after.api.port])
-  ) {
-    names.push('api');
-  }
-  if (before.queue.directory !== after.queue.directory) {
-    names.push('data');
-  }
-  return names;
 }

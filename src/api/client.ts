@@ -1,25 +1,30 @@
 import { Readable } from 'node:stream';
-import { Agent, request } from 'undici';
+import { Agent, request, type Dispatcher } from 'undici';
 import { messageOf, RelayError, type RelayErrorDetails } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
+import type { PeerAnswer, PeerRequest } from './views.js';
 
 export interface ApiClientOptions {
   /** Base URL of a node's API. */
   url: string;
   token?: Secret;
+  /** What every path is put behind: `/v1/nodes/core` asks that node through this one. */
+  under?: string;
   /** For the whole of one call. */
   timeoutMs: number;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_PROBLEM_BYTES = 64 * 1024;
+/** Of an answer that is held in memory to be passed on. */
+const MAX_PASSED_BYTES = 16 * 1024 * 1024;
 /** For a call that carries a message, which may be large. */
 const UPLOAD_TIMEOUT_MS = 300_000;
 
 interface Call {
   method: 'GET' | 'POST' | 'DELETE';
   accept: string;
-  body?: string | Readable;
+  body?: string | Buffer | Readable;
   headers?: Readonly<Record<string, string>>;
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -103,6 +108,26 @@ export class ApiClient {
     );
   }
 
+  /**
+   * Asks with this client's token and gives back what is answered, refusals too. Rejects with
+   * `API_UNREACHABLE` where there is no answer of the node itself, or one of more than 16 MiB, and
+   * with `API_UNAUTHORIZED` where the node does not take the token.
+   */
+  async pass({ method, path, headers, body }: PeerRequest): Promise<PeerAnswer> {
+    const { url, timeoutMs } = this.#options;
+    const call: Call = { method, accept: 'application/json', headers };
+    if (body !== null) call.body = body;
+    const answer = await this.#ask(path, call, bytesOf);
+    if (answer.status === 401) {
+      const detail = 'it does not take the token that is known for it here';
+      throw new ApiRefusal('API_UNAUTHORIZED', detail, null, { fault: 'operator', where: url });
+    }
+    if (answer.status < 200 || (answer.status >= 300 && answer.status < 400)) {
+      throw unreachable(new Error(`status ${answer.status} is not that of an API`), url, timeoutMs);
+    }
+    return answer;
+  }
+
   #parse<T>(text: string): T {
     try {
       return JSON.parse(text) as T;
@@ -116,14 +141,24 @@ export class ApiClient {
     }
   }
 
-  async #call(path: string, { method, accept, body, headers, ...call }: Call): Promise<string> {
-    const { url, token } = this.#options;
+  async #call(path: string, call: Call): Promise<string> {
+    const { status, body } = await this.#ask(path, call, (answer) => answer.text());
+    if (status >= 400) {
+      throw refused(status, body, this.#options.url);
+    }
+    return body;
+  }
+
+  async #ask<Body>(
+    path: string,
+    { method, accept, body, headers, ...call }: Call,
+    read: (body: Dispatcher.ResponseData['body']) => Promise<Body>,
+  ): Promise<{ status: number; headers: Record<string, string>; body: Body }> {
+    const { url, token, under = '' } = this.#options;
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
     const timeout = AbortSignal.timeout(timeoutMs);
-    let status: number;
-    let text: string;
     try {
-      const target = new URL(path, url);
+      const target = new URL(`${under}${path}`, url);
       if (target.origin !== new URL(url).origin) {
         // The token is for this node alone.
         throw new Error('the path leads to another host');
@@ -139,16 +174,36 @@ export class ApiClient {
         },
         body: body ?? null,
       });
-      status = answer.statusCode;
-      text = await answer.body.text();
+      const { statusCode: status } = answer;
+      return { status, headers: textsOf(answer.headers), body: await read(answer.body) };
     } catch (error) {
       throw unreachable(error, url, timeoutMs);
     }
-    if (status >= 400) {
-      throw refused(status, text, url);
-    }
-    return text;
   }
+}
+
+/** Of a header that stands several times, the first. */
+function textsOf(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const texts = new Map<string, string>();
+  for (const [name, value] of Object.entries(headers)) {
+    const text = Array.isArray(value) ? value[0] : value;
+    if (text !== undefined) texts.set(name, text);
+  }
+  return Object.fromEntries(texts);
+}
+
+/** Rejects, and ends the connection, at an answer that is too large. */
+async function bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_PASSED_BYTES) {
+      throw new Error(`the answer has more than ${MAX_PASSED_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, sizeBytes);
 }
 
 function unreachable(error: unknown, url: string, timeoutMs: number): RelayError {

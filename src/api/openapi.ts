@@ -42,7 +42,7 @@ function pathsOf(operations: readonly Operation[]): Json {
 }
 
 function describe(operation: Operation): Json {
-  const { id, summary, open, body, path } = operation;
+  const { id, summary, open, body, path, passesOn } = operation;
   const parameters = parametersOf(operation);
   return {
     operationId: id,
@@ -51,7 +51,7 @@ function describe(operation: Operation): Json {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: contentOf(body, 'input') } }),
+      : { requestBody: { required: passesOn !== true, content: contentOf(body, 'input') } }),
     ...(path === '/v1/events' ? { 'x-events': eventSchemas() } : {}),
     responses: responsesOf(operation),
   };
@@ -69,16 +69,28 @@ function parametersOf({ parameters = {}, query, headers = {} }: Operation): Json
   return [...of('path', parameters), ...of('query', ofQuery), ...of('header', headers)];
 }
 
-function responsesOf({ status, answer, problems = {}, open }: Operation): Json {
+/** What another node answers, of which its own document tells. */
+const PASSED_ON: Json = {
+  description: 'What that node answers.',
+  content: {
+    'application/json': {},
+    'text/plain': {},
+    'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+  },
+};
+
+function responsesOf(operation: Operation): Json {
+  const { status, answer, problems = {}, open, passesOn } = operation;
   const all: Readonly<Record<number, readonly string[]>> = {
     ...problems,
     ...(open === true ? {} : { 401: ['UNAUTHORIZED'], 500: ['INTERNAL'] }),
   };
+  const done = {
+    description: status === 204 ? 'Done.' : 'As asked.',
+    ...(answer === undefined ? {} : { content: contentOf(answer, 'output') }),
+  };
   return {
-    [status]: {
-      description: status === 204 ? 'Done.' : 'As asked.',
-      ...(answer === undefined ? {} : { content: contentOf(answer, 'output') }),
-    },
+    ...(passesOn === true ? { default: PASSED_ON } : { [status]: done }),
     ...Object.fromEntries(
       Object.entries(all).map(([code, codes]) => [
         code,
@@ -89,7 +101,13 @@ function responsesOf({ status, answer, problems = {}, open }: Operation): Json {
               schema: {
                 allOf: [
                   { $ref: '#/components/schemas/Problem' },
-                  { properties: { status: { const: Number(code) }, code: { enum: codes } } },
+                  {
+                    properties: {
+                      status: { const: Number(code) },
+                      // that of the other node may be any of its own
+                      code: passesOn === true ? { examples: codes } : { enum: codes },
+                    },
+                  },
                 ],
               },
             },

@@ -12,6 +12,14 @@ import {
 } from './contract.js';
 import { mesh } from './shape/mesh.js';
 import {
+  messageHeaders,
+  nodeConfig,
+  nodeHistory,
+  nodeStatus,
+  routeAnswer,
+  routeQuestion,
+} from './shape/node.js';
+import {
   injected,
   jsonMessage,
   message,
@@ -43,6 +51,8 @@ export interface Operation {
   /** The status of success, and its body by media type; none: no content. */
   status: 200 | 202 | 204;
   answer?: Readonly<Record<string, z.ZodType | null>>;
+  /** Beside what is listed it answers as another node does, with its status, body and problems. */
+  passesOn?: true;
   problems?: Readonly<Record<number, readonly string[]>>;
 }
 
@@ -259,6 +269,16 @@ const MESSAGES: readonly Operation[] = [
     'MESSAGE_IN_QUARANTINE',
   ]),
   {
+    id: 'getMessageHeaders',
+    method: 'get',
+    path: '/v1/messages/{queue_id}/headers',
+    summary: 'The header of a message that is here, in quarantine too: of its first 64 KiB.',
+    parameters: queueId,
+    status: 200,
+    answer: json(messageHeaders),
+    problems: { 404: ['NOT_IN_QUEUE'], 409: ['MESSAGE_UNREADABLE'] },
+  },
+  {
     id: 'deleteMessage',
     method: 'delete',
     path: '/v1/messages/{queue_id}',
@@ -269,12 +289,76 @@ const MESSAGES: readonly Operation[] = [
   },
 ];
 
+const NODE: readonly Operation[] = [
+  {
+    id: 'getNode',
+    method: 'get',
+    path: '/v1/node',
+    summary: 'The state of this node: listeners, connections, memory, disk, certificates.',
+    status: 200,
+    answer: json(nodeStatus),
+  },
+  {
+    id: 'getNodeConfig',
+    method: 'get',
+    path: '/v1/node/config',
+    summary: 'The settings in force; secrets are masked.',
+    status: 200,
+    answer: json(nodeConfig),
+  },
+  {
+    id: 'getNodeHistory',
+    method: 'get',
+    path: '/v1/node/history',
+    summary: 'The last hour of this node in steps of ten seconds.',
+    status: 200,
+    answer: json(nodeHistory),
+  },
+  {
+    id: 'tryRoute',
+    method: 'post',
+    path: '/v1/route',
+    summary: 'Where a message that comes through this API would go, and why; nothing is sent.',
+    body: json(routeQuestion),
+    status: 200,
+    answer: json(routeAnswer),
+    problems: { 413: ['BAD_BODY'], 422: ['BAD_BODY'] },
+  },
+  passOn('get'),
+  passOn('post'),
+  passOn('delete'),
+];
+
+/** A request for another node; what that node answers is passed back as it is. */
+function passOn(method: Operation['method']): Operation {
+  return {
+    id: `${method}AtNode`,
+    method,
+    path: '/v1/nodes/{node}/{path}',
+    summary: 'The same at another node whose API is known here, or at this one, by its name.',
+    parameters: {
+      node: z.string(),
+      path: z.string().describe('Of that API, without its leading slash: v1/queues. No events.'),
+    },
+    ...(method === 'post' ? { body: { 'application/json': null, 'message/rfc822': null } } : {}),
+    status: 200,
+    passesOn: true,
+    problems: {
+      404: ['NO_SUCH_NODE', 'NOT_FORWARDED'],
+      ...(method === 'post' ? { 400: ['BODY_INCOMPLETE'], 413: ['BAD_BODY'] } : {}),
+      502: ['PEER_UNREACHABLE'],
+      503: ['TOO_MANY_REQUESTS'],
+    },
+  };
+}
+
 /** Every route of the API; a test holds them against those that are served. */
 export const OPERATIONS: readonly Operation[] = [
   ...TRACES,
   ...QUEUES,
   ...QUARANTINE,
   ...MESSAGES,
+  ...NODE,
   {
     id: 'getMesh',
     method: 'get',
@@ -294,6 +378,14 @@ export const OPERATIONS: readonly Operation[] = [
     status: 200,
     answer: { 'text/event-stream': null },
     problems: { 503: ['TOO_MANY_LISTENERS'] },
+  },
+  {
+    id: 'getMetrics',
+    method: 'get',
+    path: '/metrics',
+    summary: 'What Prometheus asks for, in its text format (version 0.0.4).',
+    status: 200,
+    answer: { 'text/plain': z.string() },
   },
   {
     id: 'getOpenapi',

@@ -14,13 +14,14 @@ const TITLES: Readonly<Record<number, string>> = {
   415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
   500: 'Internal Server Error',
+  502: 'Bad Gateway',
   503: 'Service Unavailable',
 };
 
 /** An answer in the form of RFC 9457. */
 export function problem(
   context: Context,
-  status: 400 | 401 | 403 | 404 | 406 | 409 | 413 | 415 | 422 | 500 | 503,
+  status: 400 | 401 | 403 | 404 | 406 | 409 | 413 | 415 | 422 | 500 | 502 | 503,
   code: string,
   detail: string,
   faults?: Problem['faults'],

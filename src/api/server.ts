@@ -5,14 +5,18 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { consoleRoutes } from './console-files.js';
 import { openApi } from './openapi.js';
 import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
 import { eventRoutes } from './v1/events.js';
 import { healthRoutes } from './v1/health.js';
 import { injectRoutes } from './v1/inject.js';
+import { metricsRoutes } from './v1/metrics.js';
 import { meshRoutes } from './v1/mesh.js';
 import { messageRoutes } from './v1/messages.js';
+import { nodeRoutes } from './v1/node.js';
+import { nodesRoutes } from './v1/nodes.js';
 import { quarantineRoutes } from './v1/quarantine.js';
 import { queueRoutes } from './v1/queues.js';
 import { traceRoutes } from './v1/trace.js';
@@ -88,6 +92,7 @@ export function apiRoutes(
 ): Hono {
   const app = new Hono();
   app.route('/', healthRoutes(views));
+  app.route('/', consoleRoutes());
   const expected = digest(`Bearer ${settings.token.reveal()}`);
   app.use('*', async (context, next) => {
     const given = digest(context.req.header('authorization') ?? '');
@@ -105,6 +110,12 @@ export function apiRoutes(
   app.route('/', messageRoutes(views));
   app.route('/', meshRoutes(views));
   app.route('/', eventRoutes(views));
+  app.route('/', metricsRoutes(views));
+  app.route('/', nodeRoutes(views));
+  app.route(
+    '/',
+    nodesRoutes(views, (request, bindings) => app.fetch(request, bindings)),
+  );
   app.get('/openapi.json', (context) => context.json(openApi()));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {

@@ -1,6 +1,14 @@
 import type { MessageSettings } from '../format/message-settings.js';
 import type { CapacityChange } from './contract.js';
 import type { Mesh } from './shape/mesh.js';
+import type {
+  MessageHeaders,
+  NodeConfig,
+  NodeHistory,
+  NodeStatus,
+  RouteAnswer,
+  RouteQuestion,
+} from './shape/node.js';
 import type { AddressForm } from '../trace/otlp.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import type { TracePage, TraceQuery } from '../trace/store.js';
@@ -134,6 +142,8 @@ export type MessageActionResult =
 export interface MessageView {
   find(queueId: string): Promise<ShownMessage | null>;
   act(queueId: string, action: MessageAction): Promise<MessageActionResult>;
+  /** The header of a message that is here; else why there is none. */
+  headers(queueId: string): Promise<MessageHeaders | 'unknown' | 'unreadable'>;
 }
 
 export interface MeshView {
@@ -143,12 +153,52 @@ export interface MeshView {
   collect(): Promise<Mesh>;
 }
 
+/** What the node says of itself, and what it would do. */
+export interface NodeView {
+  status(): Promise<NodeStatus>;
+  config(): NodeConfig;
+  history(): NodeHistory;
+  /** Nothing is sent or stored. */
+  route(question: RouteQuestion): RouteAnswer;
+}
+
+/** A request that is passed on to another node. */
+export interface PeerRequest {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** With its query. */
+  path: string;
+  headers: Readonly<Record<string, string>>;
+  body: Buffer | null;
+}
+
+/** What that node answered, whatever it was. */
+export interface PeerAnswer {
+  status: number;
+  headers: Readonly<Record<string, string>>;
+  body: Buffer;
+}
+
+export interface PeersView {
+  /** The name of this node. */
+  readonly own: string;
+  /**
+   * Null where no API of a node of this name is known. Rejects, with the reason, when there is no
+   * answer of that node within bounds of time and size.
+   */
+  ask(node: string, request: PeerRequest): Promise<PeerAnswer> | null;
+}
+
 export interface EventsView {
   /**
    * Server-sent events from after the one with this id on, or from now on. Null when as many listen
    * as may at once.
    */
   listen(lastEventId: string | null): ReadableStream<Uint8Array> | null;
+}
+
+export interface MetricsView {
+  /** What Prometheus asks for, in its text format. */
+  text(): Promise<string>;
 }
 
 export interface HealthView {
@@ -163,6 +213,9 @@ export interface ApiViews {
   inject: InjectView;
   messages: MessageView;
   mesh: MeshView;
+  node: NodeView;
+  peers: PeersView;
   events: EventsView;
+  metrics: MetricsView;
   health: HealthView;
 }

@@ -1,15 +1,25 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
-import { ApiClient } from '../api/client.js';
+import { ApiClient, ApiRefusal } from '../api/client.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
-import { Secret } from '../base/secret.js';
+import type { Secret } from '../base/secret.js';
+import { printableReply } from '../format/reply.js';
+import {
+  findApi,
+  TOKEN_VARIABLE,
+  URL_VARIABLE,
+  type AccessOptions,
+  type ApiPlace,
+} from './api-place.js';
+import { CommandFault } from './command-fault.js';
 
 /**
- * What the commands share that ask a running node: where its API is, the token, what an error
- * means to the person at the terminal, and the terminal itself.
+ * What the commands share that ask a running node: the options that say which, what an error means
+ * to the person at the terminal, and the terminal itself.
  */
+
+export { CommandFault, TOKEN_VARIABLE, type AccessOptions };
 
 /** The part of `ApiClient` that commands use. */
 export interface ApiCaller {
@@ -34,81 +44,40 @@ export interface Output {
 
 /** Everything around a command that a test replaces. */
 export interface Surroundings<Caller extends ApiCaller = ApiCaller> {
-  connect(url: string, token: Secret | undefined): Caller;
+  /** @param peer The node that is asked through the one at `url`; null: that one. */
+  connect(url: string, token: Secret | undefined, peer: string | null): Caller;
   output: Output;
   environment: Readonly<Record<string, string | undefined>>;
   nowMs(): number;
   pause(ms: number): Promise<void>;
 }
 
-export interface AccessOptions {
-  url: string;
-  tokenFile?: string;
-}
-
-/** The command cannot go on: what to tell and how to exit. */
-export class CommandFault extends Error {
-  constructor(
-    readonly exitCode: 1 | 2 | 3,
-    message: string,
-  ) {
-    super(message);
-    this.name = 'CommandFault';
-  }
-}
-
-/** Environment variable with the bearer token. A token is never taken from argv. */
-export const TOKEN_VARIABLE = 'RELAYMESH_API_TOKEN';
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Columns where stdout is not a terminal. */
-const DEFAULT_COLUMNS = 100;
+/** Of a terminal that does not say how wide it is. */
+const DEFAULT_COLUMNS = 80;
+/** Of pictures that no terminal shows; tables are as wide as they have to be there. */
+const FILE_COLUMNS = 100;
 const DEFAULT_ROWS = 24;
+const NODE_OPTION = 'node of the topology, or of the mesh that is asked through --url';
 
-/** Adds `--url` and `--token-file`. */
-export function addAccessOptions(command: Command): Command {
-  return command
-    .requiredOption(
-      '--url <api>',
-      'address of the API of a node, for example http://127.0.0.1:8025',
-    )
-    .option('--token-file <file>', `file with the bearer token (default: $${TOKEN_VARIABLE})`);
+/** Adds the options that say which node is asked, and with which token. */
+export function addAccessOptions(command: Command, node = true): Command {
+  command
+    .option('--url <api>', `address of the API of a node (default: $${URL_VARIABLE})`)
+    .option('--token-file <file>', `file with the bearer token (default: $${TOKEN_VARIABLE})`)
+    .option('--topology <file>', 'instead of --url: topology file whose nodes are asked')
+    .option('--workdir <dir>', 'folder of the run, if `topology up` was given one');
+  return node ? command.option('--node <node>', NODE_OPTION) : command;
 }
 
-/** A caller for the API that the options name. Throws a `CommandFault` for bad options. */
-export async function openApi<Caller extends ApiCaller>(
-  options: AccessOptions,
-  around: Surroundings<Caller>,
-): Promise<Caller> {
-  const url = URL.canParse(options.url) ? new URL(options.url) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new CommandFault(
-      2,
-      `--url wants an address like http://127.0.0.1:8025, not ${options.url}`,
-    );
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new CommandFault(2, `--url must not hold a login; set ${TOKEN_VARIABLE} or --token-file`);
-  }
-  return around.connect(options.url.replace(/\/+$/, ''), await readToken(options, around));
+/** A caller of an API and where that is. */
+interface Opened<Caller> {
+  api: Caller;
+  place: ApiPlace;
 }
 
-async function readToken(
-  options: AccessOptions,
-  around: Surroundings,
-): Promise<Secret | undefined> {
-  if (options.tokenFile === undefined) {
-    const token = around.environment[TOKEN_VARIABLE]?.trim() ?? '';
-    return token === '' ? undefined : new Secret(token);
-  }
-  let text: string;
-  try {
-    text = await readFile(options.tokenFile, 'utf8');
-  } catch (error) {
-    throw new CommandFault(2, `cannot read the token file: ${messageOf(error)}`);
-  }
-  if (text.trim() === '') throw new CommandFault(2, `${options.tokenFile} holds no token`);
-  return new Secret(text.trim());
-}
+/** What a command does once it has a caller; `words` are the options that lead there again. */
+export type CommandBody<Caller> = (api: Caller, words: string) => Promise<number>;
 
 /**
  * Runs the body of a command and turns what it throws into a notice and an exit code: 1 not found,
@@ -120,43 +89,71 @@ export async function runCommand<Caller extends ApiCaller>(
   around: Surroundings<Caller>,
   setExitCode: (code: number) => void,
   missing: string,
-  body: (api: Caller) => Promise<number>,
+  body: CommandBody<Caller>,
 ): Promise<void> {
+  let opened: Opened<Caller> | null = null;
   try {
-    setExitCode(await body(await openApi(options, around)));
+    opened = await openApi(options, around);
+    setExitCode(await body(opened.api, opened.place.words));
   } catch (error) {
-    const fault = error instanceof CommandFault ? error : explain(error, options, around, missing);
+    const fault = faultOf(error, opened?.place ?? null, missing);
     if (fault === null) throw error;
     around.output.notice(`error: ${fault.message}`);
     setExitCode(fault.exitCode);
   }
 }
 
-function explain(
-  error: unknown,
+async function openApi<Caller extends ApiCaller>(
   options: AccessOptions,
-  around: Surroundings,
-  missing: string,
-): CommandFault | null {
+  around: Surroundings<Caller>,
+): Promise<Opened<Caller>> {
+  const place = await findApi(options, around.environment);
+  if (place.chosen !== null && around.output.isTerminal) {
+    around.output.notice(`node ${place.chosen} is asked; --node names another`);
+  }
+  return { api: around.connect(place.url, place.token, place.peer), place };
+}
+
+function faultOf(error: unknown, place: ApiPlace | null, missing: string): CommandFault | null {
+  if (error instanceof CommandFault) return error;
+  if (place !== null) return explain(error, place, missing);
+  return error instanceof RelayError ? new CommandFault(2, error.describe()) : null;
+}
+
+function explain(error: unknown, place: ApiPlace, missing: string): CommandFault | null {
   const words = messageOf(error);
+  const { url } = place;
+  const problem = error instanceof ApiRefusal ? error.problemCode : null;
+  if (problem === 'NO_SUCH_NODE') {
+    return new CommandFault(
+      2,
+      `${printableReply(words)} [${problem}]\n  'relaymesh status --mesh --url ${url}' lists the nodes.`,
+    );
+  }
+  if (problem === 'PEER_UNREACHABLE') {
+    return new CommandFault(
+      3,
+      `${url} cannot ask ${place.peer ?? 'it'}: ${printableReply(words)} [${problem}]`,
+    );
+  }
   switch (codeOf(error)) {
     case 'NOT_FOUND':
       return new CommandFault(1, missing);
     case 'API_UNAUTHORIZED':
       return new CommandFault(
         2,
-        `${options.url} ${describeRefusal(options, around)}.\n` +
+        `${url} ${place.tokenFrom === null ? 'wants a token and none was given' : `did not accept the token in ${place.tokenFrom}`}.\n` +
           `  The node's token is in api-token in its data directory, or what its topology sets.\n` +
           `  Set ${TOKEN_VARIABLE} or give --token-file FILE.`,
       );
     case 'API_REFUSED':
       return mayPass(error)
-        ? new CommandFault(3, `the node at ${options.url} could not answer: ${words}`)
+        ? new CommandFault(3, `the node at ${url} could not answer: ${words}`)
         : new CommandFault(2, words);
     case 'API_INVALID':
-      return new CommandFault(3, `${options.url} is not the API of a relaymesh node: ${words}`);
+      return new CommandFault(3, `${url} is not the API of a relaymesh node: ${words}`);
     case 'API_UNREACHABLE':
-      return new CommandFault(3, `cannot reach the API at ${options.url}: ${reasonOf(error)}`);
+      return new CommandFault(3, `cannot reach the API at ${url}: ${reasonOf(error)}`);
     default:
       return null;
   }
@@ -175,15 +172,6 @@ export function mayPass(error: unknown): boolean {
   return code === 'API_UNREACHABLE';
 }
 
-/** Which token was refused, so that the right one is replaced. */
-function describeRefusal(options: AccessOptions, around: Surroundings): string {
-  if (options.tokenFile !== undefined) return `did not accept the token in ${options.tokenFile}`;
-  const given = (around.environment[TOKEN_VARIABLE]?.trim() ?? '') !== '';
-  return given
-    ? `did not accept the token in ${TOKEN_VARIABLE}`
-    : 'wants a token and none was given';
-}
-
 /** The client wraps errors of the socket, so causes are looked at too. */
 function isRefused(error: unknown): boolean {
   let cause = error;
@@ -197,11 +185,12 @@ function isRefused(error: unknown): boolean {
 /** The process as surroundings. */
 export function processSurroundings(): Surroundings<ApiClient> {
   return {
-    connect: (url, token) =>
+    connect: (url, token, peer) =>
       new ApiClient({
         url,
         timeoutMs: REQUEST_TIMEOUT_MS,
         ...(token === undefined ? {} : { token }),
+        ...(peer === null ? {} : { under: `/v1/nodes/${encodeURIComponent(peer)}` }),
       }),
     output: processOutput(),
     environment: process.env,
@@ -217,6 +206,7 @@ function processOutput(): Output {
   let watched = false;
   let closed = false;
   const isTerminal = isatty(stdout.fd);
+  const ownColumns = isTerminal ? DEFAULT_COLUMNS : FILE_COLUMNS;
   return {
     write(text) {
       // `relaymesh trace … | head` closes the pipe; that is no error. Only a command that runs
@@ -233,9 +223,20 @@ function processOutput(): Output {
     isTerminal,
     color: isTerminal && (process.env['NO_COLOR'] ?? '') === '',
     size: () => ({
-      columns: (isTerminal && stdout.columns) || DEFAULT_COLUMNS,
+      columns: (isTerminal && stdout.columns) || columnsIn(process.env) || ownColumns,
       rows: (isTerminal && stdout.rows) || DEFAULT_ROWS,
     }),
     isClosed: () => closed,
   };
+}
+
+/** The width that a shell or a person has set; 0: none. */
+function columnsIn(environment: Readonly<Record<string, string | undefined>>): number {
+  const text = environment['COLUMNS'] ?? '';
+  return /^\d{1,4}$/.test(text) ? Number(text) : 0;
+}
+
+/** What a table may take: the terminal, and of output for programs whatever it needs. */
+export function tableWidth(output: Pick<Output, 'isTerminal' | 'size'>): number {
+  return output.isTerminal ? output.size().columns : Infinity;
 }

@@ -8,6 +8,7 @@ import { RelayNode } from '../node.js';
 import type { NodeSettings } from '../node-settings.js';
 import { loadNodeSettings } from '../topology/node-settings.js';
 import { addConfigOptions, configArgv } from './config-options.js';
+import { ServiceManager } from './service-manager.js';
 import type { RunUntilStopped } from './topology-up.js';
 
 /** What a node is started with; it is read again at SIGHUP. */
@@ -69,6 +70,9 @@ export function nodeCommand(
 async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Promise<number> {
   let node: RelayNode;
   let name = sources.argv['node-name'] ?? UNNAMED;
+  // A node with a runner is that one's: it is not the service that systemd has started.
+  const isService = process.send === undefined;
+  const manager = isService ? ServiceManager.of(process.env, { log: createLogger(name) }) : null;
   try {
     const settings = await load(sources);
     ({ name } = settings);
@@ -81,15 +85,28 @@ async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Prom
   let reloaded = Promise.resolve();
   const reload = (): void => {
     // one after the other, so that what was read last holds
-    reloaded = reloaded.then(async () => tellParent(await reloadNode(node, name, sources)));
+    reloaded = reloaded.then(async () => {
+      manager?.reloading();
+      const result = await reloadNode(node, name, sources);
+      const refused = result.type === 'reload-refused' ? `reload refused: ${result.message}` : null;
+      manager?.ready(refused ?? node.summary);
+      tellParent(result);
+    });
   };
   // Who hears that the node is ready may ask for a reload at once.
   process.on('SIGHUP', reload);
   tellParent({ type: 'ready', smtp, api });
+  manager?.ready(node.summary);
+  manager?.watch(
+    () => node.trouble,
+    () => node.summary,
+  );
   const code = await runUntilStopped(async (reason) => {
+    manager?.stopping();
     await (reason === 'disconnect' ? node.stop(ORPHAN_DRAIN_MS) : node.stop());
   });
   process.removeListener('SIGHUP', reload);
+  await manager?.close();
   return code;
 }
 
@@ -125,6 +142,7 @@ async function reloadNode(
     const code = error instanceof RelayError ? error.code : 'RELOAD_FAILED';
     const text = error instanceof RelayError ? error.describe() : messageOf(error);
     createLogger(name).error({ event: 'reload-refused', code }, text);
+    node.reloadRefused(text);
     return { type: 'reload-refused', code, message: text };
   }
 }

@@ -1,36 +1,13 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import type { QuarantinedMessage, QuarantinePage } from '../api/shape/queues.js';
 import { printableReply } from '../format/reply.js';
 import { formatDateTime, formatWaiting } from '../trace/waterfall-text.js';
-import { addAccessOptions, type Surroundings } from './api-access.js';
+import { addAccessOptions, tableWidth, type Surroundings } from './api-access.js';
 import { writeJson } from './json-output.js';
 import { exampleOf, type QueueCaller, type QueueOptions } from './queue-api.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
 /** The part of `relaymesh queue` about messages that wait for an operator. */
-
-/** One of them as `GET /v1/quarantine` answers it. */
-interface QuarantinedMessage {
-  queue_id: string;
-  kind: string;
-  since: string;
-  reason: string;
-  sender: string | null;
-  recipients: Array<{
-    address: string;
-    code: number | null;
-    enhanced_code: string | null;
-    description: string;
-  }>;
-  size_bytes: number | null;
-  message_id: string | null;
-  trace_id: string | null;
-  bounce_of: string | null;
-}
-
-interface QuarantinePage {
-  messages: QuarantinedMessage[];
-  next_cursor: string | null;
-}
 
 export interface PageOptions extends QueueOptions {
   limit?: number;
@@ -40,9 +17,9 @@ export interface PageOptions extends QueueOptions {
 const COLUMNS: readonly Column[] = [
   { title: 'QUEUE ID', align: 'left' },
   { title: 'KIND', align: 'left' },
-  { title: 'SINCE', align: 'right' },
-  { title: 'FROM', align: 'left', minWidth: 8 },
-  { title: 'TO', align: 'left', minWidth: 8 },
+  { title: 'SINCE', align: 'right', dispensable: 1 },
+  { title: 'FROM', align: 'left', minWidth: 8, dispensable: 3 },
+  { title: 'TO', align: 'left', minWidth: 8, dispensable: 2 },
   { title: 'REASON', align: 'left', minWidth: 12 },
 ];
 
@@ -86,7 +63,7 @@ export function writePage(
   around: Surroundings<QueueCaller>,
 ): void {
   const { output } = around;
-  const width = output.isTerminal ? output.size().columns : Infinity;
+  const width = tableWidth(output);
   const nowMs = around.nowMs();
   const rows = messages.map((message) => messageRow(message, nowMs));
   output.write(renderTable(COLUMNS, rows, width));

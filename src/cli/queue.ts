@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Queue } from '../api/shape/queues.js';
 import { QUARANTINE_QUEUE } from '../queue/queue-view.js';
 import { formatInstant, formatWaiting } from '../trace/waterfall-text.js';
 import {
@@ -6,6 +7,7 @@ import {
   CommandFault,
   processSurroundings,
   runCommand,
+  tableWidth,
   type Surroundings,
 } from './api-access.js';
 import {
@@ -24,36 +26,10 @@ import {
   steerMessage,
 } from './queued-message.js';
 import { exampleOf, explainedRefusal, type QueueCaller, type QueueOptions } from './queue-api.js';
+import { stateColumn } from './queue-state.js';
 import { renderPairs, renderTable, type Column } from './table.js';
 
 /** `relaymesh queue`: the queues of a node, one for each next hop, and what an operator may do. */
-
-/** A queue as `GET /v1/queues` answers it. */
-interface QueueStatus {
-  name: string;
-  next_hop: string;
-  ready: number;
-  sending: number;
-  deferred: number;
-  held: number;
-  oldest_age_seconds: number | null;
-  state: string;
-  last_fault: {
-    code: number | string | null;
-    description: string;
-    at: string;
-    stage: string;
-  } | null;
-  next_attempt_at: string | null;
-  capacity: {
-    max_connections: number;
-    max_messages_per_connection: number;
-    max_messages_per_minute: number | null;
-    max_connects_per_minute: number | null;
-    idle_timeout_seconds: number;
-    allowed_connections: number;
-  };
-}
 
 interface TargetOptions extends QueueOptions {
   message?: string;
@@ -61,14 +37,14 @@ interface TargetOptions extends QueueOptions {
 
 type QueueSurroundings = Surroundings<QueueCaller>;
 
-const COLUMNS: readonly Column[] = [
+const columns = (color: boolean): Column[] => [
   { title: 'NAME', align: 'left', minWidth: 8 },
-  { title: 'NEXT HOP', align: 'left', minWidth: 8 },
-  { title: 'STATE', align: 'left' },
+  { title: 'NEXT HOP', align: 'left', minWidth: 8, dispensable: 3 },
+  stateColumn(color),
   { title: 'READY', align: 'right' },
-  { title: 'SENDING', align: 'right' },
+  { title: 'SENDING', align: 'right', dispensable: 2 },
   { title: 'DEFERRED', align: 'right' },
-  { title: 'HELD', align: 'right' },
+  { title: 'HELD', align: 'right', dispensable: 1 },
   { title: 'OLDEST', align: 'right' },
   { title: 'LAST FAULT', align: 'left', minWidth: 12 },
 ];
@@ -81,7 +57,7 @@ const EXAMPLE_MESSAGE = '--message 1M81S0JBWMGPZ7VQWY';
 const DONE = { pause: 'is paused', resume: 'is resumed', retry: 'is tried now' } as const;
 
 /** What `limit` can change. */
-const LIMITS: readonly string[] = [
+export const LIMITS: readonly string[] = [
   'max-connections',
   'max-messages-per-connection',
   'max-messages-per-minute',
@@ -89,7 +65,10 @@ const LIMITS: readonly string[] = [
   'idle-timeout',
 ];
 
-type Run = (options: QueueOptions, body: (api: QueueCaller) => Promise<void>) => Promise<void>;
+type Run = (
+  options: QueueOptions,
+  body: (api: QueueCaller, words: string) => Promise<void>,
+) => Promise<void>;
 
 /** The command. `setExitCode` is called once, when it is done. */
 export function queueCommand(
@@ -97,8 +76,8 @@ export function queueCommand(
   around: QueueSurroundings = processSurroundings(),
 ): Command {
   const run: Run = async (options, body) => {
-    await runCommand(options, around, setExitCode, MISSING, async (api) => {
-      await body(api).catch((error: unknown) => {
+    await runCommand(options, around, setExitCode, MISSING, async (api, words) => {
+      await body(api, words).catch((error: unknown) => {
         throw explainedRefusal(error);
       });
       return 0;
@@ -143,10 +122,10 @@ export function queueCommand(
       .option('--json', 'print what the API answers, or the queue id')
       .addHelpText('after', exampleOf(`${action} ${EXAMPLE_MESSAGE}`))
       .action(async (options: QueueOptions & { message: string }) => {
-        await run(options, (api) =>
+        await run(options, (api, words) =>
           action === 'delete'
             ? deleteMessage(api, options.message, options, around)
-            : steerMessage(api, options.message, action, options, around),
+            : steerMessage(api, options.message, action, options, words, around),
         );
       });
   }
@@ -158,7 +137,7 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
     ['pause', 'send nothing to this next hop until it is resumed'],
     ['resume', 'send to a paused next hop again'],
   ] as const) {
-    addAccessOptions(queue.command(action).argument('<name>', 'name of the queue'))
+    addAccessOptions(queue.command(action).argument('<queue>', 'name of the queue'))
       .description(description)
       .option('--json', 'print what the API answers')
       .addHelpText('after', exampleOf(`${action} core`))
@@ -173,15 +152,18 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
       exampleOf('retry core', `retry ${EXAMPLE_MESSAGE}`, `retry "${QUARANTINE_QUEUE}"`),
     )
     .action(async (name: string | undefined, options: TargetOptions) => {
-      await run(options, (api) =>
+      await run(options, (api, words) =>
         onTarget(name, options, {
           queue: (name) => steerQueue(api, name, 'retry', options, around),
-          message: (id) => steerMessage(api, id, 'retry', options, around),
+          message: (id) => steerMessage(api, id, 'retry', options, words, around),
         }),
       );
     });
   addAccessOptions(
-    queue.command('limit').argument('<name>', 'name of the queue').argument('<key=number...>'),
+    queue
+      .command('limit')
+      .argument('<queue>', 'name of the queue')
+      .argument('<key=number...>', 'what is changed; none takes a rate away'),
   )
     .description(`change limits until the node ends: ${LIMITS.join(', ')}`)
     .option('--json', 'print what the API answers')
@@ -192,7 +174,7 @@ function addSteering(queue: Command, run: Run, around: QueueSurroundings): void 
 }
 
 function addQueueOrMessage(command: Command): Command {
-  return addAccessOptions(command.argument('[name]', 'name of the queue'))
+  return addAccessOptions(command.argument('[queue]', 'name of the queue'))
     .option('--message <queue-id>', 'instead of a queue: a message')
     .option('--json', 'print what the API answers');
 }
@@ -231,7 +213,7 @@ async function limitQueue(
   around: QueueSurroundings,
 ): Promise<void> {
   const change = Object.fromEntries(words.map(readLimit));
-  const queue = await api.postJson<QueueStatus>(`${pathOf(name)}/capacity`, change);
+  const queue = await api.postJson<Queue>(`${pathOf(name)}/capacity`, change);
   if (options.json === true) {
     writeJson(around.output, queue);
   } else {
@@ -262,18 +244,18 @@ async function listQueues(
   around: QueueSurroundings,
 ): Promise<void> {
   const { output } = around;
-  const answer = await api.getJson<{ queues: QueueStatus[] }>('/v1/queues');
+  const answer = await api.getJson<{ queues: Queue[] }>('/v1/queues');
   if (options.json === true) {
     writeJson(output, answer);
   } else if (answer.queues.length === 0) {
     output.notice('no queues');
   } else {
-    const width = output.isTerminal ? output.size().columns : Infinity;
-    output.write(renderTable(COLUMNS, answer.queues.map(queueRow), width));
+    const width = tableWidth(output);
+    output.write(renderTable(columns(output.color), answer.queues.map(queueRow), width));
   }
 }
 
-function queueRow(queue: QueueStatus): string[] {
+function queueRow(queue: Queue): string[] {
   const counts = [queue.ready, queue.sending, queue.deferred, queue.held];
   return [
     queue.name,
@@ -291,7 +273,7 @@ async function showQueue(
   options: QueueOptions,
   around: QueueSurroundings,
 ): Promise<void> {
-  const queue = await api.getJson<QueueStatus>(pathOf(name));
+  const queue = await api.getJson<Queue>(pathOf(name));
   if (name === QUARANTINE_QUEUE) {
     await showQuarantine(api, queue, options, around);
     return;
@@ -325,7 +307,7 @@ async function showQueue(
 /** It has no hop and no limits; what counts is what is in it. */
 async function showQuarantine(
   api: QueueCaller,
-  queue: QueueStatus,
+  queue: Queue,
   options: QueueOptions,
   around: QueueSurroundings,
 ): Promise<void> {
@@ -343,7 +325,7 @@ async function showQuarantine(
   writePage(page, around);
 }
 
-function capacityPairs(capacity: QueueStatus['capacity']): [string, string][] {
+function capacityPairs(capacity: Queue['capacity']): [string, string][] {
   const { max_connections: connections, allowed_connections: allowed } = capacity;
   const slowed = allowed < connections ? `, now ${allowed}: the hop asks for less` : '';
   const rate = (limit: number | null): string =>
@@ -362,11 +344,11 @@ function dueText(dueMs: number, nowMs: number): string {
   return dueMs > nowMs ? `in ${formatWaiting(dueMs - nowMs)}, at ${at}` : `due since ${at}`;
 }
 
-function ageText(queue: QueueStatus): string {
+function ageText(queue: Queue): string {
   return queue.oldest_age_seconds === null ? '-' : formatWaiting(queue.oldest_age_seconds * 1000);
 }
 
-function faultText(queue: QueueStatus): string {
+function faultText(queue: Queue): string {
   if (queue.last_fault === null) return '';
   const { code, description } = queue.last_fault;
   const said = code === null ? '' : String(code);

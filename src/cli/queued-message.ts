@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { ApiRefusal } from '../api/client.js';
+import type { QueuedMessage, QueuedPage } from '../api/shape/queues.js';
 import { printableReply } from '../format/reply.js';
 import { formatDateTime, formatWaiting } from '../trace/waterfall-text.js';
-import { addAccessOptions, CommandFault, type Surroundings } from './api-access.js';
+import { addAccessOptions, CommandFault, tableWidth, type Surroundings } from './api-access.js';
 import { writeJson } from './json-output.js';
 import { addPageOptions, showQuarantined, type PageOptions } from './quarantine.js';
 import { exampleOf, type QueueCaller, type QueueOptions } from './queue-api.js';
@@ -10,44 +11,16 @@ import { renderPairs, renderTable, type Column } from './table.js';
 
 /** The part of `relaymesh queue` about single messages, wherever in a node they are. */
 
-/** One of them as `GET /v1/queues/{name}/messages` answers it. */
-interface QueuedMessage {
-  queue_id: string;
-  trace_id: string;
-  received_at: string;
-  expires_at: string;
-  held_since: string | null;
-  sender: string;
-  size_bytes: number;
-  message_id: string | null;
-  bounce_of: string | null;
-  recipients: QueuedRecipient[];
-  recipient_count: number;
-}
-
-interface QueuedRecipient {
-  address: string;
-  state: string;
-  attempts: number;
-  next_attempt_at: string | null;
-  code: number | null;
-  enhanced_code: string | null;
-  description: string | null;
-}
-
-interface QueuedPage {
-  messages: QueuedMessage[];
-  next_cursor: string | null;
-}
+type QueuedRecipient = QueuedMessage['recipients'][number];
 
 const COLUMNS: readonly Column[] = [
   { title: 'QUEUE ID', align: 'left' },
   { title: 'STATE', align: 'left' },
-  { title: 'AGE', align: 'right' },
-  { title: 'FROM', align: 'left', minWidth: 8 },
+  { title: 'AGE', align: 'right', dispensable: 1 },
+  { title: 'FROM', align: 'left', minWidth: 8, dispensable: 3 },
   { title: 'TO', align: 'left', minWidth: 8 },
-  { title: 'TRIES', align: 'right' },
-  { title: 'NEXT', align: 'right' },
+  { title: 'TRIES', align: 'right', dispensable: 2 },
+  { title: 'NEXT', align: 'right', dispensable: 1 },
   { title: 'LAST REPLY', align: 'left', minWidth: 12 },
 ];
 
@@ -61,7 +34,7 @@ const DONE = {
 /** Adds `queue messages`, without its action. */
 export function messagesCommand(queue: Command): Command {
   return addPageOptions(
-    addAccessOptions(queue.command('messages').argument('<name>', 'name of the queue')),
+    addAccessOptions(queue.command('messages').argument('<queue>', 'name of the queue')),
   )
     .description('list the messages that wait, are sent or are held in a queue')
     .addHelpText('after', exampleOf('messages "(smarthost)" --limit 20'));
@@ -89,7 +62,7 @@ export async function listMessages(
     return;
   }
   const nowMs = around.nowMs();
-  const width = output.isTerminal ? output.size().columns : Infinity;
+  const width = tableWidth(output);
   const rows = page.messages.map((message) => messageRow(message, nowMs));
   output.write(renderTable(COLUMNS, rows, width));
   if (page.next_cursor !== null) {
@@ -185,14 +158,15 @@ export async function steerMessage(
   api: QueueCaller,
   id: string,
   action: keyof typeof DONE,
-  { json, url }: QueueOptions,
+  { json }: QueueOptions,
+  words: string,
   { output }: Surroundings<QueueCaller>,
 ): Promise<void> {
   const answer = await api.postJson<unknown>(`${pathOf(id)}/${action}`);
   if (json === true) {
     writeJson(output, answer);
   } else {
-    output.notice(`message ${id} ${DONE[action]}; 'relaymesh trace ${id} --url ${url}' shows it`);
+    output.notice(`message ${id} ${DONE[action]}; 'relaymesh trace ${id} ${words}' shows it`);
   }
 }
 

@@ -8,19 +8,28 @@ import { steer, type Steering } from '../policy/steering.js';
 import { createLocator, type Locator } from '../route/mx.js';
 import type { RouteQuery } from '../route/route.js';
 import { parseHostPort } from '../topology/host-address.js';
+import {
+  addAccessOptions,
+  CommandFault,
+  processSurroundings,
+  runCommand,
+  type AccessOptions,
+  type ApiCaller,
+  type Surroundings,
+} from './api-access.js';
+import { printAnswer, type LiveAnswer, type LiveQuestion } from './route-live.js';
 import { explainRecipient, type RecipientExplanation } from './route-explain.js';
 import { explainNode, type ExplainedNode } from './route-settings.js';
 import { renderRecipient } from './route-text.js';
 import type { CommandOutput } from './topology-validate.js';
 
-interface RouteOptions {
-  node?: string;
+interface RouteOptions extends AccessOptions {
   from: string;
   to: string[];
   user?: string;
-  size: number;
+  size?: number;
   tag?: string[];
-  attempts: number;
+  attempts?: number;
   smarthost?: { host: string; port: number | null };
   config?: string;
   data?: string;
@@ -37,6 +46,8 @@ interface SteeringExplanation {
   reason: string;
 }
 
+const NO_DRY_RUN = 'this API makes no dry runs; is the node of an earlier version?';
+
 /** Of a message whose size nobody says. */
 const DEFAULT_SIZE_BYTES = 10_000;
 
@@ -45,12 +56,21 @@ The decision is made by the same function that the node asks at every attempt. S
 here; where they come from is shown, never what they are. --smarthost is one that the message
 itself names; without --user it comes through the API.
 
+Without FILE and --config a running node is asked, as things are there now: nothing is sent.
+
 Examples:
   $ relaymesh route mesh.yaml --node edge --from ann@a.example --to bob@b.example
   $ relaymesh route mesh.yaml --node edge --from '<>' --to bob@b.example --size 9000000 --tag bulk
-  $ relaymesh route --config node.conf --from ann@a.example --to bob@b.example --no-dns`;
+  $ relaymesh route --config node.conf --from ann@a.example --to bob@b.example --no-dns
+  $ relaymesh route --url http://127.0.0.1:8025 --from ann@a.example --to bob@b.example`;
 
-/** `relaymesh route`: what would happen to a message, and why. Exit code 0, or 2 for bad usage. */
+/** Of what only the file form can take into account. */
+const FILE_ONLY = ['user', 'tag', 'attempts', 'smarthost', 'data'] as const;
+
+/**
+ * `relaymesh route`: what would happen to a message, and why. Exit code 0, or 2 for bad usage; of a
+ * running node as `runCommand` says.
+ */
 export function routeCommand(
   setExitCode: (code: number) => void,
   output: CommandOutput = {
@@ -58,17 +78,17 @@ export function routeCommand(
     stderr: (text) => void process.stderr.write(text),
   },
   environment: Readonly<Record<string, string | undefined>> = process.env,
+  around: Surroundings = processSurroundings(),
 ): Command {
-  const command = new Command('route')
+  const command = addAccessOptions(new Command('route'))
     .description('explain where a message would go, and why')
     .argument('[file]', 'topology file')
-    .option('--node <node>', 'the node that has the message')
     .requiredOption('--from <address>', 'sender; <> is the null sender', parseSender)
     .requiredOption('--to <address>', 'recipient; may be given again', parseRecipient)
     .option('--user <username>', 'login of the client')
-    .option('--size <bytes>', 'size of the message', parseCount, DEFAULT_SIZE_BYTES)
+    .option('--size <bytes>', `size of the message (default: ${DEFAULT_SIZE_BYTES})`, parseCount)
     .option('--tag <tag>', 'a tag of the message; may be given again', gather)
-    .option('--attempts <number>', 'attempts so far', parseCount, 0)
+    .option('--attempts <number>', 'attempts so far (default: 0)', parseCount)
     .option('--smarthost <host[:port]>', 'smarthost that the message names', parseSmarthost)
     .option('--config <file>', 'file of flat keys that is laid over the node')
     .option('--data <dir>', "the node's data folder, for ports that a run has settled")
@@ -76,12 +96,39 @@ export function routeCommand(
     .option('--json', 'print the explanation as JSON')
     .addHelpText('after', HELP);
   return command.action(async (file: string | undefined, options: RouteOptions) => {
+    const { url, topology, workdir } = options;
     if (file === undefined && options.config === undefined) {
-      command.error('error: a topology FILE with --node, or --config FILE, is needed');
+      await runCommand(options, around, setExitCode, NO_DRY_RUN, (api) =>
+        ask(api, options, around),
+      );
+      return;
+    }
+    if (url !== undefined || topology !== undefined || workdir !== undefined) {
+      command.error('error: FILE or --config is explained by itself; leave out which API to ask');
     }
     await explain(file, options, output, environment);
     setExitCode(0);
   });
+}
+
+/** Asks a running node, which knows less of the message and all of the moment. */
+async function ask(
+  api: ApiCaller,
+  options: RouteOptions,
+  { output }: Surroundings,
+): Promise<number> {
+  const unfit = FILE_ONLY.find((name) => options[name] !== undefined);
+  if (unfit !== undefined || !options.dns) {
+    throw new CommandFault(2, `--${unfit ?? 'no-dns'} goes with FILE or --config`);
+  }
+  const question: LiveQuestion = {
+    envelope: options.from,
+    recipient: options.to,
+    ...(options.size === undefined ? {} : { size_bytes: options.size }),
+  };
+  const answer = await api.postJson<LiveAnswer>('/v1/route', question);
+  printAnswer(answer, options.json === true, output);
+  return 0;
 }
 
 async function explain(
@@ -142,7 +189,7 @@ function textOf({
 
 function queryOf(
   recipient: string,
-  { from, user, size, tag = [], attempts }: RouteOptions,
+  { from, user, size = DEFAULT_SIZE_BYTES, tag = [], attempts = 0 }: RouteOptions,
   own: MessageSmarthost | null,
 ): RouteQuery {
   return {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { Command } from 'commander';
 import type { ApiClient } from '../api/client.js';
+import type { Injected } from '../api/shape/queues.js';
 import { messageOf } from '../base/errors.js';
 import {
   addAccessOptions,
@@ -38,11 +39,6 @@ interface SendOptions extends AccessOptions {
   tag?: string[];
   idempotencyKey?: string;
   json?: boolean;
-}
-
-/** Answer of `POST /v1/inject`. */
-interface Injected {
-  messages: Array<{ recipient: string; queue_id: string; trace_id: string }>;
 }
 
 const EXAMPLES = `
@@ -82,10 +78,16 @@ export function sendCommand(
     .option('--json', 'print what the API answers')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string | undefined, options: SendOptions) => {
-      await runCommand(options, around, setExitCode, 'no such path at this API', async (api) => {
-        await send(api, file, options, around);
-        return 0;
-      });
+      await runCommand(
+        options,
+        around,
+        setExitCode,
+        'no such path at this API',
+        async (api, words) => {
+          await send(api, file, options, words, around);
+          return 0;
+        },
+      );
     });
 }
 
@@ -93,6 +95,7 @@ async function send(
   api: MessageCaller,
   file: string | undefined,
   options: SendOptions,
+  words: string,
   around: SendSurroundings,
 ): Promise<void> {
   const header = await steeringHeader(options);
@@ -109,10 +112,15 @@ async function send(
     content,
     key === undefined ? {} : { 'idempotency-key': clean('--idempotency-key', key) },
   );
-  report(answer, options, around);
+  report(answer, options, words, around);
 }
 
-function report(answer: Injected, options: SendOptions, { output }: SendSurroundings): void {
+function report(
+  answer: Injected,
+  options: SendOptions,
+  words: string,
+  { output }: SendSurroundings,
+): void {
   if (options.json === true) {
     writeJson(output, answer);
     return;
@@ -126,9 +134,7 @@ function report(answer: Injected, options: SendOptions, { output }: SendSurround
       ['trace id', traceId],
     ]),
   );
-  output.notice(
-    `\nfollow it with:\n  relaymesh trace ${traceId} --url ${options.url} --chain --follow`,
-  );
+  output.notice(`\nfollow it with:\n  relaymesh trace ${traceId} ${words} --chain --follow`);
 }
 
 /** What the node is to do with the message, as header fields; they leave no node. */

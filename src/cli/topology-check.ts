@@ -13,7 +13,7 @@ import type { LoadedTopology } from '../topology/load.js';
 import { didYouMean } from '../topology/suggest.js';
 import { findRun } from '../topology/state.js';
 import { formatBytes } from '../trace/waterfall-text.js';
-import { CommandFault, processSurroundings, type Output } from './api-access.js';
+import { CommandFault, processSurroundings, tableWidth, type Output } from './api-access.js';
 import { writeJson } from './json-output.js';
 import { parseSeconds } from './seconds-option.js';
 import { renderTable, type Column } from './table.js';
@@ -52,9 +52,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'ADDRESS', align: 'left', minWidth: 15 },
   { title: 'TLS', align: 'left', minWidth: 14 },
   { title: 'LOGIN', align: 'left', minWidth: 10 },
-  { title: 'SIZE', align: 'right' },
-  { title: 'XMESH', align: 'left' },
-  { title: 'MS', align: 'right' },
+  { title: 'SIZE', align: 'right', dispensable: 2 },
+  { title: 'XMESH', align: 'left', dispensable: 3 },
+  { title: 'MS', align: 'right', dispensable: 4 },
   { title: 'RESULT', align: 'left' },
 ];
 
@@ -132,7 +132,7 @@ function print(
   { checks, by_mx }: HopCheckReport,
   output: Pick<Output, 'write' | 'notice' | 'size' | 'isTerminal'>,
 ): void {
-  const width = output.isTerminal ? output.size().columns : Infinity;
+  const width = tableWidth(output);
   output.write(renderTable(COLUMNS, checks.map(rowOf), width));
   const reasons = checks.flatMap((check) =>
     check.fault === null ? [] : [`${reasonOf(check, check.fault)}\n`],

@@ -10,12 +10,19 @@ export function topologyDownCommand(setExitCode: (code: number) => void): Comman
     .description('end a running topology: the mail that waits stays in its queues')
     .argument('<file>', 'topology file that `up` was given')
     .option('--workdir <dir>', 'folder of the run, if `up` was given one')
+    .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  $ relaymesh topology down topologies/three-tier.yaml')
-    .action(async (file: string, options: { workdir?: string }) => {
+    .action(async (file: string, { workdir, json }: { workdir?: string; json?: boolean }) => {
       try {
-        const run = await findRun(file, options.workdir);
+        const run = await findRun(file, workdir);
         const ended = run === null ? null : await endRun(run.workdir, run.state);
         const name = run?.state.name ?? file;
+        if (json === true) {
+          const killed = ended?.killed ?? [];
+          const report = { name: run?.state.name ?? null, was_running: ended?.wasRunning ?? false };
+          process.stdout.write(`${JSON.stringify({ ...report, killed })}\n`);
+          return;
+        }
         if (ended === null || !ended.wasRunning) notice(`${name} is not running`);
         else notice(`${name} has stopped`);
         for (const killed of ended?.killed ?? []) {

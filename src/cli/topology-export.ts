@@ -12,6 +12,7 @@ interface ExportCommandOptions {
   image: string;
   program: string;
   force?: boolean;
+  json?: boolean;
 }
 
 const HELP = `
@@ -33,6 +34,7 @@ export function topologyExportCommand(setExitCode: (code: number) => void): Comm
     .option('--image <name>', 'image of the containers', `relaymesh:${VERSION}`)
     .option('--program <path>', 'relaymesh on the machines of systemd', '/usr/local/bin/relaymesh')
     .option('--force', 'write also over files that no export wrote')
+    .option('--json', 'print one JSON object: the files that were written, and what is left')
     .addHelpText('after', HELP)
     .action(async (target: ExportTarget, file: string, options: ExportCommandOptions) => {
       try {
@@ -48,7 +50,7 @@ export function topologyExportCommand(setExitCode: (code: number) => void): Comm
 async function run(
   target: ExportTarget,
   file: string,
-  { output, image, program, force = false }: ExportCommandOptions,
+  { output, image, program, force = false, json }: ExportCommandOptions,
 ): Promise<number> {
   const { faults, files } = await exportTopology(file, target, { image, program });
   for (const fault of faults) notice(describeFault(fault));
@@ -59,6 +61,11 @@ async function run(
     return 2;
   }
   const left = await writeExport(output, files, { force });
+  if (json === true) {
+    const report = { folder: output, files: files.map(({ path }) => path), left };
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    return 0;
+  }
   for (const { path } of files) process.stdout.write(`${join(output, path)}\n`);
   for (const path of left) {
     notice(`${join(output, path)} is left from an earlier export: remove it if it is not deployed`);

@@ -1,31 +1,22 @@
-import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { ApiClient } from '../api/client.js';
 import { RelayError } from '../base/errors.js';
-import { Secret } from '../base/secret.js';
 import { checkTopology } from '../topology/check.js';
 import { describeFault } from '../topology/fault.js';
 import { topologyGraph } from '../topology/graph/build.js';
 import { collectLive, type AskNode } from '../topology/graph/collect-live.js';
-import {
-  sourcesOfRun,
-  sourcesOfTopology,
-  type LiveSource,
-} from '../topology/graph/live-sources.js';
+import type { LiveSource } from '../topology/graph/live-sources.js';
 import { GRAPH_FORMATS, renderGraph, type GraphFormat } from '../topology/graph/render.js';
-import { entryOf } from '../topology/hop-plan.js';
 import type { LoadedTopology } from '../topology/load.js';
-import { survey } from '../topology/runner/survey.js';
-import { lockOwner } from '../topology/runner/workdir-lock.js';
-import type { Topology } from '../topology/schema.js';
-import { resolveSecret } from '../topology/secrets.js';
-import { findRun } from '../topology/state.js';
-import { CommandFault, TOKEN_VARIABLE } from './api-access.js';
+import { TOKEN_VARIABLE } from './api-place.js';
+import { CommandFault } from './command-fault.js';
+import { apisOf } from './node-apis.js';
 import { parseSeconds } from './seconds-option.js';
 import type { CommandOutput } from './topology-validate.js';
 
 interface GraphOptions {
-  format: GraphFormat;
+  format?: GraphFormat;
+  json?: boolean;
   workdir?: string;
   /** Undefined: when the topology runs here. */
   live?: boolean;
@@ -33,6 +24,7 @@ interface GraphOptions {
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 3;
+const DEFAULT_FORMAT = 'mermaid';
 
 const HELP = `
 While the topology runs on this machine, each line also shows how much mail of the last minute its
@@ -61,10 +53,12 @@ export function topologyGraphCommand(
     .description('draw a topology, tier by tier from left to right')
     .argument('<file>', 'topology file')
     .addOption(
-      new Option('-f, --format <format>', 'form of the picture')
-        .choices(GRAPH_FORMATS)
-        .default('mermaid'),
+      new Option(
+        '-f, --format <format>',
+        `form of the picture (default: ${DEFAULT_FORMAT})`,
+      ).choices(GRAPH_FORMATS),
     )
+    .addOption(new Option('--json', 'the same as --format json').conflicts('format'))
     .option('--workdir <dir>', 'folder of the run, if `up` was given one')
     .option('--live', 'ask the nodes for rates, depths and faults, wherever they run')
     .option('--no-live', 'draw the file alone, also while it runs')
@@ -101,9 +95,10 @@ async function graphOf(
     throw new CommandFault(2, `${file} cannot be drawn before it is mended`);
   const graph = topologyGraph(loaded.topology);
   const sources = await sourcesFor(file, loaded, options, environment);
-  if (sources === null) return renderGraph(graph, options.format, null);
+  const format = options.json === true ? 'json' : (options.format ?? DEFAULT_FORMAT);
+  if (sources === null) return renderGraph(graph, format, null);
   const live = await collectLive(graph, sources, asker(options.timeout * 1000), Date.now());
-  return renderGraph(graph, options.format, live);
+  return renderGraph(graph, format, live);
 }
 
 /** Null: the file alone is drawn. */
@@ -114,42 +109,19 @@ async function sourcesFor(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<LiveSource[] | null> {
   if (live === false) return null;
-  const run = await findRun(file, workdir);
-  if (run !== null) {
-    const found = await survey(run.state, (await lockOwner(run.workdir)) !== null);
-    const runs = found.some(({ state }) => state === 'running' || state === 'by hand');
-    if (runs) return sourcesOfRun(topology, run.state);
-  }
-  if (live !== true) return null;
-  const token = environment[TOKEN_VARIABLE]?.trim() ?? '';
-  const sources = sourcesOfTopology(
+  const sources = await apisOf(
+    file,
     topology,
-    (name) => secretOrNull(file, topology, name, environment),
-    token === '' ? null : new Secret(token),
+    { workdir, evenIfNotHere: live === true },
+    environment,
   );
+  if (live !== true) return sources;
   if (sources !== null) return sources;
   throw new CommandFault(
     3,
     `${file} is not running here, and no node in it has an API with a port\n` +
       '  Start it with `relaymesh topology up`, or say where it runs with --workdir.',
   );
-}
-
-function secretOrNull(
-  file: string,
-  topology: Topology,
-  name: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Secret | null {
-  const entry = entryOf(topology.secrets, name);
-  if (entry === undefined) return null;
-  try {
-    const baseDir = dirname(resolve(file));
-    return resolveSecret(name, entry, { baseDir, env, allotment: undefined, where: file });
-  } catch (error) {
-    if (error instanceof RelayError) return null;
-    throw error;
-  }
 }
 
 function asker(timeoutMs: number): AskNode {

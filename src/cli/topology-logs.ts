@@ -15,11 +15,14 @@ interface LogsOptions {
   workdir?: string;
   follow?: boolean;
   lines: number;
+  json?: boolean;
 }
 
+/** How a line of a log is printed. */
+type Form = (line: string) => string;
+
 interface LogFile {
-  /** What each line begins with. */
-  prefix: string;
+  form: Form;
   file: string;
 }
 
@@ -38,13 +41,14 @@ export function topologyLogsCommand(
     .option('--workdir <dir>', 'folder of the run, if `up` was given one')
     .option('--follow', 'go on with what is added, until Ctrl-C')
     .option('--lines <number>', 'last lines of each log', parseCount, DEFAULT_LINES)
+    .option('--json', 'print each line as a JSON object: name, and entry or, of other text, line')
     .addHelpText(
       'after',
       '\nExample:\n  $ relaymesh topology logs topologies/three-tier.yaml edge --follow',
     )
     .action(async (file: string, names: string[], options: LogsOptions) => {
       try {
-        const files = await logFiles(file, names, options.workdir);
+        const files = await logFiles(file, names, options);
         setExitCode(await printLogs(files, options, runUntilStopped));
       } catch (error) {
         if (!(error instanceof RelayError)) throw error;
@@ -62,7 +66,7 @@ function parseCount(text: string): number {
 async function logFiles(
   file: string,
   names: readonly string[],
-  workdir: string | undefined,
+  { workdir, json }: LogsOptions,
 ): Promise<LogFile[]> {
   const run = await findRun(file, workdir);
   if (run === null) {
@@ -82,8 +86,21 @@ async function logFiles(
         hint: `It has: ${Object.keys(known).join(', ')}`,
       });
     }
-    return { prefix: `${name.padEnd(width)} | `, file: entry.logFile };
+    const prefix = `${name.padEnd(width)} | `;
+    const form: Form = json === true ? jsonForm(name) : (line) => `${prefix}${line}`;
+    return { form, file: entry.logFile };
   });
+}
+
+function jsonForm(name: string): Form {
+  return (line) => {
+    try {
+      const entry: unknown = JSON.parse(line);
+      return JSON.stringify({ name, entry });
+    } catch {
+      return JSON.stringify({ name, line });
+    }
+  };
 }
 
 async function printLogs(
@@ -93,19 +110,19 @@ async function printLogs(
 ): Promise<number> {
   const ended = new AbortController();
   allowClosedReader(process.stdout, () => ended.abort());
-  const print = async (prefix: string, lines: readonly string[]): Promise<void> => {
+  const print = async (form: Form, lines: readonly string[]): Promise<void> => {
     for (const line of lines) {
       if (ended.signal.aborted) return;
       // A slow reader is waited for, so that a long log is not held in memory.
-      if (process.stdout.write(`${prefix}${line}\n`)) continue;
+      if (process.stdout.write(`${form(line)}\n`)) continue;
       await once(process.stdout, 'drain', { signal: ended.signal }).catch(() => undefined);
     }
   };
-  const followers: { prefix: string; follower: LogFollower }[] = [];
-  for (const { prefix, file } of files) {
+  const followers: { form: Form; follower: LogFollower }[] = [];
+  for (const { form, file } of files) {
     const { lines, endBytes } = await lastLines(file, options.lines);
-    await print(prefix, lines);
-    followers.push({ prefix, follower: new LogFollower(file, endBytes) });
+    await print(form, lines);
+    followers.push({ form, follower: new LogFollower(file, endBytes) });
   }
   if (options.follow !== true) return 0;
   let stopped = false;
@@ -114,7 +131,7 @@ async function printLogs(
     ended.abort();
   });
   while (!ended.signal.aborted) {
-    for (const { prefix, follower } of followers) await print(prefix, await follower.newLines());
+    for (const { form, follower } of followers) await print(form, await follower.newLines());
     await pause(FOLLOW_POLL_MS, undefined, { signal: ended.signal }).catch(() => undefined);
   }
   return stopped ? untilStopped : 0;

@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import { survey, type Liveness, type SurveyedProcess } from '../topology/runner/survey.js';
-import { allowClosedReader, paint, writeTable } from '../topology/runner/terminal.js';
+import { allowClosedReader, paint } from '../topology/runner/terminal.js';
 import { lockOwner } from '../topology/runner/workdir-lock.js';
 import { findRun } from '../topology/state.js';
+import { processSurroundings, tableWidth } from './api-access.js';
+import { renderTable, type Column } from './table.js';
 
 const LIVENESS_COLOUR: Record<Liveness, 'green' | 'yellow' | 'red' | 'dim'> = {
   running: 'green',
@@ -48,15 +50,33 @@ export function topologyPsCommand(): Command {
     });
 }
 
+const COLUMNS: readonly Column[] = [
+  { title: 'NAME', align: 'left' },
+  { title: 'KIND', align: 'left', dispensable: 2 },
+  { title: 'PID', align: 'left', dispensable: 1 },
+  { title: 'SMTP', align: 'left', minWidth: 16 },
+  { title: 'API', align: 'left', minWidth: 16 },
+  { title: 'STATE', align: 'left', paint: paintState },
+];
+
+function paintState(cell: string): string {
+  const state = cell.trimEnd();
+  return isLiveness(state) ? paint(process.stdout, LIVENESS_COLOUR[state], cell) : cell;
+}
+
+function isLiveness(text: string): text is Liveness {
+  return Object.hasOwn(LIVENESS_COLOUR, text);
+}
+
 function printProcesses(found: readonly SurveyedProcess[]): void {
-  // Colour would count as width: the state is the last column.
   const rows = found.map(({ name, kind, pid, state, smtp, api }) => [
     name,
     kind,
     pid === null ? '-' : String(pid),
     smtp.join(' '),
     api ?? '-',
-    paint(process.stdout, LIVENESS_COLOUR[state], state),
+    state,
   ]);
-  writeTable(process.stdout, [['NAME', 'KIND', 'PID', 'SMTP', 'API', 'STATE'], ...rows]);
+  const { output } = processSurroundings();
+  process.stdout.write(renderTable(COLUMNS, rows, tableWidth(output)));
 }

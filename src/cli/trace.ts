@@ -10,6 +10,7 @@ import {
   mayPass,
   processSurroundings,
   runCommand,
+  tableWidth,
   type AccessOptions,
   type ApiCaller,
   type Surroundings,
@@ -51,6 +52,7 @@ interface TraceList {
   next_cursor: string | null;
 }
 
+const STATES = ['queued', 'delayed', 'transferred', 'relayed', 'delivered', 'failed'] as const;
 const POLL_MS = 1000;
 /** One request looks at a bounded number of records; so many are made at most for one list. */
 const MAX_LIST_PAGES = 100;
@@ -76,10 +78,10 @@ const MISSING = `no record of this message.
   'relaymesh trace --url API --recipient ADDRESS' lists what there is.`;
 
 const COLUMNS: readonly Column[] = [
-  { title: 'RECEIVED', align: 'left' },
+  { title: 'RECEIVED', align: 'left', dispensable: 1 },
   { title: 'QUEUE ID', align: 'left' },
   { title: 'STATE', align: 'left' },
-  { title: 'FROM', align: 'left', minWidth: 12 },
+  { title: 'FROM', align: 'left', minWidth: 12, dispensable: 2 },
   { title: 'TO', align: 'left', minWidth: 12 },
   { title: 'LAST REPLY', align: 'left', minWidth: 12 },
 ];
@@ -109,10 +111,7 @@ export function traceCommand(
     .option('--recipient <address>', 'list messages to this address')
     .option('--sender <address>', 'list messages from this address')
     .option('--since <time>', 'list messages since then: 90s, 15m, 1h, 2d or an ISO time')
-    .option(
-      '--state <state>',
-      'list messages in this state: queued, delayed, transferred, relayed, delivered, failed',
-    )
+    .addOption(new Option('--state <state>', 'list messages in this state').choices(STATES))
     .option('--limit <number>', 'list at most so many messages', parseLimit)
     .addHelpText('after', EXAMPLES)
     .action(async (id: string | undefined, given: TraceOptions) => {
@@ -272,7 +271,7 @@ async function listMessages(
     output.notice('no messages');
     return 0;
   }
-  const width = output.isTerminal ? output.size().columns : Infinity;
+  const width = tableWidth(output);
   output.write(renderTable(COLUMNS, list.messages.map(messageRow), width));
   if (output.isTerminal) {
     output.notice("STATE is what this node did; 'relaymesh trace ID --chain' follows a message on");

@@ -30,7 +30,7 @@ type Settings = ReadonlyMap<ConfigKey, { value: unknown; origin: Origin }>;
 
 const PREFIX = 'RELAYMESH_';
 /** Variables that are ours and no keys. */
-const OTHER_VARIABLES = new Set(['RELAYMESH_API_TOKEN', 'RELAYMESH_DEBUG']);
+const OTHER_VARIABLES = new Set(['RELAYMESH_API_TOKEN', 'RELAYMESH_DEBUG', 'RELAYMESH_URL']);
 
 /** The flat keys of one node: of each the value of the highest level that names it. */
 export class Config {

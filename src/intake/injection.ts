@@ -4,6 +4,7 @@ import { parseMailbox } from '../format/address.js';
 import type { Policy } from '../policy/policy.js';
 import { parseTraceparent } from '../trace/propagate.js';
 import { ContentCheck } from './content-check.js';
+import { IntakeCounts } from './intake-counts.js';
 import { describeRefusal, refuseRequest, type InjectRefusal } from './inject-refusal.js';
 import { nestingDepth, readJsonMessage, type JsonFault, type JsonMessage } from './json-message.js';
 import {
@@ -52,6 +53,7 @@ type Candidate = { stored: StoredMessage } | { received: ReceivedMessage; recipi
 export class Injection {
   readonly #options: InjectionOptions;
   readonly #guard: RepeatGuard;
+  readonly counts = new IntakeCounts();
 
   constructor(options: InjectionOptions) {
     this.#options = options;
@@ -121,6 +123,18 @@ export class Injection {
 
   /** @param sizeBytes of the request, which its messages take about as much of; 0 when nothing is known */
   async #once(
+    request: InjectRequest,
+    sizeBytes: number,
+    work: () => Promise<InjectAnswer>,
+  ): Promise<InjectAnswer> {
+    const result = await this.#tried(request, sizeBytes, work);
+    if ('refusal' in result) {
+      this.counts.refused(result.refusal.status);
+    }
+    return result;
+  }
+
+  async #tried(
     request: InjectRequest,
     sizeBytes: number,
     work: () => Promise<InjectAnswer>,
@@ -254,7 +268,7 @@ export class Injection {
         ...(requestSpan === null ? {} : { requestSpan }),
         steerTo: this.#options.policy.apiSteerTargets,
       },
-      receiveOptions(this.#options, this.#options.settings()),
+      receiveOptions(this.#options, this.#options.settings(), this.counts),
       undefined,
       beside,
     );

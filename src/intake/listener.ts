@@ -4,6 +4,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
 import type { Policy } from '../policy/policy.js';
+import { IntakeCounts } from './intake-counts.js';
 import { ReceivedMessage, receiveOptions, type IntakeServices } from './receive-data.js';
 import { refuse, refuseFull } from './refusal.js';
 import { Session } from './session.js';
@@ -21,6 +22,7 @@ export interface ListenerOptions extends IntakeServices {
 /** One listening socket and its sessions. */
 export class Listener extends SMTPServer {
   readonly settings: ListenerSettings;
+  readonly counts = new IntakeCounts();
   #options: ListenerOptions;
   readonly #services: SessionServices;
   readonly #bySession = new WeakMap<object, Session>();
@@ -92,6 +94,7 @@ export class Listener extends SMTPServer {
   }
 
   override connect(socket: Socket | TLSSocket, socketOptions?: object): void {
+    this.counts.sessions++;
     const session = new Session(this.#services, this, socket, socketOptions);
     this.connections.add(session);
     this.#bySession.set(session.session, session);
@@ -111,10 +114,17 @@ export class Listener extends SMTPServer {
     }
   }
 
+  /** Once for each session with TLS, implicit or by STARTTLS. */
+  override onSecure(...[socket, session, callback]: Parameters<SMTPServer['onSecure']>): void {
+    this.counts.secured((socket as TLSSocket).getProtocol() ?? 'unknown');
+    super.onSecure(socket, session, callback);
+  }
+
   override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
     const { policy, log } = this.#options;
     const identity = policy.logIn(login.username ?? '', login.password ?? '');
     if (identity === null) {
+      this.counts.loginsRefused++;
       log.warn(
         { event: 'login-refused', listener: this.settings.name, client: session.remoteAddress },
         'a login was refused',
@@ -125,6 +135,7 @@ export class Listener extends SMTPServer {
       });
       return;
     }
+    this.counts.logins++;
     const connection = this.#bySession.get(session);
     if (connection !== undefined) {
       connection.identity = identity;
@@ -144,6 +155,7 @@ export class Listener extends SMTPServer {
       dataTimeoutMs: settings.dataTimeoutMs,
       clock,
       log,
+      counts: this.counts,
       refusesSession: () => this.#refusesSession(),
       offersLogin: (secure, client) =>
         policy.offersLogin &&
@@ -155,7 +167,12 @@ export class Listener extends SMTPServer {
       full: (sizeBytes) => refuseFull(queue.refusal(sizeBytes)),
       draining: () => this.#draining,
       receive: (transaction, sender, done) =>
-        new ReceivedMessage(transaction, sender, receiveOptions(this.#options, settings), done),
+        new ReceivedMessage(
+          transaction,
+          sender,
+          receiveOptions(this.#options, settings, this.counts),
+          done,
+        ),
     };
   }
 

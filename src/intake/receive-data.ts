@@ -14,6 +14,7 @@ import type { MeshContext, ParentSpan } from '../trace/propagate.js';
 import { allowSettings, type SettingsContext } from './allowed-settings.js';
 import { MAX_RECEIVED, readControlHeaders, type ControlHeaders } from './control-headers.js';
 import { ignoredNames, readHeaderSettings } from './header-settings.js';
+import type { IntakeCounts } from './intake-counts.js';
 import type { StatedSettings } from './message-settings.js';
 import { newItem } from './new-item.js';
 import { refuse, type Refusal } from './refusal.js';
@@ -54,6 +55,7 @@ export interface ReceiveOptions extends SettingsContext {
   maxMessageBytes: number;
   maxHeaderBytes: number;
   expireAfterMs: number;
+  counts: IntakeCounts;
 }
 
 /** What listeners and the API have in common: where their messages go, and by which rules. */
@@ -68,6 +70,7 @@ export interface IntakeServices extends Omit<SettingsContext, 'ownAddresses'> {
 export function receiveOptions(
   services: IntakeServices,
   { hostname, listeners, maxMessageBytes, maxHeaderBytes }: IntakeSettings,
+  counts: IntakeCounts,
 ): ReceiveOptions {
   const { node, queue, clock, log, resolve, sealer } = services;
   return {
@@ -79,6 +82,7 @@ export function receiveOptions(
     maxMessageBytes,
     maxHeaderBytes,
     expireAfterMs: services.expireAfterMs(),
+    counts,
     resolve,
     ownAddresses: () => ownAddresses(listeners),
     sealer,
@@ -236,8 +240,13 @@ export class ReceivedMessage implements DataReceiver {
         ...(note === undefined ? {} : { note }),
         ...(handedOver === null ? {} : { handedOver }),
       });
+      const { counts } = this.#options;
       if (repeated) {
+        counts.repeats++;
         await this.#body.discard();
+      } else {
+        const { protocol } = this.#session;
+        counts.accepted(protocol, item.body.sizeBytes, item.recipients.length);
       }
       return { ...ids, queueId };
     } catch (error) {

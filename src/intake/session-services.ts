@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Identity } from '../policy/credentials.js';
 import type { SteerTarget } from '../policy/settings.js';
+import type { IntakeCounts } from './intake-counts.js';
 import type { DataResult, ReceivedMessage, SenderSession } from './receive-data.js';
 import type { Refusal } from './refusal.js';
 import type { Transaction } from './transaction.js';
@@ -17,6 +18,7 @@ export interface SessionServices {
   dataTimeoutMs: number;
   clock: Clock;
   log: Logger;
+  counts: IntakeCounts;
   /** Why a new session is sent away, or null. */
   refusesSession(): Refusal | null;
   offersLogin(secure: boolean, clientAddress: string): boolean;

@@ -80,6 +80,14 @@ export class Session extends SMTPConnection {
     return parser;
   }
 
+  /** Every reply, ours and the library's, goes through here. */
+  override send(...reply: Parameters<SMTPConnection['send']>): void {
+    if (reply[0] >= 400) {
+      this.#services.counts.refused(reply[0]);
+    }
+    super.send(...reply);
+  }
+
   /** AUTH is offered only where a password may travel: over TLS, or from loopback. */
   get #offersLogin(): boolean {
     return this.#services.offersLogin(this.secure, this.remoteAddress);

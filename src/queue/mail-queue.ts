@@ -14,13 +14,14 @@ import type { BodyMemory } from './body-memory.js';
 import { Delivery, MAX_UNFINISHED } from './delivery.js';
 import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
 import { Flows, type Flow } from './flows.js';
+import { totalsByHop, type HopTotals } from './hop-totals.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
-import { recover } from './recovery.js';
+import { followClock, recover } from './recovery.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
@@ -314,6 +315,12 @@ export class MailQueue {
     return this.#flows.list(hops, this.#scheduler.destinations);
   }
 
+  /** What waits for each hop of these names, and under the name `other` for all others. */
+  totalsByHop(names: Iterable<string>, other: string): Map<string, HopTotals> {
+    const nowMs = this.#options.clock.monotonicMs();
+    return totalsByHop(this.#scheduler.destinations, names, other, nowMs);
+  }
+
   get receivedPerMinute(): number {
     return this.#flows.receivedPerMinute;
   }
@@ -350,6 +357,11 @@ export class MailQueue {
 
   get size(): number {
     return this.#items.size;
+  }
+
+  /** Of the bodies of all of them. */
+  get bytes(): number {
+    return this.#room.bytes;
   }
 
   get quarantineSize(): number {
@@ -486,22 +498,10 @@ export class MailQueue {
     if (item.quarantine !== undefined) {
       this.#quarantine.add(item);
     }
-    this.#followClock(item);
+    followClock(item, clock.nowMs());
     this.#schedule(
       item,
       item.recipients.filter(({ state }) => !isFinal(state) && state !== 'quarantined'),
     );
-  }
-
-  /** A clock that was set back while the node was down must not hold up what had been tried before. */
-  #followClock({ recipients }: Item): void {
-    const nowMs = this.#options.clock.nowMs();
-    for (const recipient of recipients) {
-      const { deferredAtMs, nextAttemptAtMs } = recipient;
-      if (deferredAtMs !== undefined && deferredAtMs > nowMs && nextAttemptAtMs !== null) {
-        recipient.nextAttemptAtMs = nowMs + (nextAttemptAtMs - deferredAtMs);
-        recipient.deferredAtMs = nowMs;
-      }
-    }
   }
 }

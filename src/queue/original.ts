@@ -22,7 +22,7 @@ export async function readOriginal(
   full: boolean,
 ): Promise<Original> {
   const whole = full && sizeBytes <= MAX_FULL_BYTES;
-  const bytes = await read(body, whole ? sizeBytes : MAX_HEADER_BYTES).catch(() => null);
+  const bytes = await readStart(body, whole ? sizeBytes : MAX_HEADER_BYTES).catch(() => null);
   if (bytes === null) {
     return { bytes: Buffer.alloc(0), full: false };
   }
@@ -35,7 +35,11 @@ export function headerOnly(bytes: Buffer): Original {
   return { bytes: headerEnd === -1 ? bytes : bytes.subarray(0, headerEnd), full: false };
 }
 
-async function read(body: Buffer | Readable | null, maxBytes: number): Promise<Buffer | null> {
+/** The first bytes of a body; null when there is none to be had. */
+export async function readStart(
+  body: Buffer | Readable | null,
+  maxBytes: number,
+): Promise<Buffer | null> {
   if (body === null || Buffer.isBuffer(body)) {
     return body?.subarray(0, maxBytes) ?? null;
   }

@@ -73,3 +73,14 @@ async function takeUpAll(
     }
   }
 }
+
+/** A clock that was set back while the node was down must not hold up what had been tried before. */
+export function followClock({ recipients }: Item, nowMs: number): void {
+  for (const recipient of recipients) {
+    const { deferredAtMs, nextAttemptAtMs } = recipient;
+    if (deferredAtMs !== undefined && deferredAtMs > nowMs && nextAttemptAtMs !== null) {
+      recipient.nextAttemptAtMs = nowMs + (nextAttemptAtMs - deferredAtMs);
+      recipient.deferredAtMs = nowMs;
+    }
+  }
+}

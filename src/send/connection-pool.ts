@@ -34,6 +34,18 @@ export class ConnectionPool {
     return this.#open.size;
   }
 
+  /** Sessions by the name of their hop, those with most first. */
+  sessionsByHop(): Array<{ name: string; open: number; busy: number }> {
+    const hops = new Map<string, { name: string; open: number; busy: number }>();
+    for (const [connection, { name }] of this.#open) {
+      const hop = hops.get(name) ?? { name, open: 0, busy: 0 };
+      hops.set(name, hop);
+      hop.open++;
+      hop.busy += this.#busy.has(connection) ? 1 : 0;
+    }
+    return [...hops.values()].sort((a, b) => b.open - a.open);
+  }
+
   /** True after `close`: whoever is under way opens nothing further. */
   get closed(): boolean {
     return this.#closed;

@@ -16,6 +16,7 @@ import type { TraceSettings } from './settings.js';
 import { openStore } from './store-fault.js';
 import { newTotals, parseTotals, type StoreTotals } from './store-totals.js';
 import type { TracePage, TraceQuery, TraceStore } from './store.js';
+import { traceFigures, type TraceFigures } from './trace-figures.js';
 import {
   encode,
   UnwrittenRecords,
@@ -129,6 +130,10 @@ export class LevelTraceStore implements TraceStore {
     await this.#flush('all');
     this.#cache.close();
     await this.#store.close();
+  }
+
+  get figures(): TraceFigures {
+    return traceFigures(this.#totals, this.#unwritten);
   }
 
   /** Takes other limits; the folder stays. */
@@ -341,8 +346,7 @@ export class LevelTraceStore implements TraceStore {
     }
     await this.#writeWith(batch, totals, added.length > 0 ? this.#index.adding(added) : null);
     this.#upgrade.added(added.map(({ queueId }) => queueId));
-    for (const encoded of records) {
-      const { queueId, text, held } = encoded;
+    for (const { queueId, text, held } of records) {
       held.stored.bytes = Buffer.byteLength(text);
       this.#unwritten.written(queueId);
       if (held.record.finished_at === null) {

@@ -56,6 +56,8 @@ export interface ArrivedMessage {
 export interface TraceListener {
   /** The message is durable. */
   accepted?: (hop: HopRecord) => void;
+  /** Recipients of a message were settled or left waiting; `before`: as they were, in the same order. */
+  settled?: (hop: HopRecord, before: readonly RecipientRecord[]) => void;
   /** The record is that of the hop, which goes on changing. */
   attempt: (hop: HopRecord, attempt: AttemptRecord) => void;
   /** The record does not change any more. */
@@ -132,7 +134,9 @@ export class TraceRecorder {
         addAttempt(record, attempt);
         this.#listeners.forEach((listener) => listener.attempt(record, attempt));
       });
+      const before = record.recipients;
       record.recipients = recipients;
+      this.#listeners.forEach((listener) => listener.settled?.(record, before));
       record.action = leastSettled(recipients);
       record.queue_wait_ms ??= sinceMs === null ? null : rounded(Math.max(0, sinceMs - spentMs));
       record.finished_at = finishedAt;

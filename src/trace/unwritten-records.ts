@@ -36,6 +36,12 @@ export class UnwrittenRecords {
   #old = new Map<string, HeldRecord>();
   /** Handed to the store, not yet confirmed: still the latest version for readers. */
   #taken = new Map<string, HeldRecord>();
+  #dropped = 0;
+
+  /** How many were given up because the store failed for too long. */
+  get dropped(): number {
+    return this.#dropped;
+  }
 
   /** How many wait to be written. */
   get size(): number {
@@ -102,6 +108,7 @@ export class UnwrittenRecords {
       this.#finished.delete(queueId);
       this.#old.delete(queueId);
       this.#young.delete(queueId);
+      this.#dropped++;
     }
   }
 

@@ -10,6 +10,7 @@ import type {
   ShownMessage,
   ShownQuarantined,
   MessageActionResult,
+  PeerAnswer,
   ShownQueue,
   ShownQueued,
 } from '../../src/api/views.js';
@@ -44,6 +45,10 @@ export interface ApiBench {
   messages: Map<string, ShownMessage>;
   /** What every action on a message comes to. */
   acted: MessageActionResult;
+  /** The header of every message, or why there is none. */
+  headers: Awaited<ReturnType<ApiViews['messages']['headers']>>;
+  /** What the node `peer` answers. */
+  peerAnswer: Promise<PeerAnswer>;
   /** What is in each of the queues. */
   queued: { messages: ShownQueued[]; nextCursor: string | null };
   mesh: Mesh;
@@ -69,12 +74,15 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     streams: 0,
     messages: new Map(),
     acted: { done: true, message: { queue_id: 'Q' }, durable: true },
+    headers: 'unknown',
+    peerAnswer: Promise.reject(new Error('nobody listens')),
     queued: { messages: [], nextCursor: null },
     mesh: { asked_at: '2026-01-05T12:00:00.000Z', window_seconds: 60, nodes: [], links: [] },
     feed: new EventFeed(systemClock),
     notReady: null,
     fault: null,
   };
+  bench.peerAnswer.catch(() => undefined);
   const settings = { host: '127.0.0.1', port: 0, token: new Secret(TOKEN), peers: [] };
   const server = new ApiServer(settings, viewsOf(bench), captured.log);
   await server.start();
@@ -131,6 +139,28 @@ function quarantineOf(bench: Pick<ApiBench, 'quarantine'>, called: Called): ApiV
     delete: (queueId) => {
       called('delete', queueId);
       return take(queueId, () => true);
+    },
+  };
+}
+
+/** A node of which nothing is known but its name. */
+function nodeOf(called: Called): ApiViews['node'] {
+  return {
+    status: async () => {
+      called('status');
+      throw new Error('the bench has no state');
+    },
+    config: () => {
+      called('config');
+      return { node: 'bench', settings: {} };
+    },
+    history: () => {
+      called('history');
+      throw new Error('the bench has no history');
+    },
+    route: (question) => {
+      called('route', question);
+      return { node: 'bench', recipients: [] };
     },
   };
 }
@@ -204,6 +234,10 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
         called('act', queueId, action);
         return bench.acted;
       },
+      headers: async (queueId) => {
+        called('headers', queueId);
+        return bench.headers;
+      },
     },
     mesh: {
       own: () => {
@@ -213,6 +247,20 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
       collect: async () => {
         called('mesh');
         return bench.mesh;
+      },
+    },
+    node: nodeOf(called),
+    peers: {
+      own: 'bench',
+      ask: (node, request) => {
+        called('ask', node, request);
+        return node === 'peer' ? bench.peerAnswer : null;
+      },
+    },
+    metrics: {
+      text: async () => {
+        called('metrics');
+        return '';
       },
     },
     events: bench.feed,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiServer } from '../../src/api/server.js';
+import type { ApiViews } from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
 import { silentLogger } from '../../src/base/log.js';
 import type { RawAnswer } from './raw-request.js';
@@ -33,7 +34,6 @@ const PATHS = [
   '/v1/messages/abc',
   '/metrics',
   '/openapi.json',
-  '/',
   '/nothing',
   '//trace',
   '/livez/',
@@ -41,6 +41,10 @@ const PATHS = [
   '/livez/../trace',
   '/readyz%2f..%2ftrace',
   '/LIVEZ',
+  '/v1/node/config',
+  '/v1/nodes/bench/v1/node',
+  '/v1/nodes/peer/v1/queues',
+  '/v1/nodes/peer/livez',
 ];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'];
 
@@ -142,7 +146,7 @@ test('a request that is no HTTP does not hurt the next one', async (t) => {
     { path: '/trace/%zz%ff' },
     { path: `/${'x'.repeat(100_000)}` },
     { method: 'CONNECT', path: 'evil.example:25' },
-    { path: '/', headers: { upgrade: 'websocket', connection: 'upgrade' } },
+    { path: '/nothing', headers: { upgrade: 'websocket', connection: 'upgrade' } },
     { path: '/trace', headers: { 'x-big': 'x'.repeat(100_000) } },
   ]) {
     const { status } = await bench.request(request);
@@ -158,28 +162,7 @@ test('a request that is no HTTP does not hurt the next one', async (t) => {
 test('a port that is taken is said with its number', async (t) => {
   const bench: ApiBench = await runApi(t);
   const settings = { host: '127.0.0.1', port: bench.port, token: new Secret(TOKEN), peers: [] };
-  const views = {
-    trace: {
-      list: async () => assert.fail(),
-      find: async () => null,
-      draw: () => '',
-      otlp: () => ({}),
-      trackingStatus: () => assert.fail(),
-    },
-    queues: { list: () => [], control: () => false, messages: () => null, limit: () => false },
-    quarantine: {
-      queue: '',
-      list: () => [],
-      find: () => null,
-      retry: () => false,
-      delete: () => false,
-    },
-    inject: { fromJson: async () => assert.fail(), fromStream: async () => assert.fail() },
-    messages: { find: async () => null, act: async () => assert.fail() },
-    mesh: { own: () => assert.fail(), collect: async () => assert.fail() },
-    events: { listen: () => null },
-    health: { notReady: () => null },
-  };
+  const views = {} as ApiViews;
   const second = new ApiServer(settings, views, silentLogger);
   await assert.rejects(second.start(), {
     code: 'PORT_IN_USE',

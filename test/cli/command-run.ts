@@ -42,6 +42,7 @@ export async function run(
   answers: readonly unknown[],
   fields: {
     terminal?: boolean;
+    color?: boolean;
     columns?: number;
     rows?: number;
     token?: string;
@@ -76,7 +77,7 @@ export async function run(
       write: (text) => void (done.stdout += text),
       notice: (text) => void (done.stderr += `${text}\n`),
       isTerminal: fields.terminal ?? false,
-      color: false,
+      color: fields.color ?? false,
       size: () => ({ columns: fields.columns ?? 100, rows: fields.rows ?? 60 }),
       isClosed: () => done.pauses >= (fields.closeAfter ?? Infinity),
     },

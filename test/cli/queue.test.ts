@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { queueCommand } from '../../src/cli/queue.js';
 import { isoAt } from '../trace/chain-samples.js';
 import { assertHelps, NOT_FOUND, run, URL_OPTION } from './command-run.js';
@@ -97,4 +98,14 @@ test('every command about queues has help with an example', async () => {
   await assertHelps(queueCommand);
   const names = ['list', 'quarantine', 'show', 'pause', 'resume', 'retry', 'limit', 'delete'];
   for (const name of names) await assertHelps(queueCommand, name);
+});
+
+test('a queue whose mail waits has a colour, where there are colours', async () => {
+  const answer = { queues: [CORE_QUEUE, { ...CORE_QUEUE, name: 'exit', state: 'active' }] };
+  const plain = await run(queueCommand, ['list', ...URL_OPTION], [answer], { terminal: true });
+  assert.ok(!plain.stdout.includes('\x1b'));
+  const fields = { terminal: true, color: true };
+  const { stdout } = await run(queueCommand, ['list', ...URL_OPTION], [answer], fields);
+  assert.ok(stdout.includes('\x1b[31mbackoff\x1b[0m '), stdout);
+  assert.equal(stripVTControlCharacters(stdout), plain.stdout);
 });

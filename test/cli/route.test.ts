@@ -406,7 +406,8 @@ test('bad usage is refused', async (t) => {
   const file = mesh(t);
   const good = [file, '--node', 'edge', '--from', 'a@b.example', '--to', 'c@d.example'];
   const bad: string[][] = [
-    good.slice(1),
+    [...good, '--url', 'http://127.0.0.1:1'],
+    [...good, '--workdir', '/nowhere'],
     [...good, '--from', 'nonsense'],
     [...good, '--to', 'a b@c'],
     [...good, '--size', '5MB'],
@@ -415,6 +416,6 @@ test('bad usage is refused', async (t) => {
     good.slice(0, 5),
   ];
   for (const args of bad) {
-    await assert.rejects(run(args), /commander|invalid|needed|required/, args.join(' '));
+    await assert.rejects(run(args), /commander|invalid|leave out|required/, args.join(' '));
   }
 });

@@ -22,6 +22,14 @@ test('export prints what it wrote, and where the steps are', async (t) => {
   assert.match(readFileSync(join(folder, 'compose.yaml'), 'utf8'), /image: mail\/relay:7\n/);
 });
 
+test('export --json names the files, and what is left of an earlier export', async (t) => {
+  const file = writeTopology(t, LOCAL);
+  const folder = join(scratchFolder(t), 'out');
+  const { stdout } = await relaymesh([...exportTo('compose', file, folder), '--json']);
+  const files = ['README.md', 'compose.yaml', 'edge/topology.yaml', 'core/topology.yaml'];
+  assert.deepEqual(JSON.parse(stdout), { folder, files, left: [] });
+});
+
 test('export with faults writes nothing and exits with 2', async (t) => {
   const folder = join(scratchFolder(t), 'out');
   const file = writeTopology(t, LOCAL.replace('port: 2525', 'port: auto'));

@@ -119,6 +119,7 @@ test('an unknown variable is only a warning; variables that are no keys are know
       RELAYMESH_XYZZY: '1',
       RELAYMESH_API_TOKEN: 'x',
       RELAYMESH_DEBUG: '1',
+      RELAYMESH_URL: 'http://x',
       PATH: '/bin',
     },
     argv: {},

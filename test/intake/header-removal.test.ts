@@ -12,6 +12,7 @@ import {
 } from 'fast-check';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
+import { IntakeCounts } from '../../src/intake/intake-counts.js';
 import { ReceivedMessage, type ReceiveOptions } from '../../src/intake/receive-data.js';
 import type { Transaction } from '../../src/intake/transaction.js';
 import { Dialogue } from './dialogue.js';
@@ -52,6 +53,7 @@ const anyField = record({
 test('all bytes but those of our fields stay, wherever the content is cut', async (t) => {
   const { queue, spool, sealer } = await runSteering(t);
   const options: ReceiveOptions = {
+    counts: new IntakeCounts(),
     queue,
     clock: systemClock,
     log: silentLogger,

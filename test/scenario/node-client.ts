@@ -24,6 +24,11 @@ export class NodeClient {
     return this.#getText(`/trace/${encodeURIComponent(id)}?chain=true`, 'text/plain');
   }
 
+  /** As Prometheus is told them. */
+  metrics(): Promise<string> {
+    return this.#getText('/metrics', 'text/plain');
+  }
+
   async #getText(path: string, accept: string): Promise<string> {
     const response = await fetch(this.#url + path, {
       headers: { authorization: `Bearer ${this.#token}`, accept },

@@ -158,7 +158,7 @@ test('a check of a running topology tells for each hop what is wrong with it', a
     await topology.sink().untilMessage('goes@checked.test');
     const live = await until('the fault and the rates', async () => {
       const seen = await liveFacts(topology);
-      const all = seen.flows.every(({ from, to, last_fault, messages_per_minute: rate }) =>
+      const all = seen.flows.every(({ from, to, last_fault, delivered_per_minute: rate }) =>
         to === 'node:down'
           ? last_fault !== null
           : !['node:edge node:core', 'node:core sink:mx'].includes(`${from} ${to}`) || rate === 1,
@@ -168,7 +168,7 @@ test('a check of a running topology tells for each hop what is wrong with it', a
     const down = live.flows.find(({ to }) => to === 'node:down');
     assert.equal((down?.ready ?? 0) + (down?.deferred ?? 0) + (down?.sending ?? 0), 1);
     assert.match(down?.last_fault?.description ?? '', /ECONNREFUSED/);
-    assert.equal(down?.messages_per_minute, 0);
+    assert.equal(down?.delivered_per_minute, 0);
   });
 });
 

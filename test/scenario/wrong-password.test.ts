@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { NodeStatus } from '../../src/api/shape/node.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
 import { BodySource, makeMail, seeded, submissionOf } from './mail-content.js';
 import { submit } from './mail-sender.js';
@@ -91,6 +92,8 @@ test('a login that the next hop refuses holds mail up, and a reload lets it go',
     const line = await reload(topology, 'reload-refused');
     assert.equal(line['level'], 'error');
     assert.match(String(line['message']), /topology\.yaml/);
+    const { last_reload: told } = await topology.api('edge').get<NodeStatus>('/v1/node');
+    assert.deepEqual([told?.ok, told?.problem], [false, line['message']]);
     await send(topology, 'unchanged@password.test');
     await topology.sink().untilMessage('unchanged@password.test');
 

@@ -85,6 +85,8 @@ export const nodeConfig = z.object({
   settings: z.record(z.string(), z.unknown()),
 });
 
+export type NodeConfig = z.output<typeof nodeConfig>;
+
 const series = z.array(count.nullable());
 
 /** The last hour in steps; null: the node did not run then. The latest step is not over. */
@@ -132,14 +134,20 @@ export const routeAnswer = z.object({
   ),
 });
 
+export type RouteAnswer = z.output<typeof routeAnswer>;
+
 export const routeQuestion = z.object({
   envelope: z.string().describe("The sender; '': the null sender."),
   recipient: z.union([z.string(), z.array(z.string()).min(1).max(100)]),
   size_bytes: bytes.optional(),
 });
 
+export type RouteQuestion = z.output<typeof routeQuestion>;
+
 export const messageHeaders = z.object({
   queue_id: z.string(),
   headers: z.array(z.object({ name: z.string(), value: z.string() })),
   truncated: z.boolean().describe('There are more than are shown.'),
 });
+
+export type MessageHeaders = z.output<typeof messageHeaders>;

@@ -26,6 +26,8 @@ export const queue = z.object({
   }),
 });
 
+export type Queue = z.output<typeof queue>;
+
 export const queueList = z.object({ queues: z.array(queue) });
 
 /** After an action: a queue is gone as soon as nothing waits in it. */
@@ -57,10 +59,14 @@ export const queuedMessage = z.object({
   recipient_count: count,
 });
 
+export type QueuedMessage = z.output<typeof queuedMessage>;
+
 export const queuedPage = z.object({
   messages: z.array(queuedMessage),
   next_cursor: z.string().nullable(),
 });
+
+export type QueuedPage = z.output<typeof queuedPage>;
 
 export const quarantinedMessage = z.object({
   queue_id: z.string(),
@@ -82,10 +88,14 @@ export const quarantinedMessage = z.object({
   bounce_of: z.string().nullable(),
 });
 
+export type QuarantinedMessage = z.output<typeof quarantinedMessage>;
+
 export const quarantinePage = z.object({
   messages: z.array(quarantinedMessage),
   next_cursor: z.string().nullable(),
 });
+
+export type QuarantinePage = z.output<typeof quarantinePage>;
 
 export const triedAgain = z.object({ queue_id: z.string(), trace_id: z.string().nullable() });
 
@@ -133,3 +143,5 @@ export const injected = z.object({
     z.object({ recipient: z.string(), queue_id: z.string(), trace_id: z.string() }),
   ),
 });
+
+export type Injected = z.output<typeof injected>;

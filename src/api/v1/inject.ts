@@ -1,16 +1,14 @@
-import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import { idempotencyKey, injectQuery, type Injected } from '../contract.js';
 import { describeIssues, problem } from '../problem.js';
+import { contentOf, discardRest, readBody, unlessCut } from '../request-body.js';
 import type { ApiViews, InjectAnswer, InjectRequest, InjectView } from '../views.js';
 
 /** JSON is held in memory: this much of it, for so many requests at once. */
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 const MAX_JSON_REQUESTS = 4;
 const RETRY_AFTER_SECONDS = '1';
-/** Of a body that is refused, so much is read all the same: many clients listen only when they have sent it. */
-const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 
 /** What a page of another site can send without asking first. */
 const BROWSER_TYPES = new Set([
@@ -90,7 +88,7 @@ async function takeJson(
   request: InjectRequest,
 ): Promise<Response> {
   const { incoming } = context.env;
-  const body = await unlessCut(incoming, () => readBody(incoming));
+  const body = await unlessCut(incoming, () => readBody(incoming, MAX_JSON_BYTES));
   if (body === 'cut') {
     return refuseCut(context);
   }
@@ -126,54 +124,6 @@ function queryOf(context: ApiContext): Record<string, string[]> {
     values.set(name, [...(values.get(name) ?? []), value]);
   }
   return Object.fromEntries(values);
-}
-
-/** The body; null when it is larger than what is taken. */
-async function readBody(incoming: IncomingMessage): Promise<Buffer | null> {
-  if (Number(incoming.headers['content-length'] ?? 0) > MAX_JSON_BYTES) {
-    return null;
-  }
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of contentOf(incoming)) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_JSON_BYTES) {
-      return null;
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, sizeBytes);
-}
-
-/** A reader that stops early leaves the connection open, so that the answer still arrives. */
-function contentOf(incoming: IncomingMessage): AsyncIterable<Buffer> {
-  return incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-}
-
-async function discardRest(incoming: IncomingMessage): Promise<void> {
-  let sizeBytes = 0;
-  try {
-    for await (const chunk of contentOf(incoming)) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > MAX_DISCARDED_BYTES) {
-        return;
-      }
-    }
-  } catch {
-    // The client went away; nobody waits for the answer.
-  }
-}
-
-/** `cut`: the client went away before the end of its request. Other errors are passed on. */
-async function unlessCut<T>(incoming: IncomingMessage, work: () => Promise<T>): Promise<T | 'cut'> {
-  try {
-    return await work();
-  } catch (error) {
-    if (incoming.errored !== null || (incoming.destroyed && !incoming.complete)) {
-      return 'cut';
-    }
-    throw error;
-  }
 }
 
 function refuseCut(context: ApiContext): Response {

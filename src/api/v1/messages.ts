@@ -43,7 +43,7 @@ const REFUSALS: Readonly<Record<Why, { status: 404 | 409; code: string; detail: 
   unreadable: {
     status: 409,
     code: 'MESSAGE_UNREADABLE',
-    detail: 'The record of this message cannot be read; it can only be deleted.',
+    detail: 'This message cannot be read; it can only be deleted.',
   },
 };
 
@@ -79,7 +79,16 @@ export function messageRoutes({ messages }: ApiViews): Hono {
     app.post(`/v1/messages/:id/${action}`, (context) => act(context, messages, action));
   }
   app.delete('/v1/messages/:id', (context) => act(context, messages, 'delete'));
+  app.get('/v1/messages/:id/headers', async (context) => {
+    const headers = await messages.headers(context.req.param('id'));
+    return typeof headers === 'string' ? refuse(context, headers) : context.json(headers);
+  });
   return app;
+}
+
+function refuse(context: Context, why: Why): Response {
+  const { status, code, detail } = REFUSALS[why];
+  return problem(context, status, code, detail);
 }
 
 async function act(
@@ -89,11 +98,10 @@ async function act(
 ): Promise<Response> {
   const result = await messages.act(context.req.param('id') ?? '', action);
   if (!result.done) {
-    const { status, code, detail } = REFUSALS[result.why];
     if (result.why === 'sending') {
       context.header('retry-after', RETRY_AFTER_SECONDS);
     }
-    return problem(context, status, code, detail);
+    return refuse(context, result.why);
   }
   if (!result.durable) {
     context.header('retry-after', RETRY_AFTER_SECONDS);

@@ -181,8 +181,9 @@ function composeReadme(topology: Topology, plans: readonly NodePlan[]): string {
   return readme(topology, plans, 'with Compose', [
     '## Before the first start',
     '',
-    `The image needs \`relaymesh\` and \`node\` on its PATH, and ${CONTAINER_PATHS.data} that belongs to`,
-    `user ${CONTAINER_UID}: a new volume takes its owner from there.`,
+    '`scripts/deploy/Containerfile` of relaymesh makes the image. One of another kind needs `relaymesh`',
+    `and \`node\` on its PATH, and ${CONTAINER_PATHS.data} that belongs to user ${CONTAINER_UID}: a new volume takes`,
+    'its owner from there.',
     '',
     ...(sources.size === 0
       ? []

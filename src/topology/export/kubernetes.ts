@@ -238,7 +238,8 @@ function kubernetesReadme(topology: Topology, plans: readonly NodePlan[]): strin
     'A namespace of its own: the Services have the short names of the nodes. A node whose `host` is a',
     'real name is looked up by that name: let it lead to the Service.',
     '',
-    `The image needs \`relaymesh\` on its PATH; it runs as user ${CONTAINER_UID}.`,
+    '`scripts/deploy/Containerfile` of relaymesh makes the image. One of another kind needs `relaymesh`',
+    `on its PATH; it runs as user ${CONTAINER_UID}.`,
     '',
     ...(rows.length === 0
       ? []

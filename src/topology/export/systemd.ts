@@ -6,8 +6,12 @@ import { planNode, stopSeconds, type Mesh, type NodePlan } from './plan.js';
 import type { NeededFile } from './needed-files.js';
 import { MARKER } from './yaml-text.js';
 
-/** How long `systemctl start` waits for the node to be ready. */
-const READY_SECONDS = 30;
+/** How long a start may take: opening a spool that was left with much mail. */
+const START_SECONDS = 300;
+/** A node that gives no sign of life for so long is ended and started again. */
+const WATCHDOG_SECONDS = 60;
+/** What one has then to end by itself; where the event loop hangs it cannot. */
+const ABORT_SECONDS = 15;
 
 /** A slice and a unit for each node. */
 export function exportSystemd(mesh: Mesh, { program }: ExportOptions): OutputFile[] {
@@ -59,19 +63,29 @@ function unitText(topology: Topology, plan: NodePlan, program: string): string {
     `Description=relaymesh node ${name} of ${topology.name}`,
     'Wants=network-online.target',
     'After=network-online.target nss-lookup.target',
+    '# mail waits in the spool: a start is tried again for as long as it takes',
+    'StartLimitIntervalSec=0',
     '',
     '[Service]',
-    'Type=exec',
+    '# the node says itself when it is ready, reloads and stops, and what it is doing',
+    'Type=notify',
+    '# it speaks through systemd-notify, a process of its own',
+    'NotifyAccess=all',
     `ExecStart=${quoted(program)} node --topology=${file} --name=${name} --data=%S/${folder}`,
-    ...readyLines(plan),
+    `TimeoutStartSec=${START_SECONDS}`,
     '# reads the slice again; credentials are copied at the start, so a new secret needs a restart',
     'ExecReload=/bin/kill -HUP $MAINPID',
+    '# it gives signs of life while its event loop and its spool are well',
+    `WatchdogSec=${WATCHDOG_SECONDS}`,
+    'WatchdogSignal=SIGTERM',
+    `TimeoutAbortSec=${ABORT_SECONDS}`,
     'Restart=on-failure',
-    'RestartSec=2',
+    'RestartSec=5',
     '# 2: the slice or a secret is not in order, which a restart does not mend',
     'RestartPreventExitStatus=2',
     `# more than drain-timeout (${plan.drainSeconds} s)`,
     `TimeoutStopSec=${stopSeconds(plan)}`,
+    'KillMode=mixed',
     'LimitNOFILE=65536',
     '',
     ...credentialLines(topology, plan),
@@ -86,21 +100,6 @@ function unitText(topology: Topology, plan: NodePlan, program: string): string {
     'WantedBy=multi-user.target',
   ];
   return `${sections.join('\n')}\n`;
-}
-
-/** The unit counts as started when the node takes mail; one that is never ready is not killed. */
-function readyLines({ api }: NodePlan): string[] {
-  if (api === undefined) return ['# no probe: the node has no `api`'];
-  const url = `http://${joinHostPort(isWildcard(api.host) ? '127.0.0.1' : api.host, api.port)}/readyz`;
-  const script =
-    `const end = Date.now() + ${READY_SECONDS * 1000}; ` +
-    `while (!(await fetch('${url}').then((answer) => answer.ok, () => false))) { ` +
-    "if (Date.now() > end) throw new Error('not ready'); " +
-    'await new Promise((next) => setTimeout(next, 250)); }';
-  return [
-    '# waits until the node is ready; the hyphen: one that is not, such as with a full disk, goes on',
-    `ExecStartPost=-/usr/bin/env node --input-type=module -e "${script}"`,
-  ];
 }
 
 function credentialLines(topology: Topology, { files }: NodePlan): string[] {
@@ -119,6 +118,7 @@ function hardeningLines({ listeners, api }: NodePlan): string[] {
     'ProtectHome=yes',
     'PrivateTmp=yes',
     'PrivateDevices=yes',
+    'PrivateMounts=yes',
     'ProtectClock=yes',
     'ProtectControlGroups=yes',
     'ProtectHostname=yes',
@@ -126,16 +126,18 @@ function hardeningLines({ listeners, api }: NodePlan): string[] {
     'ProtectKernelModules=yes',
     'ProtectKernelTunables=yes',
     'ProtectProc=invisible',
+    'ProcSubset=pid',
     'RestrictNamespaces=yes',
     'RestrictRealtime=yes',
     'RestrictSUIDSGID=yes',
     'RemoveIPC=yes',
+    'PrivateIPC=yes',
     'LockPersonality=yes',
     '# not MemoryDenyWriteExecute: V8 compiles JavaScript to machine code while it runs',
     'SystemCallArchitectures=native',
     '# @pkey: V8 guards its code with memory protection keys, where the processor has them',
     'SystemCallFilter=@system-service @pkey',
-    'SystemCallFilter=~@privileged',
+    'SystemCallFilter=~@privileged @resources',
     'SystemCallErrorNumber=EPERM',
     '# netlink: the system tells its own addresses and the order of those of a name',
     'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
@@ -189,13 +191,17 @@ function systemdReadme(topology: Topology, plans: readonly NodePlan[]): string {
   });
   return readme(topology, plans, 'with systemd', [
     'relaymesh and Node.js have to be on each machine: `ExecStart` names the program (`--program`',
-    'of the export), and its `node` has to be on the PATH of services.',
+    'of the export), and its `node` has to be on the PATH of services, as `systemd-notify` is.',
     '',
     ...steps.flat(),
     '## Later',
     '',
     '- After a change of the topology: export again, install the slice, and',
     `  \`systemctl reload 'relaymesh-${topology.name}-*'\`. A slice that is not in order changes nothing.`,
+    '- `systemctl status` says what a node is doing. One whose event loop hangs, or whose spool refuses',
+    `  writes, is ended after ${WATCHDOG_SECONDS} s and started again; a full disk is no reason to.`,
+    '- From systemd 253 on, a drop-in with `Type=notify-reload` and an empty `ExecReload=` lets',
+    '  `systemctl reload` wait for the end of the reload, which `systemctl status` then tells.',
     '- A new secret or certificate is read at a restart: `systemctl restart`. What is in flight ends',
     '  first, and mail that waits stays in the spool.',
     '- `LoadCredentialEncrypted=` (systemd-creds) takes the place of `LoadCredential=` in a drop-in.',

@@ -168,15 +168,15 @@ function securityLines({ kind, tls, login }: GraphEdge): Line[] {
 }
 
 function flowLines(flow: LiveFlow): Line[] {
-  const { messages_per_minute: rate, ready, sending, deferred, held, state } = flow;
+  const { delivered_per_minute: rate, ready, sending, deferred, held, state } = flow;
   const lines: Line[] = [];
   const waiting = ready + deferred;
   const depth = [`${waiting} waiting`];
   if (deferred > 0) depth.push(`${deferred} of them deferred`);
   if (sending > 0) depth.push(`${sending} being sent`);
   if (held > 0) depth.push(`${held} held`);
-  const speed = rate === null ? [] : [`${Number(rate.toFixed(1))}/min`];
-  lines.push({ text: [...speed, ...depth].join(' · '), tone: 'flow' });
+  const speed = `${rate}/min`;
+  lines.push({ text: [speed, ...depth].join(' · '), tone: 'flow' });
   if (state !== 'active') lines.push({ text: state, tone: 'fault' });
   if (flow.last_fault !== null) {
     lines.push({ text: printableReply(faultText(flow.last_fault)), tone: 'fault' });

@@ -11,11 +11,8 @@ export interface LiveFlow {
   sending: number;
   deferred: number;
   held: number;
-  /**
-   * Messages of the newest ones that `from` received in the window that the neighbour has taken
-   * since, for each minute. Mail that is older than the window is not counted. Null: not known.
-   */
-  messages_per_minute: number | null;
+  /** Recipients that the neighbour took in the last minute. */
+  delivered_per_minute: number;
   /** The worst of the queues: `paused`, `backoff`, `probing` or `active`. */
   state: string;
   /** The latest of the queues, in the words of the remote. */
@@ -44,7 +41,7 @@ export interface LiveNode {
 export interface LiveFacts {
   /** When the nodes were asked, ISO 8601. */
   asked_at: string;
-  /** What `messages_per_minute` is measured over at most. */
+  /** What `delivered_per_minute` is measured over. */
   window_seconds: number;
   nodes: LiveNode[];
   flows: LiveFlow[];

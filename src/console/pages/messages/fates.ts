@@ -1,0 +1,43 @@
+import { placeHops, type ChainHop, type ChainTrace } from './timeline.js';
+
+/** A recipient as the last hop that knows of it tells. */
+export interface Fate {
+  key: string;
+  node: string;
+  record: ChainHop['recipients'][number];
+  /** The message that this is a report on; null: this is no report. */
+  reportOf: string | null;
+}
+
+/** The fates of all recipients, those of reports last. A recipient that two branches have is told twice. */
+export function fatesOf(trace: ChainTrace): Fate[] {
+  const placed = placeHops(trace.hops);
+  const fates: Fate[] = [];
+  for (const { hop } of placed) {
+    const onward = placed.filter(
+      ({ parent, hop: next }) => parent?.hop === hop && next.bounce_of === null,
+    );
+    const taken = new Set(
+      onward.flatMap(({ hop: next }) => next.recipients.map(({ address }) => address)),
+    );
+    for (const record of hop.recipients) {
+      if (record.action === 'transferred' && taken.has(record.address)) continue;
+      const key = `${hop.node} ${hop.queue_id} ${record.address}`;
+      fates.push({ key, node: hop.node, record, reportOf: hop.bounce_of });
+    }
+  }
+  return [
+    ...fates.filter(({ reportOf }) => reportOf === null),
+    ...fates.filter(({ reportOf }) => reportOf !== null),
+  ];
+}
+
+/** Some recipient of this hop is not settled: the message is still there. */
+export function isOpen({ recipients }: ChainHop): boolean {
+  return recipients.some(({ action }) => action === 'queued' || action === 'delayed');
+}
+
+/** Some recipient of this hop is given up. */
+export function hasFailed({ recipients }: ChainHop): boolean {
+  return recipients.some(({ action }) => action === 'failed');
+}
