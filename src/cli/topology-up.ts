@@ -191,7 +191,9 @@ async function present(job: Job, state: RunState, signal: AbortSignal): Promise<
   }
   if (json) return arrived;
   writeTable(process.stdout, addressRows(state));
-  notice(`\nLogins and the API token are in ${shown(workdirLayout.state(workdir))}`);
+  const api = Object.values(state.nodes).find((node) => node.api !== null)?.api;
+  notice(api == null ? '' : `\nConsole: ${api}/console/ shows all nodes`);
+  notice(`Logins and the API token are in ${shown(workdirLayout.state(workdir))}`);
   return arrived;
 }
 

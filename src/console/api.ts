@@ -12,7 +12,7 @@ export class ApiProblem extends Error {
 
   constructor(
     message: string,
-    /** The node's stable code; `UNREACHABLE` or `NOT_IN_TIME` when there was no answer. */
+    /** The node's stable code; `API_UNREACHABLE` when there was no answer. */
     readonly code: string,
     /** Of HTTP; 0 when there was no answer. */
     readonly status: number,
@@ -121,15 +121,15 @@ function unreachable(error: unknown, { deadlineMs = DEADLINE_MS }: Call): ApiPro
   }
   const isLate = error instanceof DOMException && error.name === 'TimeoutError';
   return isLate
-    ? new ApiProblem(`no answer within ${deadlineMs / 1000} s`, 'NOT_IN_TIME', 0)
-    : new ApiProblem('this node does not answer', 'UNREACHABLE', 0);
+    ? new ApiProblem(`no answer within ${deadlineMs / 1000} s`, 'API_UNREACHABLE', 0)
+    : new ApiProblem('this node does not answer', 'API_UNREACHABLE', 0);
 }
 
 async function refused(answer: Response): Promise<ApiProblem> {
   const said: Partial<z.output<typeof problemShape>> = await answer.json().catch(() => ({}));
   return new ApiProblem(
     said.detail ?? `HTTP status ${answer.status}`,
-    said.code ?? 'HTTP_ERROR',
+    said.code ?? 'API_REFUSED',
     answer.status,
     said.faults,
   );

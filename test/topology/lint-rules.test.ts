@@ -23,11 +23,10 @@ for (const [ruleId, { wrong, at, severity, near, wrongFiles = FILES }] of Object
 }
 
 test('the README lists every rule with its severity and meaning', () => {
-  const rows = [
-    ...readFileSync('README.md', 'utf8').matchAll(
-      /^\| `([a-z0-9-]+)` \| (error|warning) \| (.+) \|$/gm,
-    ),
-  ].map(([, ruleId, severity, meaning]) => ({ ruleId, severity, meaning }));
+  const [readme = ''] = readFileSync('README.md', 'utf8').split('\n## Logs\n');
+  const rows = [...readme.matchAll(/^\| `([a-z0-9-]+)` \| (error|warning) \| (.+) \|$/gm)].map(
+    ([, ruleId, severity, meaning]) => ({ ruleId, severity, meaning }),
+  );
   assert.deepEqual(
     rows,
     Object.entries(RULES).map(([ruleId, rule]) => ({ ruleId, ...rule })),

@@ -16,7 +16,7 @@ test('records survive a restart, with what became of them', async (t) => {
   let store = await bench.opened();
   const record = aHopRecord(queueId(1), { message_id: '<m@a.example>' });
   store.put(record);
-  store.change(queueId(1), (changed) => void (changed.action = 'failed'));
+  await store.change(queueId(1), (changed) => void (changed.action = 'failed'));
   assert.deepEqual(await store.find(queueId(1)), [{ ...record, action: 'failed' }], 'at once');
   store = await bench.opened();
   assert.deepEqual(await store.find(queueId(1)), [{ ...record, action: 'failed' }]);
@@ -78,7 +78,7 @@ test('a list shows the latest version of a record that is being changed', async 
   const store = await bench.opened();
   store.put(aHopRecord(queueId(1), { action: 'queued' }));
   await all(store);
-  store.change(queueId(1), (record) => void (record.action = 'delayed'));
+  await store.change(queueId(1), (record) => void (record.action = 'delayed'));
   assert.deepEqual(await all(store, { state: 'delayed' }), [queueId(1)]);
   assert.deepEqual(await all(store, { state: 'queued' }), []);
 });
@@ -138,7 +138,7 @@ test('a write that fails throws nowhere, is said in the log, and what it held is
   bench.clock.advance(1000);
   await eventually('the failure', () => captured.codes.includes('TRACE_STORE_FAILED'));
   assert.deepEqual(ids(await store.find(queueId(1))), [queueId(1)]);
-  store.change(queueId(1), (record) => void (record.action = 'delayed'));
+  await store.change(queueId(1), (record) => void (record.action = 'delayed'));
   store.put(aHopRecord(queueId(2)));
   mock.restore();
   await all(store);

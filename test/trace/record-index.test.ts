@@ -139,7 +139,7 @@ test('a segment goes with the last of its records, and not before', async (t) =>
   await eventually('the end of the old ones', async () => (await all(store, oldest)).length === 2);
   assert.deepEqual(await all(store, oldest), left);
   assert.deepEqual(ids(await store.find(traceId(0))), [queueId(0)], 'it is still queued');
-  store.change(queueId(0), (record) => void (record.finished_at = at(1)));
+  await store.change(queueId(0), (record) => void (record.finished_at = at(1)));
   await store.list({ limit: 1 });
   bench.clock.advance(PRUNE_MS);
   await eventually('its end', async () => (await store.find(traceId(0))).length === 0);

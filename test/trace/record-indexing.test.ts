@@ -81,7 +81,7 @@ test('what version 1 has written is found by address at once, and indexed bit by
   assert.deepEqual(ids(await store.find('5@a.example')), [queueId(5)]);
   store = await bench.opened();
   store.put(aRecord(1003));
-  store.change(queueId(3), (record) => void (record.action = 'failed'));
+  await store.change(queueId(3), (record) => void (record.action = 'failed'));
   bench.clock.advance(20);
   store = await bench.opened();
   await untilIndexed(t, bench, store);

@@ -26,7 +26,7 @@ test('finished records are forgotten by age, with every way to find them; unfini
   for (const id of [trace, 'm@a.example'])
     assert.deepEqual(ids(await store.find(id)), [queueId(2), queueId(3)]);
   assert.deepEqual(await store.find(queueId(1)), []);
-  store.change(queueId(2), (record) => void (record.finished_at = at(130)));
+  await store.change(queueId(2), (record) => void (record.finished_at = at(130)));
   await all(store);
   bench.clock.advance(PRUNE_MS);
   await eventually('the last pruning', async () => (await all(store)).length === 1);
@@ -70,7 +70,7 @@ test('the oldest finished records beyond the bytes that are kept are forgotten; 
   const left = [19, 18, 17, 16, 15, 14, 13, 12, 11, 0].map(queueId);
   await eventually('the pruning', async () => (await all(store)).length <= left.length);
   assert.deepEqual(await all(store), left, 'nine to ten thousand bytes each');
-  store.change(queueId(0), (record) => void (record.client.helo = 'h'.repeat(63_000)));
+  await store.change(queueId(0), (record) => void (record.client.helo = 'h'.repeat(63_000)));
   store = await bench.opened();
   bench.clock.advance(PRUNE_MS);
   await eventually('the next pruning', async () => (await all(store)).length <= 4);
