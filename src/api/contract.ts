@@ -105,10 +105,17 @@ export const queuedQuery = z.strictObject({
 /** The picture of the mesh; `peers=false`: of this node alone, which is what nodes ask each other. */
 export const meshQuery = z.strictObject({ peers: z.enum(['true', 'false']).default('true') });
 
-/** `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times. */
+/**
+ * `?envelope&recipient` of a message that is sent as it is; `recipient` may stand several times.
+ * `requiretls=true`: only by TLS all the way (RFC 8689).
+ */
 export const injectQuery = z.strictObject({
   envelope: z.array(z.string().max(320)).max(1, 'stands twice').default(['']),
   recipient: z.array(z.string().max(320)),
+  requiretls: z
+    .array(z.enum(['true', 'false']))
+    .max(1, 'stands twice')
+    .default(['false']),
 });
 
 /** Names a request that may be sent again. */

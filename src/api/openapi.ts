@@ -80,11 +80,7 @@ const PASSED_ON: Json = {
 };
 
 function responsesOf(operation: Operation): Json {
-  const { status, answer, problems = {}, open, passesOn } = operation;
-  const all: Readonly<Record<number, readonly string[]>> = {
-    ...problems,
-    ...(open === true ? {} : { 401: ['UNAUTHORIZED'], 500: ['INTERNAL'] }),
-  };
+  const { status, answer, passesOn } = operation;
   const done = {
     description: status === 204 ? 'Done.' : 'As asked.',
     ...(answer === undefined ? {} : { content: contentOf(answer, 'output') }),
@@ -92,7 +88,7 @@ function responsesOf(operation: Operation): Json {
   return {
     ...(passesOn === true ? { default: PASSED_ON } : { [status]: done }),
     ...Object.fromEntries(
-      Object.entries(all).map(([code, codes]) => [
+      Object.entries(problemsOf(operation)).map(([code, codes]) => [
         code,
         {
           description: `code: ${codes.join(', ')}`,
@@ -116,6 +112,18 @@ function responsesOf(operation: Operation): Json {
       ]),
     ),
   };
+}
+
+/** By status: those of the route itself, and those that stand before every route. */
+function problemsOf({
+  problems = {},
+  open,
+  method,
+}: Operation): Readonly<Record<number, readonly string[]>> {
+  if (open === true) return { ...problems, 403: ['ORIGIN_REFUSED'] };
+  const ofBody = method === 'get' ? [] : ['CONTENT_TYPE_REFUSED'];
+  const refused = ['HOST_REFUSED', 'ORIGIN_REFUSED', ...ofBody, ...(problems[403] ?? [])];
+  return { ...problems, 401: ['UNAUTHORIZED'], 403: refused, 500: ['INTERNAL'] };
 }
 
 function contentOf(

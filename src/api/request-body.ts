@@ -1,7 +1,24 @@
 import type { IncomingMessage } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import type { MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { problem } from './problem.js';
 
 /** Of a body that is refused, so much is read all the same: many clients listen only when they have sent it. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+
+/** Refuses a larger body: 413 `BAD_BODY`. */
+export function atMost(maxBytes: number): MiddlewareHandler<{ Bindings: HttpBindings }> {
+  return bodyLimit({
+    maxSize: maxBytes,
+    onError: async (context) => {
+      const { incoming } = context.env as HttpBindings;
+      // one that does not say its length is being read already
+      if (incoming.headers['content-length'] !== undefined) await discardRest(incoming);
+      return problem(context, 413, 'BAD_BODY', `At most ${maxBytes} bytes are taken.`);
+    },
+  });
+}
 
 /** The body; null when it has more bytes than that. What is left of it then is not read. */
 export async function readBody(

@@ -1,12 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { consoleRoutes } from './console-files.js';
 import { openApi } from './openapi.js';
+import { noFormBody, OwnNames, ownSite } from './own-site.js';
 import { problem } from './problem.js';
 import type { ApiSettings } from './settings.js';
 import { eventRoutes } from './v1/events.js';
@@ -32,11 +33,14 @@ export class ApiServer {
   readonly #settings: ApiSettings;
   readonly #log: Logger;
   readonly #server: Server;
+  readonly #names: OwnNames;
 
   constructor(settings: ApiSettings, views: ApiViews, log: Logger) {
     this.#settings = settings;
     this.#log = log;
-    this.#server = createServer(getRequestListener(apiRoutes(settings, views, log).fetch));
+    this.#names = new OwnNames(settings.hosts);
+    const routes = apiRoutes({ ...settings, names: this.#names }, views, log);
+    this.#server = createServer(getRequestListener(routes.fetch));
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
     this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
     this.#server.maxConnections = MAX_CONNECTIONS;
@@ -45,6 +49,11 @@ export class ApiServer {
   get address(): { host: string; port: number } {
     const address = this.#server.address() as AddressInfo | null;
     return { host: this.#settings.host, port: address?.port ?? this.#settings.port };
+  }
+
+  /** Names that requests may be for from now on, beside `localhost` and IP addresses. */
+  reload({ hosts }: Pick<ApiSettings, 'hosts'>): void {
+    this.#names.change(hosts);
   }
 
   start(): Promise<void> {
@@ -86,11 +95,12 @@ export class ApiServer {
 
 /** Everything that is served. `GET /openapi.json` says what it takes and gives. */
 export function apiRoutes(
-  settings: Pick<ApiSettings, 'token'>,
+  settings: Pick<ApiSettings, 'token'> & { names: OwnNames },
   views: ApiViews,
   log: Logger,
-): Hono {
-  const app = new Hono();
+): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.use('*', ownSite(settings.names));
   app.route('/', healthRoutes(views));
   app.route('/', consoleRoutes());
   const expected = digest(`Bearer ${settings.token.reveal()}`);
@@ -103,6 +113,7 @@ export function apiRoutes(
     await next();
     return undefined;
   });
+  app.use('*', noFormBody);
   app.route('/', traceRoutes(views));
   app.route('/', queueRoutes(views));
   app.route('/', quarantineRoutes(views));

@@ -13,5 +13,7 @@ export interface ApiSettings {
   /** 0 lets the system choose. */
   port: number;
   token: Secret;
+  /** Names that requests may be for, beside `localhost` and IP addresses. */
+  hosts: readonly string[];
   peers: ApiPeer[];
 }

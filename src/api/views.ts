@@ -106,7 +106,7 @@ export interface InjectView {
   /** One message as it is. Rejects when `content` does; nothing is stored then. */
   fromStream(
     content: AsyncIterable<Buffer>,
-    envelope: { sender: string; recipients: string[] },
+    envelope: { sender: string; recipients: string[]; requireTls?: boolean },
     request: InjectRequest,
   ): Promise<InjectAnswer>;
 }

@@ -59,7 +59,10 @@ export interface ApiBench {
   request(request: RawRequest): Promise<RawAnswer>;
 }
 
-export async function runApi(t: TestContext): Promise<ApiBench> {
+export async function runApi(
+  t: TestContext,
+  { hosts = [] }: { hosts?: readonly string[] } = {},
+): Promise<ApiBench> {
   const captured = capturedLog();
   const bench: Omit<ApiBench, 'port' | 'client' | 'request'> = {
     captured,
@@ -83,7 +86,7 @@ export async function runApi(t: TestContext): Promise<ApiBench> {
     fault: null,
   };
   bench.peerAnswer.catch(() => undefined);
-  const settings = { host: '127.0.0.1', port: 0, token: new Secret(TOKEN), peers: [] };
+  const settings = { host: '127.0.0.1', port: 0, token: new Secret(TOKEN), hosts, peers: [] };
   const server = new ApiServer(settings, viewsOf(bench), captured.log);
   await server.start();
   t.after(async () => {

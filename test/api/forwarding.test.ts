@@ -172,7 +172,7 @@ test('a peer is told what the request is about with its own token, and nothing e
       'idempotency-key': 'k',
       'content-type': 'application/json',
       'x-other': 'x',
-      origin: 'http://elsewhere.example',
+      origin: 'http://127.0.0.1',
     },
     body: '{}',
   });
@@ -249,7 +249,7 @@ test('requests that break off in the middle of their bodies give their places ba
     const name = round % 2 === 0 ? 'peer' : 'bench';
     const socket = net.connect(bench.port, '127.0.0.1').on('error', () => undefined);
     socket.write(
-      `POST /v1/nodes/${name}/v1/route HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\n` +
+      `POST /v1/nodes/${name}/v1/route HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n` +
         'Content-Length: 100\r\n\r\n{',
     );
     // an answer to a later request: this one is being read by then

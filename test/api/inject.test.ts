@@ -48,11 +48,20 @@ test('a message as it is goes by its envelope in the query', async (t) => {
     ['stream', 9, { sender: '', recipients: ['b@y.test'] }, FROM],
   ]);
   bench.calls.length = 0;
+  await send('?recipient=b@y.test&requiretls=true');
+  await send('?recipient=b@y.test&requiretls=false');
+  assert.deepEqual(bench.calls, [
+    ['stream', 9, { sender: '', recipients: ['b@y.test'], requireTls: true }, FROM],
+    ['stream', 9, { sender: '', recipients: ['b@y.test'] }, FROM],
+  ]);
+  bench.calls.length = 0;
   for (const query of [
     '',
     '?envelope=a@x.test',
     '?recipient=b@y.test&envelope=a@x.test&envelope=b@x.test',
     '?recipient=b@y.test&smarthost=x',
+    '?recipient=b@y.test&requiretls=yes',
+    '?recipient=b@y.test&requiretls=true&requiretls=false',
     '?recipient=b@y.test&__proto__=x',
     `?recipient=${'b'.repeat(400)}@y.test`,
   ]) {
@@ -138,7 +147,7 @@ test('JSON over 32 MiB is 413 and told of message/rfc822, whatever it announces'
   ]);
   const socket = net.connect(bench.port, '127.0.0.1').on('error', () => undefined);
   socket.write(
-    'POST /v1/inject HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n' +
+    'POST /v1/inject HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n' +
       `Authorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\n\r\n`,
   );
   socket.write(body);
@@ -182,7 +191,7 @@ test('a request that failed or broke off gives its place back', async (t) => {
     bench.fault = null;
     const socket = net.connect(bench.port, '127.0.0.1').on('error', () => undefined);
     socket.write(
-      `POST /v1/inject HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nAuthorization: Bearer ${TOKEN}\r\n` +
+      `POST /v1/inject HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nAuthorization: Bearer ${TOKEN}\r\n` +
         'Content-Type: application/json\r\n\r\n{"mime"',
     );
     await new Promise((resolve) => setImmediate(resolve));
@@ -200,7 +209,7 @@ test('a message that breaks off is not handed on, and is no fault of the node', 
   const bench = await runApi(t);
   const socket = net.connect(bench.port, '127.0.0.1').on('error', () => undefined);
   socket.write(
-    'POST /v1/inject?recipient=b@y.test HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n' +
+    'POST /v1/inject?recipient=b@y.test HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n' +
       `Authorization: Bearer ${TOKEN}\r\nContent-Type: message/rfc822\r\n\r\nA: 1`,
   );
   await eventually('the request', () => bench.streams === 1);

@@ -5,6 +5,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { z } from 'zod';
 import { openApi } from '../../src/api/openapi.js';
 import { OPERATIONS } from '../../src/api/operations.js';
+import { OwnNames } from '../../src/api/own-site.js';
 import { apiRoutes } from '../../src/api/server.js';
 import type { ApiViews, InjectRefusal } from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
@@ -13,12 +14,17 @@ import { eventually } from '../base/eventually.js';
 import { queueId } from '../trace/hop-records.js';
 import { quarantined, runApi, TOKEN, type ApiBench } from './api-bench.js';
 import { ContractCheck, type OpenApiDocument } from './contract-check.js';
+import type { RawRequest } from './raw-request.js';
 import { localHop, runNode, type RunningNode } from './running-node.js';
 
 const DOCUMENT = openApi() as unknown as OpenApiDocument;
 
 test('every route that is served is documented, and no other', () => {
-  const app = apiRoutes({ token: new Secret('t') }, {} as ApiViews, silentLogger);
+  const app = apiRoutes(
+    { token: new Secret('t'), names: new OwnNames([]) },
+    {} as ApiViews,
+    silentLogger,
+  );
   const served = app.routes
     .filter(({ method }) => method !== 'ALL')
     .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(\{[^}]*\})?/g, '{}')}`);
@@ -310,8 +316,24 @@ async function walkTrouble(t: TestContext, check: ContractCheck): Promise<void> 
       await check.call(bench.port, method.toUpperCase(), path, values, { token: 'wrong' });
     }
   }
+  await walkForeign(bench, check);
   for (const path of ['/trace', '/v1/queues', '/v1/quarantine', '/v1/mesh']) {
     await call('GET', path);
+  }
+}
+
+/** What a page of another site could make a browser send. */
+async function walkForeign(bench: ApiBench, check: ContractCheck): Promise<void> {
+  for (const { method, path, open, body } of OPERATIONS) {
+    const call = (request: Partial<RawRequest>): Promise<unknown> =>
+      check.call(bench.port, method.toUpperCase(), path, ['Q'], { token: TOKEN, ...request });
+    await call({ headers: { origin: 'https://evil.example' } });
+    if (open !== true) await call({ host: 'evil.example' });
+    if (method === 'get') continue;
+    await call({ headers: { 'content-type': 'text/plain' }, body: '{}' });
+    if (body !== undefined && !path.includes('{path}')) {
+      await call({ headers: { 'content-type': 'image/png' }, body: '{}' });
+    }
   }
 }
 

@@ -163,7 +163,12 @@ test('a retry of everything lets other requests have their turn', async (t) => {
 test('quarantine is not paused, resumed or limited, and not found while it is empty', async (t) => {
   const bench = await runApi(t);
   const at = (action: string): Promise<RawAnswer> =>
-    bench.request({ method: 'POST', path: `/v1/queues/(quarantine)/${action}`, body: '{}' });
+    bench.request({
+      method: 'POST',
+      path: `/v1/queues/(quarantine)/${action}`,
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
   assertProblem(await at('retry'), 404, 'NO_SUCH_QUEUE');
   bench.quarantine.push(quarantined(queueId(1)));
   bench.queues.push({ name: '(quarantine)' });

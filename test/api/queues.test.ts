@@ -54,6 +54,7 @@ test('limits of a queue are set by their names, checked, and shown', async (t) =
   bench.queues.push(queue);
   const change = { max_connections: 5, max_messages_per_minute: null };
   const path = '/v1/queues/(smarthost)/capacity';
+  const headers = { 'content-type': 'application/json' };
   assert.deepEqual(await bench.client.postJson(path, change), queue);
   assert.deepEqual(bench.calls[0], ['limit', '(smarthost)', change]);
   bench.calls.length = 0;
@@ -67,16 +68,17 @@ test('limits of a queue are set by their names, checked, and shown', async (t) =
     '{',
     '',
   ]) {
-    const answer = await bench.request({ method: 'POST', path, body });
+    const answer = await bench.request({ method: 'POST', path, headers, body });
     assert.equal(answer.status, 422, body);
     assert.equal((JSON.parse(answer.body) as { code: string }).code, 'BAD_BODY');
   }
-  const large = await bench.request({ method: 'POST', path, body: ' '.repeat(20_000) });
+  const large = await bench.request({ method: 'POST', path, headers, body: ' '.repeat(20_000) });
   assert.equal(large.status, 413);
   assert.deepEqual(bench.calls, []);
   const missing = await bench.request({
     method: 'POST',
     path: '/v1/queues/nothing/capacity',
+    headers,
     body: '{}',
   });
   assert.equal(missing.status, 404);

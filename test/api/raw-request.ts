@@ -11,6 +11,8 @@ export interface RawRequest {
   method?: string;
   /** Sent as it is: nothing is normalised on the way. */
   path: string;
+  /** What stands in `Host`. Default: 127.0.0.1. */
+  host?: string;
   token?: string | undefined;
   headers?: Record<string, string>;
   body?: string | Buffer;
@@ -18,8 +20,8 @@ export interface RawRequest {
 
 /** One request over a connection of its own, byte for byte. */
 export async function rawRequest(port: number, request: RawRequest): Promise<RawAnswer> {
-  const { method = 'GET', path, token, headers = {}, body } = request;
-  const lines = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close'];
+  const { method = 'GET', path, host = '127.0.0.1', token, headers = {}, body } = request;
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close'];
   if (token !== undefined) lines.push(`Authorization: Bearer ${token}`);
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);

@@ -10,6 +10,7 @@ import { RelayNode } from '../../src/node.js';
 import type { NodeSettings } from '../../src/node-settings.js';
 import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
+import { CLIENT_LIMITS } from '../policy/usual-limits.js';
 import { COMMON_SETTINGS } from '../queue/samples.js';
 
 const LINK_PASSWORD = 'password-of-the-link';
@@ -114,6 +115,7 @@ function settingsOf(
       maxMessageBytes: 1_000_000,
       maxRecipients: 100,
       maxSessions: 100,
+      clients: CLIENT_LIMITS,
       maxHeaderBytes: 100_000,
       idleTimeoutMs: 10_000,
       dataTimeoutMs: 10_000,
@@ -157,7 +159,13 @@ function settingsOf(
       maxRecords: 1000,
       maxBytes: 10_000_000,
     },
-    api: { host: '127.0.0.1', port: 0, token: new Secret(`token-of-${name}`), peers: [] },
+    api: {
+      host: '127.0.0.1',
+      port: 0,
+      token: new Secret(`token-of-${name}`),
+      hosts: [],
+      peers: [],
+    },
     drainTimeoutMs: 1000,
     logLevel: 'error',
   };

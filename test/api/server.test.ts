@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OPERATIONS } from '../../src/api/operations.js';
 import { ApiServer } from '../../src/api/server.js';
 import type { ApiViews } from '../../src/api/views.js';
 import { Secret } from '../../src/base/secret.js';
 import { silentLogger } from '../../src/base/log.js';
 import type { RawAnswer } from './raw-request.js';
+import { hostileTest } from '../hostile/rows.js';
 import { quarantined, runApi, TOKEN, type ApiBench } from './api-bench.js';
 
 function assertProblem(answer: RawAnswer, status: number, code: string): Record<string, unknown> {
@@ -17,23 +19,14 @@ function assertProblem(answer: RawAnswer, status: number, code: string): Record<
   return problem;
 }
 
+/** Every route of the API, and paths that only look like one that is open. */
 const PATHS = [
-  '/trace',
-  '/trace/abc',
+  ...OPERATIONS.filter(({ open }) => open !== true).map(({ path }) =>
+    path.replace('{path}', 'v1/queues').replaceAll(/\{\w+\}/g, 'abc'),
+  ),
   '/trace/abc?chain=true',
-  '/v1/queues',
-  '/v1/queues/q',
-  '/v1/queues/q/pause',
-  '/v1/queues/q/resume',
-  '/v1/queues/q/retry',
-  '/v1/queues/q/capacity',
-  '/v1/quarantine',
-  '/v1/quarantine/abc',
-  '/v1/quarantine/abc/retry',
-  '/v1/inject',
-  '/v1/messages/abc',
-  '/metrics',
-  '/openapi.json',
+  '/v1/nodes/bench/v1/node',
+  '/v1/nodes/peer/livez',
   '/nothing',
   '//trace',
   '/livez/',
@@ -41,66 +34,71 @@ const PATHS = [
   '/livez/../trace',
   '/readyz%2f..%2ftrace',
   '/LIVEZ',
-  '/v1/node/config',
-  '/v1/nodes/bench/v1/node',
-  '/v1/nodes/peer/v1/queues',
-  '/v1/nodes/peer/livez',
+  '/console/../trace',
+  '/console%2f..%2ftrace',
 ];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'];
 
-test('without the token every route and method is refused', async (t) => {
-  const bench = await runApi(t);
-  bench.queues.push({ name: 'q' });
-  bench.quarantine.push(quarantined('abc'));
-  const wrong = [
-    undefined,
-    '',
-    'wrong',
-    TOKEN.slice(0, -1),
-    `${TOKEN}x`,
-    TOKEN.toUpperCase(),
-    `${TOKEN} x`,
-  ];
-  for (const method of METHODS) {
-    await Promise.all(
-      PATHS.map(async (path) => {
-        const answer = await bench.request({ method, path, token: undefined });
-        assert.equal(answer.status, 401, `${method} ${path}`);
-        assert.equal(answer.headers['www-authenticate'], 'Bearer');
-        if (method !== 'HEAD') assertProblem(answer, 401, 'UNAUTHORIZED');
-      }),
-    );
-  }
-  for (const token of wrong) {
-    assertProblem(await bench.request({ path: '/v1/queues', token }), 401, 'UNAUTHORIZED');
-  }
-  for (const authorization of [
-    TOKEN,
-    `bearer ${TOKEN}`,
-    `Basic ${btoa(`x:${TOKEN}`)}`,
-    `Bearer  ${TOKEN}`,
-  ]) {
-    const headers = { authorization };
+hostileTest(
+  'api-token',
+  'without the token every route and method is refused',
+  async (t, cases) => {
+    const bench = await runApi(t);
+    bench.queues.push({ name: 'q' });
+    bench.quarantine.push(quarantined('abc'));
+    const wrong = [
+      undefined,
+      '',
+      'wrong',
+      TOKEN.slice(0, -1),
+      `${TOKEN}x`,
+      TOKEN.toUpperCase(),
+      `${TOKEN} x`,
+    ];
+    for (const method of METHODS) {
+      await Promise.all(
+        PATHS.map(async (path) => {
+          const answer = await bench.request({ method, path, token: undefined });
+          cases.add();
+          assert.equal(answer.status, 401, `${method} ${path}`);
+          assert.equal(answer.headers['www-authenticate'], 'Bearer');
+          if (method !== 'HEAD') assertProblem(answer, 401, 'UNAUTHORIZED');
+        }),
+      );
+    }
+    for (const token of wrong) {
+      cases.add();
+      assertProblem(await bench.request({ path: '/v1/queues', token }), 401, 'UNAUTHORIZED');
+    }
+    for (const authorization of [
+      TOKEN,
+      `bearer ${TOKEN}`,
+      `Basic ${btoa(`x:${TOKEN}`)}`,
+      `Bearer  ${TOKEN}`,
+    ]) {
+      const headers = { authorization };
+      cases.add();
+      assertProblem(
+        await bench.request({ path: '/trace', token: undefined, headers }),
+        401,
+        'UNAUTHORIZED',
+      );
+    }
     assertProblem(
-      await bench.request({ path: '/trace', token: undefined, headers }),
+      await bench.request({ path: `/trace?token=${TOKEN}`, token: undefined }),
       401,
       'UNAUTHORIZED',
     );
-  }
-  assertProblem(
-    await bench.request({ path: `/trace?token=${TOKEN}`, token: undefined }),
-    401,
-    'UNAUTHORIZED',
-  );
-  for (const path of ['/livez', '/readyz']) {
-    assertProblem(
-      await bench.request({ method: 'POST', path, token: undefined }),
-      401,
-      'UNAUTHORIZED',
-    );
-  }
-  assert.deepEqual(bench.calls, [], 'nothing was done');
-});
+    for (const path of ['/livez', '/readyz']) {
+      assertProblem(
+        await bench.request({ method: 'POST', path, token: undefined }),
+        401,
+        'UNAUTHORIZED',
+      );
+    }
+    assert.deepEqual(bench.calls, [], 'nothing was done');
+  },
+);
 
 test('everybody may ask whether the node lives and is ready, and hears no more than that', async (t) => {
   const bench = await runApi(t);
@@ -161,7 +159,13 @@ test('a request that is no HTTP does not hurt the next one', async (t) => {
 
 test('a port that is taken is said with its number', async (t) => {
   const bench: ApiBench = await runApi(t);
-  const settings = { host: '127.0.0.1', port: bench.port, token: new Secret(TOKEN), peers: [] };
+  const settings = {
+    host: '127.0.0.1',
+    port: bench.port,
+    token: new Secret(TOKEN),
+    hosts: [],
+    peers: [],
+  };
   const views = {} as ApiViews;
   const second = new ApiServer(settings, views, silentLogger);
   await assert.rejects(second.start(), {

@@ -136,6 +136,7 @@ export const jsonMessage = z.looseObject({
       password: z.string().optional(),
     })
     .optional(),
+  requiretls: z.boolean().optional().describe('Only by verified TLS, all the way (RFC 8689).'),
 });
 
 export const injected = z.object({

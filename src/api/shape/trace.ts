@@ -15,6 +15,7 @@ const attemptState = z.enum([
   'authlogin',
   'authcrammd5',
   'authxoauth2',
+  'authexternal',
   'mailfrom',
   'rcptto',
   'data',
@@ -56,6 +57,7 @@ export const attempt = z.object({
     })
     .partial(),
   carrier: z.enum(['envelope', 'header']).optional(),
+  require_tls: z.literal(true).optional(),
   recipients: z.array(z.string()),
   replies: z.array(z.object(reply)).optional(),
 });
@@ -86,7 +88,11 @@ export const hopRecord = z.object({
   total_ms: ms.nullable(),
   protocol: z.string(),
   client: z.object({ address: z.string(), helo: z.string(), user: z.string().nullable() }),
-  envelope: z.object({ sender: z.string(), recipients: z.array(z.string()) }),
+  envelope: z.object({
+    sender: z.string(),
+    recipients: z.array(z.string()),
+    require_tls: z.literal(true).optional(),
+  }),
   size_bytes: z.int(),
   message_id: z.string().nullable(),
   envid: z.string().optional(),

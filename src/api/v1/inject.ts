@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import { idempotencyKey, injectQuery, type Injected } from '../contract.js';
+import { isPlain, mediaType } from '../media-type.js';
 import { describeIssues, problem } from '../problem.js';
 import { contentOf, discardRest, readBody, unlessCut } from '../request-body.js';
 import type { ApiViews, InjectAnswer, InjectRequest, InjectView } from '../views.js';
@@ -9,13 +10,6 @@ import type { ApiViews, InjectAnswer, InjectRequest, InjectView } from '../views
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 const MAX_JSON_REQUESTS = 4;
 const RETRY_AFTER_SECONDS = '1';
-
-/** What a page of another site can send without asking first. */
-const BROWSER_TYPES = new Set([
-  'text/plain',
-  'application/x-www-form-urlencoded',
-  'multipart/form-data',
-]);
 
 type ApiContext = Context<{ Bindings: HttpBindings }>;
 
@@ -32,12 +26,13 @@ export function injectRoutes({ inject, health }: ApiViews): Hono<{ Bindings: Htt
     if (request instanceof Response) {
       return request;
     }
-    const type = mediaType(context);
+    const type = isPlain(context) ? mediaType(context) : '';
     if (type === 'message/rfc822') {
       return takeMessage(context, inject, request);
     }
     if (type !== 'application/json') {
-      return refuseType(context, type);
+      const detail = 'Send application/json or message/rfc822, without a content encoding.';
+      return problem(context, 415, 'CONTENT_TYPE_REFUSED', detail);
     }
     if (jsonRequests >= MAX_JSON_REQUESTS) {
       context.header('retry-after', RETRY_AFTER_SECONDS);
@@ -70,18 +65,6 @@ function requestOf(context: ApiContext): InjectRequest | Response {
   return { clientAddress, idempotencyKey: key.data ?? null, traceparent };
 }
 
-/** '' for a body that is encoded on top of its type, which nobody here decodes. */
-function mediaType(context: ApiContext): string {
-  const encoding = context.req.header('content-encoding') ?? 'identity';
-  const [type = ''] = (context.req.header('content-type') ?? '').split(';');
-  return encoding.toLowerCase() === 'identity' ? type.trim().toLowerCase() : '';
-}
-
-function refuseType(context: ApiContext, type: string): Response {
-  const detail = 'Send application/json or message/rfc822, without a content encoding.';
-  return problem(context, BROWSER_TYPES.has(type) ? 403 : 415, 'CONTENT_TYPE_REFUSED', detail);
-}
-
 async function takeJson(
   context: ApiContext,
   inject: InjectView,
@@ -109,10 +92,11 @@ async function takeMessage(
   if (!query.success) {
     return problem(context, 400, 'BAD_QUERY', describeIssues(query.error));
   }
-  const { envelope, recipient: recipients } = query.data;
+  const { envelope, recipient: recipients, requiretls } = query.data;
   const sender = envelope[0] ?? '';
+  const requireTls = requiretls[0] === 'true' ? { requireTls: true } : {};
   const taken = await unlessCut(incoming, () =>
-    inject.fromStream(contentOf(incoming), { sender, recipients }, request),
+    inject.fromStream(contentOf(incoming), { sender, recipients, ...requireTls }, request),
   );
   return taken === 'cut' ? refuseCut(context) : answer(context, taken);
 }

@@ -1,15 +1,17 @@
+import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { capacityChange, queuedQuery } from '../contract.js';
+import { jsonOnly } from '../media-type.js';
 import { describeIssues, problem } from '../problem.js';
+import { atMost } from '../request-body.js';
 import type { ApiViews, QuarantineView, QueueControl } from '../views.js';
 import { refuseForQuarantine, retryQuarantine } from './quarantine.js';
 
 const ACTIONS = ['pause', 'resume', 'retry'] as const;
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function queueRoutes({ queues, quarantine }: ApiViews): Hono {
-  const app = new Hono();
+export function queueRoutes({ queues, quarantine }: ApiViews): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
   app.get('/v1/queues', (context) => context.json({ queues: queues.list() }));
   app.get('/v1/queues/:name', (context) => show(context, queues, context.req.param('name')));
   app.get('/v1/queues/:name/messages', (context) => messagesOf(context, queues, quarantine));
@@ -26,24 +28,18 @@ export function queueRoutes({ queues, quarantine }: ApiViews): Hono {
         : refuseForQuarantine(context, quarantine);
     });
   }
-  const tooLarge = (context: Context): Response =>
-    problem(context, 413, 'BAD_BODY', `At most ${MAX_BODY_BYTES} bytes are taken.`);
-  app.post(
-    '/v1/queues/:name/capacity',
-    bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }),
-    async (context) => {
-      const name = context.req.param('name');
-      const change = capacityChange.safeParse(await context.req.json().catch(() => undefined));
-      if (!change.success) {
-        return problem(context, 422, 'BAD_BODY', describeIssues(change.error));
-      }
-      if (name === quarantine.queue) {
-        return refuseForQuarantine(context, quarantine);
-      }
-      queues.limit(name, change.data);
-      return show(context, queues, name);
-    },
-  );
+  app.post('/v1/queues/:name/capacity', jsonOnly, atMost(MAX_BODY_BYTES), async (context) => {
+    const name = context.req.param('name');
+    const change = capacityChange.safeParse(await context.req.json().catch(() => undefined));
+    if (!change.success) {
+      return problem(context, 422, 'BAD_BODY', describeIssues(change.error));
+    }
+    if (name === quarantine.queue) {
+      return refuseForQuarantine(context, quarantine);
+    }
+    queues.limit(name, change.data);
+    return show(context, queues, name);
+  });
   return app;
 }
 
