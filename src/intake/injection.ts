@@ -31,6 +31,14 @@ export interface InjectRequest {
   traceparent?: string | null;
 }
 
+/** The envelope of a message that is taken as it is. */
+export interface InjectEnvelope {
+  sender: string;
+  recipients: string[];
+  /** RFC 8689; default: not. */
+  requireTls?: boolean;
+}
+
 /** One entry for each recipient of each message, in the order of the request. */
 export type InjectAnswer =
   | { messages: Array<{ recipient: string; queue_id: string; trace_id: string }> }
@@ -90,7 +98,7 @@ export class Injection {
   /** Takes one message as it is. Rejects only when `content` does; nothing is stored then. */
   fromStream(
     content: AsyncIterable<Buffer>,
-    envelope: { sender: string; recipients: string[] },
+    envelope: InjectEnvelope,
     request: InjectRequest,
   ): Promise<InjectAnswer> {
     return this.#once(request, 0, async () => {
@@ -240,14 +248,15 @@ export class Injection {
     if (stored !== null) {
       return { stored };
     }
-    const received = this.#receive({ sender, recipients }, request, { settings, unknownKeys });
+    const envelope = { sender, recipients };
+    const received = this.#receive(envelope, request, { settings, unknownKeys });
     await fill(received, pieces(Buffer.from(mime, 'utf8')));
     const refusal = await received.prepare();
     return refusal === null ? { received, recipients } : describeRefusal(refusal, path);
   }
 
   #receive(
-    { sender, recipients }: { sender: string; recipients: string[] },
+    { sender, recipients, requireTls = false }: InjectEnvelope,
     { clientAddress, traceparent }: InjectRequest,
     beside?: StatedBeside,
   ): ReceivedMessage {
@@ -255,6 +264,7 @@ export class Injection {
     return new ReceivedMessage(
       {
         ...newTransaction(sender),
+        requireTls,
         recipients: recipients.map((address) => ({ address, notify: null, orcpt: null })),
       },
       {

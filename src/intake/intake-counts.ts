@@ -20,6 +20,9 @@ export class IntakeCounts {
   /** Replies that refuse, by SMTP code; requests that were refused, by HTTP status. */
   readonly refusals = new Map<number, number>();
 
+  /** What clients were held back by, see `LimitReason`. */
+  readonly limited = new Map<string, number>();
+
   accepted(protocol: string, sizeBytes: number, recipients: number): void {
     this.messages.set(protocol, (this.messages.get(protocol) ?? 0) + 1);
     this.bytes += sizeBytes;
@@ -28,6 +31,10 @@ export class IntakeCounts {
 
   secured(version: string): void {
     this.tls.set(version, (this.tls.get(version) ?? 0) + 1);
+  }
+
+  limitedBy(reason: string): void {
+    this.limited.set(reason, (this.limited.get(reason) ?? 0) + 1);
   }
 
   refused(code: number): void {

@@ -102,6 +102,10 @@ class Reader {
     this.#report(path, typeof value === 'number' ? take(value) : 'must be a number');
   }
 
+  flag(path: string, value: unknown, take: (flag: boolean) => string | null): void {
+    this.#report(path, typeof value === 'boolean' ? take(value) : 'must be true or false');
+  }
+
   port(path: string, value: unknown): void {
     const valid = typeof value === 'number' || typeof value === 'string';
     this.#report(path, valid ? this.draft.setPort(value) : 'must be a number or a string');
@@ -217,6 +221,7 @@ const KEYS: ReadonlyMap<string, ReadKey> = new Map<string, ReadKey>([
   ['tag', (r, value) => r.text('tag', value, (t) => r.draft.addTags([t]))],
   ['tags', (r, value) => r.tags('tags', value)],
   ['dsn', (r, value) => r.below('dsn', value, DSN_KEYS)],
+  ['requiretls', (r, value) => r.flag('requiretls', value, (flag) => r.draft.setRequireTls(flag))],
   ['security', (r, value) => r.text('security', value, (t) => r.draft.setSecurity(t))],
 ]);
 

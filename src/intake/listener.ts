@@ -1,12 +1,25 @@
+import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import {
+  SMTPServer,
+  type SMTPServerAuthentication,
+  type SMTPServerAuthenticationResponse,
+  type SMTPServerOptions,
+  type SMTPServerSession,
+} from 'smtp-server';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
+import type { ClientLimits } from '../policy/client-limits.js';
+import type { Identity } from '../policy/credentials.js';
 import type { Policy } from '../policy/policy.js';
+import { TLS_TERMS } from '../base/tls-terms.js';
+import { Gate } from './gate.js';
 import { IntakeCounts } from './intake-counts.js';
 import { ReceivedMessage, receiveOptions, type IntakeServices } from './receive-data.js';
 import { refuse, refuseFull } from './refusal.js';
+import type { LoginSession } from './login-session.js';
+import { serverCertificates, type ServerCertificates } from './server-certificates.js';
 import { Session } from './session.js';
 import type { SessionServices } from './session-services.js';
 import type { IntakeSettings, ListenerSettings } from './settings.js';
@@ -15,23 +28,41 @@ export interface ListenerOptions extends IntakeServices {
   settings: IntakeSettings;
   listener: ListenerSettings;
   policy: Policy;
-  /** Sessions open at all listeners of the node. */
-  sessions: () => number;
+  /** Of all listeners of the node. */
+  limits: ClientLimits;
 }
+
+/** RFC 4954 §6; the library adds `4.7.0`. */
+const TEMPORARY_FAILURE = { responseCode: 454, message: 'Temporary authentication failure' };
+
+const MAX_SUBJECT_LENGTH = 256;
+
+/**
+ * Clients that wait to be taken: enough for a burst, and so few that the last of them does not wait
+ * long behind those that are sent away.
+ */
+const BACKLOG = 1024;
 
 /** One listening socket and its sessions. */
 export class Listener extends SMTPServer {
   readonly settings: ListenerSettings;
   readonly counts = new IntakeCounts();
   #options: ListenerOptions;
+  readonly #gate: Gate;
   readonly #services: SessionServices;
   readonly #bySession = new WeakMap<object, Session>();
+  #certificates: ServerCertificates | undefined;
   #draining = false;
 
+  /** @throws RelayError CERTIFICATE_UNUSABLE */
   constructor(options: ListenerOptions) {
-    super(serverOptions(options));
+    const certificates = certificatesFor(options.listener, options.settings);
+    super(serverOptions(options, certificates));
+    this.#certificates = certificates;
+    this.options.SNICallback = (name, done) => done(null, this.#certificates?.contextFor(name));
     this.#options = options;
     this.settings = options.listener;
+    this.#gate = this.#makeGate();
     this.#services = this.#makeServices();
     this.on('error', (error: Error) => {
       options.log.debug({ code: codeOf(error), listener: options.listener.name }, messageOf(error));
@@ -49,7 +80,7 @@ export class Listener extends SMTPServer {
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(listenError(error, this.settings));
       this.server.once('error', failed);
-      this.listen(port, host, () => {
+      this.listen({ port, host, backlog: BACKLOG }, () => {
         this.server.removeListener('error', failed);
         resolve();
       });
@@ -80,22 +111,44 @@ export class Listener extends SMTPServer {
   }
 
   /**
-   * Takes new limits, also for open sessions, and shows a new certificate to new ones. The name
-   * stays: the library greets with the one that it was made with.
+   * Takes new limits, also for open sessions, and shows new certificates to new ones and to those
+   * that begin TLS from now on; what is open goes on. No session of before can be resumed, so that
+   * a client is always verified against the CA of now. The name stays: the library greets with the
+   * one that it was made with.
+   *
+   * @throws RelayError CERTIFICATE_UNUSABLE; nothing has changed then.
    */
   reload(settings: IntakeSettings): void {
+    const certificates = certificatesFor(this.settings, settings);
     const { hostname } = this.#options.settings;
     this.#options = { ...this.#options, settings: { ...settings, hostname } };
+    this.#options.limits.reload(settings);
     Object.assign(this.#services, this.#makeServices());
-    if (settings.certificate !== undefined && this.settings.tls !== 'none') {
-      const { cert, key } = settings.certificate;
-      this.updateSecureContext({ cert, key });
+    if (certificates !== undefined) {
+      this.#certificates = certificates;
+      this.updateSecureContext(certificates.options);
     }
   }
 
+  /**
+   * Every client, before anything is made for it. The library leaves a handshake of implicit TLS
+   * that never ends to an idle timer, and counts it nowhere.
+   */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    const abandon = (): void => void this._pendingSockets.get(socket)?.destroy();
+    return this.#gate.admit(socket, handshake ? { abandon } : null)
+      ? super._acceptSocket(socket, handshake)
+      : false;
+  }
+
   override connect(socket: Socket | TLSSocket, socketOptions?: object): void {
+    if (socket.destroyed) {
+      // The client has gone in the meantime: nothing would ever end its session.
+      return;
+    }
     this.counts.sessions++;
-    const session = new Session(this.#services, this, socket, socketOptions);
+    const visit = this.#gate.begin(socket);
+    const session = new Session(this.#services, visit, this, socket, socketOptions);
     this.connections.add(session);
     this.#bySession.set(session.session, session);
     session.on('error', (error: Error) => this._onError(error));
@@ -110,37 +163,112 @@ export class Listener extends SMTPServer {
     if (socket.destroyed) {
       callback(new Error('the socket closed before TLS'));
     } else {
-      super._upgrade(socket, callback);
+      super._upgrade(socket, (error, tlsSocket) => {
+        if (tlsSocket !== undefined) {
+          this.#gate.secured(socket, tlsSocket);
+        }
+        callback(error, tlsSocket);
+      });
     }
   }
 
   /** Once for each session with TLS, implicit or by STARTTLS. */
   override onSecure(...[socket, session, callback]: Parameters<SMTPServer['onSecure']>): void {
     this.counts.secured((socket as TLSSocket).getProtocol() ?? 'unknown');
+    this.#seeCertificate(socket as TLSSocket, session);
     super.onSecure(socket, session, callback);
   }
 
-  override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
-    const { policy, log } = this.#options;
-    const identity = policy.logIn(login.username ?? '', login.password ?? '');
-    if (identity === null) {
-      this.counts.loginsRefused++;
-      log.warn(
-        { event: 'login-refused', listener: this.settings.name, client: session.remoteAddress },
-        'a login was refused',
-      );
-      setImmediate(callback, null, {
-        responseCode: 535,
-        message: 'Authentication credentials invalid',
-      });
+  /** A client without a certificate, or with one that nobody knows, is a client like any other. */
+  #seeCertificate(socket: TLSSocket, session: SMTPServerSession): void {
+    const connection = this.#bySession.get(session);
+    const certificate = socket.getPeerX509Certificate();
+    if (connection === undefined || certificate === undefined) {
       return;
+    }
+    if (socket.authorized) {
+      connection.certificate = certificate;
+    }
+    const reason = !socket.authorized
+      ? String(socket.authorizationError)
+      : this.#options.policy.identify(certificate) === null
+        ? 'it is of no peer'
+        : null;
+    const suppressed =
+      reason === null ? null : this.#gate.notice('certificate-refused', session.remoteAddress);
+    if (suppressed !== null) {
+      this.#options.log.info(
+        {
+          event: 'certificate-refused',
+          listener: this.settings.name,
+          client: session.remoteAddress,
+          subject: subjectOf(certificate),
+          reason,
+          suppressed,
+        },
+        'a client certificate was refused',
+      );
+    }
+  }
+
+  /** The client has said EXTERNAL; another name than that of its certificate it cannot have. */
+  #logInByCertificate({ certificate, session }: LoginSession, authzid: string): Identity | null {
+    const identity = certificate === null ? null : this.#options.policy.identify(certificate);
+    if (identity !== null && (authzid === '' || authzid === identity.username)) {
+      this.counts.logins++;
+      return identity;
+    }
+    const subject = certificate === null ? null : subjectOf(certificate);
+    this.#gate.loginRefused(session.remoteAddress, { subject });
+    return null;
+  }
+
+  override onAuth(...[login, session, callback]: Parameters<SMTPServer['onAuth']>): void {
+    const answered = this.#logIn(login, session);
+    // Outside of the promise: what the library throws in its callback is not a fault of the login.
+    answered.then(
+      (response) => setImmediate(callback, null, response),
+      (error: unknown) => {
+        this.#options.log.error({ code: 'SESSION_FAILED', err: error }, messageOf(error));
+        setImmediate(callback, null, TEMPORARY_FAILURE);
+      },
+    );
+  }
+
+  async #logIn(
+    login: SMTPServerAuthentication,
+    session: SMTPServerSession,
+  ): Promise<SMTPServerAuthenticationResponse> {
+    const [username, password] = [login.username ?? '', login.password ?? ''];
+    const identity = await this.#gate.logIn(session.remoteAddress, username, () =>
+      this.#options.policy.logIn(username, password),
+    );
+    if (identity === 'busy') {
+      return TEMPORARY_FAILURE;
+    }
+    if (identity === 'refused') {
+      return { responseCode: 535, message: 'Authentication credentials invalid' };
     }
     this.counts.logins++;
     const connection = this.#bySession.get(session);
     if (connection !== undefined) {
       connection.identity = identity;
     }
-    setImmediate(callback, null, { user: identity.username });
+    return { user: identity.username };
+  }
+
+  #makeGate(): Gate {
+    const { settings, listener, policy, limits, clock, log } = this.#options;
+    return new Gate({
+      limits,
+      listener: listener.name,
+      hostname: settings.hostname,
+      clock,
+      log,
+      counts: this.counts,
+      mayRelay: (client) => policy.mayRelay(null, client),
+      handshakeTimeoutMs: () => this.#options.settings.clients.loginTimeoutMs,
+    });
   }
 
   #makeServices(): SessionServices {
@@ -153,13 +281,20 @@ export class Listener extends SMTPServer {
       maxRecipients: settings.maxRecipients,
       idleTimeoutMs: settings.idleTimeoutMs,
       dataTimeoutMs: settings.dataTimeoutMs,
+      loginTimeoutMs: settings.clients.loginTimeoutMs,
+      minDataRate: settings.clients.minDataRate,
       clock,
       log,
       counts: this.counts,
       refusesSession: () => this.#refusesSession(),
+      limited: (reason, client) => this.#gate.limited(reason, client),
       offersLogin: (secure, client) =>
         policy.offersLogin &&
         (secure || (listener.tls !== 'required' && isLoopbackAddress(client))),
+      takesCertificates: () => listener.tls !== 'none' && policy.takesCertificates,
+      identify: (certificate) => policy.identify(certificate),
+      logInByCertificate: (session, authzid) => this.#logInByCertificate(session, authzid),
+      current: (identity) => policy.current(identity),
       offersMesh: () => policy.offersMesh,
       mayRelay: (identity, client) => policy.mayRelay(identity, client),
       steerTargets: (identity) => policy.steerTargets(identity),
@@ -177,33 +312,47 @@ export class Listener extends SMTPServer {
   }
 
   #refusesSession() {
-    const { queue, settings, sessions } = this.#options;
+    const { queue, settings } = this.#options;
     if (this.#draining) {
       return refuse(421, '4.3.2', `${settings.hostname} is shutting down`);
     }
-    if (!queue.accepting) {
-      return refuse(421, '4.3.0', `${settings.hostname} cannot store mail now`);
-    }
-    return sessions() > settings.maxSessions
-      ? refuse(421, '4.7.0', `${settings.hostname} has too many sessions, try again later`)
-      : null;
+    return queue.accepting
+      ? null
+      : refuse(421, '4.3.0', `${settings.hostname} cannot store mail now`);
   }
 }
 
-function serverOptions({ settings, listener, log }: ListenerOptions): SMTPServerOptions {
+/** Undefined where nothing offers TLS. @throws RelayError CERTIFICATE_UNUSABLE */
+function certificatesFor(
+  listener: ListenerSettings,
+  settings: IntakeSettings,
+): ServerCertificates | undefined {
+  return listener.tls === 'none' ? undefined : serverCertificates(settings);
+}
+
+/** In one line; a client may have written anything there. */
+function subjectOf({ subject }: X509Certificate): string {
+  return (subject ?? '').split('\n').join(', ').slice(0, MAX_SUBJECT_LENGTH);
+}
+
+function serverOptions(
+  { settings, listener, log }: ListenerOptions,
+  certificates: ServerCertificates | undefined,
+): SMTPServerOptions {
   const starttls = listener.tls === 'opportunistic' || listener.tls === 'required';
   return {
     name: settings.hostname,
     secure: listener.tls === 'implicit',
-    ...(listener.tls === 'none' ? {} : settings.certificate),
-    minVersion: 'TLSv1.2',
+    ...TLS_TERMS,
+    ...certificates?.options,
+    rejectUnauthorized: false,
+    sessionIdContext: 'relaymesh',
     authMethods: ['PLAIN', 'LOGIN'],
     // Who has to log in is decided for each command by the policy, not by the library.
     authOptional: true,
     allowInsecureAuth: true,
     disableReverseLookup: true,
     disabledCommands: [
-      'VRFY',
       'WIZ',
       'SHELL',
       'KILL',

@@ -16,6 +16,8 @@ export interface StatedSettings extends Omit<MessageSettings, 'smarthost'> {
   notBeforeMs?: number;
   /** The key or header field that says so. */
   notBeforeField?: string;
+  /** As on the envelope (RFC 8689). */
+  requireTls?: true;
   /** As on the envelope (RFC 3461 §4). */
   notify?: string;
   ret?: 'FULL' | 'HDRS';
@@ -144,6 +146,14 @@ export class SettingsDraft {
     const security = SECURITY.find((level) => level === text.toLowerCase());
     this.#settings.security = security ?? 'verified';
     return security === undefined ? `must be one of ${SECURITY.join(', ')}` : null;
+  }
+
+  /** The sender's false is what nothing said is. */
+  setRequireTls(asked: boolean): string | null {
+    if (asked) {
+      this.#settings.requireTls = true;
+    }
+    return null;
   }
 
   setNotify(text: string): string | null {

@@ -46,6 +46,7 @@ export function newItem(content: ArrivedContent): Item {
     envid: transaction.envid ?? stated.envid ?? null,
     smtpUtf8: transaction.smtpUtf8 || !hasAsciiEnvelope(transaction),
     eightBit: content.eightBit,
+    ...(transaction.requireTls || stated.requireTls === true ? { requireTls: true } : {}),
     receivedAtMs,
     expiresAtMs: Math.min(content.expiresAtMs, stated.notAfterMs ?? Infinity),
     messageId: content.messageId,

@@ -9,8 +9,12 @@ export interface Refusal {
   unsaid?: true;
 }
 
+/** A line of a reply has at most 512 octets (RFC 5321 §4.5.3.1.5): codes and line end leave so many. */
+const MAX_TEXT = 490;
+
+/** @param text ASCII; cut where it holds more of what the client said than a reply has room for */
 export function refuse(code: number, enhanced: string, text: string): Refusal {
-  return { code, enhanced, text };
+  return { code, enhanced, text: text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text };
 }
 
 /** RFC 3463 §3.4, X.3.1: mail system full. Null stays null. */

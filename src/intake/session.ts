@@ -1,16 +1,23 @@
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
-import type { Timer } from '../base/clock.js';
+import type { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { messageOf } from '../base/errors.js';
+import type { LimitReason, Visit } from '../policy/client-limits.js';
 import type { Identity } from '../policy/credentials.js';
+import { LoginSession } from './login-session.js';
 import type { DataResult, ReceivedMessage } from './receive-data.js';
 import { refuse, type Refusal } from './refusal.js';
+import { SessionDeadlines } from './session-deadlines.js';
 import type { SessionServices } from './session-services.js';
 import { SmtpParser } from './smtp-parser.js';
 import { addRecipient, beginTransaction, type Transaction } from './transaction.js';
 
 /** Bytes of a command line; AUTH lines may be long (RFC 4954 §4 asks for 12,288). */
 const MAX_COMMAND_BYTES = 16 * 1024;
+
+/** RFC 4954 §6. */
+const LOGIN_REFUSED = 535;
+const LOGIN_NOT_LOOKED_AT = 454;
 
 type Done = () => void;
 
@@ -19,26 +26,28 @@ type Done = () => void;
  * the data phase are ours, since there its behaviour differs from what mail needs (LIBRARIES: the
  * contract tests name each case).
  */
-export class Session extends SMTPConnection {
+export class Session extends LoginSession {
   readonly #services: SessionServices;
-  #identity: Identity | null = null;
+  readonly #visit: Visit;
+  readonly #deadlines: SessionDeadlines;
   #transaction: Transaction | null = null;
   #receiving: ReceivedMessage | null = null;
-  /** For the next command line, or for the content. The library's idle timer is none: every byte rewinds it. */
-  #deadline: Timer | null = null;
+  /** The one that TLS is being set up on, while it is. */
+  #upgraded: Socket | null = null;
 
-  constructor(services: SessionServices, ...rest: ConstructorParameters<typeof SMTPConnection>) {
-    super(...rest);
+  constructor(
+    services: SessionServices,
+    visit: Visit,
+    ...rest: ConstructorParameters<typeof SMTPConnection>
+  ) {
+    super(services, ...rest);
     this.#services = services;
-  }
-
-  /** The library takes the login back at STARTTLS (RFC 3207 §4.2), and with it the identity. */
-  get identity(): Identity | null {
-    return this.session.user ? this.#identity : null;
-  }
-
-  set identity(identity: Identity) {
-    this.#identity = identity;
+    this.#visit = visit;
+    this.#deadlines = new SessionDeadlines(services, (why, reason) => this.#cut(why, reason));
+    visit.onGiveWay = () => {
+      services.limited('gave-way', this.remoteAddress);
+      this.#end(refuse(421, '4.7.0', 'Others need this session, try again later'));
+    };
   }
 
   get busy(): boolean {
@@ -57,7 +66,10 @@ export class Session extends SMTPConnection {
     this._setListeners(() => {
       const refusal = this.#services.refusesSession();
       if (refusal === null) {
-        this.#awaitCommand();
+        this.#deadlines.awaitCommand();
+        if (!this.#visit.mayRelay) {
+          this.#deadlines.awaitLogin();
+        }
         this.connectionReady();
       } else {
         this.#answer(refusal);
@@ -86,37 +98,23 @@ export class Session extends SMTPConnection {
       this.#services.counts.refused(reply[0]);
     }
     super.send(...reply);
+    if ((reply[0] >= 500 || reply[0] === LOGIN_NOT_LOOKED_AT) && !this._closing) {
+      this.#erred(reply[0]);
+    }
   }
 
-  /** AUTH is offered only where a password may travel: over TLS, or from loopback. */
-  get #offersLogin(): boolean {
-    return this.#services.offersLogin(this.secure, this.remoteAddress);
-  }
-
-  override _isSupported(command: string): boolean {
-    // Where nobody could log in over TLS either, the command does not exist.
-    return command === 'AUTH'
-      ? this.#services.offersLogin(true, this.remoteAddress)
-      : super._isSupported(command);
-  }
-
-  /** RFC 4954 §4: not without the protection that it needs, not within a transaction. */
-  override handler_AUTH(command: Buffer, callback: Done): void {
-    const refusal = !this.#offersLogin
-      ? refuse(538, '5.7.11', 'A login needs TLS here')
-      : this.#transaction !== null
-        ? refuse(503, '5.5.1', 'A transaction is already under way')
-        : null;
-    if (refusal === null) {
-      super.handler_AUTH(command, callback);
-    } else {
-      this.#answer(refusal);
-      setImmediate(callback);
+  #erred(code: number): void {
+    const atLogin = code === LOGIN_REFUSED || code === LOGIN_NOT_LOOKED_AT;
+    const reason = this.#visit.erred(this.identity === null, atLogin);
+    if (reason !== null) {
+      this.#services.limited(reason, this.remoteAddress);
+      this.#end(refuse(421, '4.7.0', 'Too many errors'));
     }
   }
 
   override _onCommand(command: Buffer, callback?: Done): void {
-    this.#awaitCommand();
+    this.#visit.spoke();
+    this.#deadlines.awaitCommand();
     super._onCommand(command, callback);
   }
 
@@ -135,8 +133,24 @@ export class Session extends SMTPConnection {
     super.upgrade(callback, secureCallback);
   }
 
+  /** The library hands over the socket that it makes for TLS nowhere else. */
+  override _armTimeout(socket: Socket = this._socket): void {
+    this.#upgraded = socket === this._socket ? null : socket;
+    super._armTimeout(socket);
+  }
+
+  override close(): void {
+    this.#visit.leave();
+    if (this._upgrading) {
+      // From the top: the socket below a handshake is not ours to close.
+      this.#upgraded?.destroy();
+    }
+    super.close();
+  }
+
   override _onClose(): void {
-    this.#deadline?.cancel();
+    this.#visit.leave();
+    this.#deadlines.stop();
     this.#receiving?.abort();
     this.#receiving = null;
     this.#transaction = null;
@@ -152,8 +166,12 @@ export class Session extends SMTPConnection {
       if (!this.secure && this._isSupported('STARTTLS')) {
         lines.push('STARTTLS');
       }
-      if (this.#offersLogin && this.identity === null) {
-        lines.push('AUTH PLAIN LOGIN');
+      if (this.secure) {
+        lines.push('REQUIRETLS');
+      }
+      const { mechanisms } = this;
+      if (mechanisms.length > 0 && this.identity === null) {
+        lines.push(`AUTH ${mechanisms.join(' ')}`);
       }
       if (this.#services.offersMesh()) {
         lines.push('XMESH');
@@ -170,7 +188,11 @@ export class Session extends SMTPConnection {
     setImmediate(callback);
   }
 
-  override handler_RSET(_command: Buffer, callback: Done): void {
+  override handler_RSET(command: Buffer, callback: Done): void {
+    if (this.refusesArgument(command)) {
+      setImmediate(callback);
+      return;
+    }
     this.#transaction = null;
     this.send(250, '2.0.0 Reset', false);
     if (this.#services.draining()) {
@@ -193,9 +215,9 @@ export class Session extends SMTPConnection {
       if ('code' in begun) {
         return begun;
       }
-      const full = this.#services.full(begun.declaredBytes ?? 0);
-      if (full !== null) {
-        return full;
+      const refused = this.#services.full(begun.declaredBytes ?? 0) ?? this.#overRate();
+      if (refused !== null) {
+        return refused;
       }
       this.#transaction = begun;
       return refuse(250, '2.1.0', 'Sender ok');
@@ -240,25 +262,20 @@ export class Session extends SMTPConnection {
       this.#received(message, result),
     );
     this.#receiving = message;
-    this.#deadline?.cancel();
-    this.#deadline = this.#services.clock.after(this.#services.dataTimeoutMs, () => {
-      if (!message.complete) {
-        this.#cut('The message took too long');
-      }
-    });
-    parser.receive(message);
+    this.#deadlines.awaitContent(parser.receive(message));
     this.send(354, 'End data with <CR><LF>.<CR><LF>', false);
     setImmediate(callback);
   }
 
   /** Sends the reply to the final dot and starts over (RFC 5321 §4.1.1.4). */
   #received(message: ReceivedMessage, result: DataResult): Promise<void> {
-    this.#awaitCommand();
+    this.#deadlines.awaitCommand();
     this.#receiving = null;
     this.#transaction = null;
     this._transactionCounter++;
     this._unrecognizedCommands = 0;
     if ('queueId' in result) {
+      this.#visit.messageTaken();
       this.send(250, `2.6.0 queued as ${result.queueId}`, false);
     } else if (result.unsaid === true) {
       this._socket.destroy();
@@ -301,7 +318,8 @@ export class Session extends SMTPConnection {
 
   #context() {
     const { maxMessageBytes, maxRecipients } = this.#services;
-    return { identity: this.identity, maxMessageBytes, maxRecipients };
+    const { identity, secure } = this;
+    return { identity, secure, maxMessageBytes, maxRecipients };
   }
 
   #sender(transaction: Transaction) {
@@ -359,16 +377,33 @@ export class Session extends SMTPConnection {
     this.send(code, `${enhanced} ${text}`, false);
   }
 
-  #awaitCommand(): void {
-    this.#deadline?.cancel();
-    this.#deadline = this.#services.clock.after(this.#services.idleTimeoutMs, () =>
-      this.#cut('No command came in time'),
-    );
+  protected override loggedIn(identity: Identity): void {
+    this.#visit.loggedIn(identity);
+    this.#deadlines.loggedIn();
   }
 
-  #cut(why: string): void {
-    this.#answer(refuse(421, '4.4.2', why));
-    this._socket.destroySoon();
+  #overRate(): Refusal | null {
+    const reason = this.#visit.begins(this.identity);
+    if (reason === null) {
+      return null;
+    }
+    this.#services.limited(reason, this.remoteAddress);
+    return refuse(450, '4.7.1', 'Too many messages in a minute, try again later');
+  }
+
+  #cut(why: string, reason?: LimitReason): void {
+    if (reason !== undefined) {
+      this.#services.limited(reason, this.remoteAddress);
+    }
+    this.#end(refuse(421, '4.4.2', why));
+  }
+
+  /** Does not wait for the client to close its side. */
+  #end(lastWord: Refusal): void {
+    this.#answer(lastWord);
+    if (!this._upgrading) {
+      this._socket.destroySoon();
+    }
   }
 
   #farewell(): void {

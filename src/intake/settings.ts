@@ -1,3 +1,5 @@
+import type { ClientLimitSettings } from '../policy/client-limits.js';
+
 /** `required`: no mail before STARTTLS. `implicit`: TLS from the first byte. */
 export type ListenerTls = 'none' | 'opportunistic' | 'required' | 'implicit';
 
@@ -11,15 +13,26 @@ export interface ListenerSettings {
   acceptTraceHeader: boolean;
 }
 
+/** A PEM certificate chain and its key. */
+export interface CertificateFiles {
+  cert: string;
+  key: string;
+}
+
 export interface IntakeSettings {
   /** Name in the greeting, in `Received` and in `EHLO`: a domain or an address literal. */
   hostname: string;
   listeners: ListenerSettings[];
-  /** PEM certificate chain and key; needed as soon as a listener offers TLS. */
-  certificate?: { cert: string; key: string };
+  /** Needed as soon as a listener offers TLS. */
+  certificate?: CertificateFiles;
+  /** Shown to clients that ask for a name which one of them carries and `certificate` does not. */
+  otherCertificates?: CertificateFiles[];
+  /** PEM roots that vouch for the certificates of clients; absent: clients are asked for none. */
+  clientCa?: string[];
   maxMessageBytes: number;
   maxRecipients: number;
   maxSessions: number;
+  clients: ClientLimitSettings;
   maxHeaderBytes: number;
   /** A client that is silent for so long is cut with 421. */
   idleTimeoutMs: number;

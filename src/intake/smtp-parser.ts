@@ -23,6 +23,17 @@ export interface DataReceiver {
   end(): Promise<void>;
 }
 
+/** How the content of one message comes in. */
+export interface ContentProgress {
+  bytes: number;
+  /** How often the client had to wait until the receiver had taken what it sent. */
+  waits: number;
+  /** It waits now. */
+  waiting: boolean;
+  /** The final dot has come. */
+  complete: boolean;
+}
+
 export type ContentViolation = 'bare CR' | 'bare LF' | 'NUL';
 
 type Callback = (error?: Error | null) => void;
@@ -49,6 +60,7 @@ export class SmtpParser extends SMTPStream {
   readonly #maxCommandBytes: number;
   #partialLine: Buffer = Buffer.alloc(0);
   #receiver: DataReceiver | null = null;
+  #progress: ContentProgress = noProgress();
   #state: State = State.LineStart;
 
   constructor(maxCommandBytes: number) {
@@ -56,11 +68,17 @@ export class SmtpParser extends SMTPStream {
     this.#maxCommandBytes = maxCommandBytes;
   }
 
-  /** From the next byte on, hands content to `receiver` until the end of data. */
-  receive(receiver: DataReceiver): void {
+  /**
+   * From the next byte on, hands content to `receiver` until the end of data.
+   *
+   * @returns what is kept up to date while it comes
+   */
+  receive(receiver: DataReceiver): Readonly<ContentProgress> {
     this.#receiver = receiver;
+    this.#progress = noProgress();
     this.#state = State.LineStart;
     this._dataMode = true;
+    return this.#progress;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', done: Callback): void {
@@ -126,10 +144,16 @@ export class SmtpParser extends SMTPStream {
   /** Returns the offset of the first byte that is not content any more. */
   async #consumeContent(chunk: Buffer, from: number, receiver: DataReceiver): Promise<number> {
     const ending = this.#scan(chunk, from, receiver);
+    const progress = this.#progress;
+    progress.bytes += (ending.end === -1 ? chunk.length : ending.end) - from;
+    progress.complete = ending.end !== -1;
     for (const slice of ending.slices) {
       const wait = receiver.write(slice);
       if (wait !== undefined) {
+        progress.waits++;
+        progress.waiting = true;
         await wait;
+        progress.waiting = false;
       }
     }
     if (ending.end === -1) {
@@ -196,4 +220,8 @@ export class SmtpParser extends SMTPStream {
     }
     return { slices: slices.filter((slice) => slice.length > 0), end };
   }
+}
+
+function noProgress(): ContentProgress {
+  return { bytes: 0, waits: 0, waiting: false, complete: false };
 }

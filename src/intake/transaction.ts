@@ -13,6 +13,8 @@ import { refuse, type Refusal } from './refusal.js';
  * parts without case, rewrites A-labels, and lets a refused MAIL leave its parameters behind.
  */
 export interface Transaction extends Envelope {
+  /** RFC 8689. */
+  requireTls: boolean;
   /** The context that a link's peer sent along, or null. */
   mesh: MeshContext | null;
   /** What the peer calls the message, so that a repeat is recognised; null from anybody else. */
@@ -23,6 +25,8 @@ export interface Transaction extends Envelope {
 
 export interface TransactionContext {
   identity: Identity | null;
+  /** The session is protected by TLS. */
+  secure: boolean;
   maxMessageBytes: number;
   maxRecipients: number;
 }
@@ -38,6 +42,7 @@ export function newTransaction(sender: string): Transaction {
     envid: null,
     smtpUtf8: false,
     eightBitMime: false,
+    requireTls: false,
     mesh: null,
     handedOver: null,
     declaredBytes: null,
@@ -152,6 +157,14 @@ const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
   SMTPUTF8(transaction, value) {
     transaction.smtpUtf8 = true;
     return value === true ? null : refuse(501, '5.5.4', 'SMTPUTF8 takes no value');
+  },
+  // RFC 8689 §2: in clear text it is not offered, and so not known.
+  REQUIRETLS(transaction, value, { secure }) {
+    if (!secure) {
+      return refuse(555, '5.5.4', 'REQUIRETLS is taken inside of TLS only; send STARTTLS first');
+    }
+    transaction.requireTls = true;
+    return value === true ? null : refuse(501, '5.5.4', 'REQUIRETLS takes no value');
   },
   // RFC 3461 §4.3
   RET(transaction, value) {

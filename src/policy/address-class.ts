@@ -69,6 +69,24 @@ export function classifyAddress(address: string): AddressClass | null {
   return embedded === null ? null : classifyAddress(embedded);
 }
 
+/**
+ * Whom an address belongs to, where clients are counted: an IPv4 address, also a mapped one, stands
+ * for itself, one of IPv6 for its /64, which is what one customer has (RFC 6177). What is no
+ * address stays as it is.
+ */
+export function clientKeyOf(address: string): string {
+  const canonical = canonicalAddress(address.split('%')[0] ?? '');
+  if (canonical === null) {
+    return address;
+  }
+  return isIPv4(canonical)
+    ? canonical
+    : `${groupsOf(canonical)
+        .slice(0, 4)
+        .map((group) => group.toString(16))
+        .join(':')}::/64`;
+}
+
 /** The IPv4 address behind a translated, compatible or 6to4 address. */
 function embeddedQuad(groups: readonly number[]): string | null {
   const zeros = (from: number): boolean => groups.slice(from, 6).every((group) => group === 0);

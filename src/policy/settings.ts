@@ -20,6 +20,14 @@ export interface PeerSettings {
   steerTo: readonly SteerTarget[];
 }
 
+/** A mesh node that logs in by a certificate that the CA of the mesh vouches for. */
+export interface CertificatePeerSettings extends Omit<PeerSettings, 'passwords'> {
+  /** A DNS name that its certificate must carry; not looked at where `sha256` lists any. */
+  name: string;
+  /** The only certificates that are taken: SHA-256 of the DER form, 64 lower-case hex digits. */
+  sha256: readonly string[];
+}
+
 /** One entry of a `steer-to` list. */
 export type SteerTarget =
   /** A node or sink of the topology; `endpoints` are where it listens. */
@@ -32,6 +40,8 @@ export type SteerTarget =
 export interface PolicySettings {
   users: UserSettings[];
   peers: PeerSettings[];
+  /** Absent: none. */
+  certificatePeers?: CertificatePeerSettings[];
   /** Networks in CIDR form whose clients may relay without a login. */
   relayFrom: string[];
   /** Where messages that come through the API may name a smarthost. */

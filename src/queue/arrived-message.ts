@@ -22,7 +22,7 @@ export function arrivedMessage(item: Item, queue: string): ArrivedMessage {
 }
 
 function optionalParts(
-  { settings, unknownKeys, recipients, envid }: Item,
+  { settings, unknownKeys, recipients, envid, requireTls }: Item,
   queue: string,
 ): Partial<ArrivedMessage> {
   const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
@@ -30,6 +30,7 @@ function optionalParts(
   return {
     ...(envid === null ? {} : { envid }),
     ...(orcpts.some((orcpt) => orcpt !== null) ? { orcpts } : {}),
+    ...(requireTls === true ? { requireTls } : {}),
     ...(settings?.smarthost === undefined
       ? {}
       : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),

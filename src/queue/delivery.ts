@@ -32,6 +32,7 @@ import {
 } from './settle.js';
 import type { QueueSettings } from './settings.js';
 import type { Spool } from './spool.js';
+import { passOverUnfit } from './unfit-hops.js';
 
 export interface DeliveryOptions {
   settings: () => QueueSettings;
@@ -110,7 +111,12 @@ export class Delivery {
         return;
       }
       const request = this.#request(entry, destination, connectCounted);
-      const report = await this.#options.attempt(request);
+      const report = passOverUnfit(
+        await this.#options.attempt(request),
+        recipients,
+        destination.name,
+        (recipient) => this.#options.chooseRoute(item, recipient, () => true).queue,
+      );
       this.#learn(entry, destination, report);
       await this.#conclude(entry, destination, report, remoteOf(entry.nextHop, report));
     } catch (error) {
@@ -417,9 +423,9 @@ function isUntried({ state, lastReply }: ItemRecipient): boolean {
   return lastReply === null && (state === 'ready' || state === 'sending');
 }
 
-/** The hop was reached and said something about the message. */
-function isAnswer({ kind }: Outcome): boolean {
-  return kind === 'delivered' || kind === 'deferred' || kind === 'failed';
+/** The hop was reached and said something about the message; what it lacks says nothing of its health. */
+function isAnswer({ kind, unfit }: Outcome): boolean {
+  return unfit !== true && (kind === 'delivered' || kind === 'deferred' || kind === 'failed');
 }
 
 function outgoing(item: Item): OutgoingMessage {
@@ -430,6 +436,7 @@ function outgoing(item: Item): OutgoingMessage {
     envid: item.envid,
     smtpUtf8: item.smtpUtf8,
     eightBit: item.eightBit,
+    requireTls: item.requireTls === true,
     sizeBytes: item.body.sizeBytes,
     trace: { traceId: item.trace.traceId, path: item.trace.path },
     doubt: item.doubt,

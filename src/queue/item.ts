@@ -35,6 +35,9 @@ const LEGAL_MOVES: Readonly<Record<RecipientState, readonly RecipientState[]>> =
   quarantined: ['ready', 'failed'],
 };
 
+/** All of them. */
+export const RECIPIENT_STATES = Object.keys(LEGAL_MOVES) as readonly RecipientState[];
+
 /** What the remote (or we) last said about a recipient. */
 export interface LastReply {
   code: number | null;
@@ -64,6 +67,9 @@ export interface ItemRecipient extends EnvelopeRecipient {
   asked?: HopAsked;
   /** Attempts in a row that began and never came to an end. */
   unfinished?: number;
+  /** Queues whose hops lack what the message demands; forgotten with a new attempt
+   * after a wait, a new topology and a start. */
+  unfitQueues?: string[];
 }
 
 /** A hop, and the host of it, that was or is asked to take a message. */
@@ -117,6 +123,8 @@ export interface Item {
   smtpUtf8: boolean;
   /** The content has bytes above 127, so that the next hop must offer 8BITMIME. */
   eightBit: boolean;
+  /** The client said REQUIRETLS (RFC 8689), or what it reports on was sent so. */
+  requireTls?: true;
   receivedAtMs: number;
   expiresAtMs: number;
   messageId: string | null;

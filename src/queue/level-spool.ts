@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Disk } from '../base/disk.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import { isNumber, isText, objectOf } from '../base/form.js';
 import { isQueueId } from '../base/identifiers.js';
 import type { BodyMemory } from './body-memory.js';
 import { SpillingBodyWriter } from './body-writer.js';
@@ -332,6 +333,9 @@ export class LevelSpool implements Spool {
     if ('reason' in decoded) {
       return { kind: 'corrupt', corrupt: { id, reason: decoded.reason } };
     }
+    if (decoded.item.id !== id) {
+      return { kind: 'corrupt', corrupt: { id, reason: 'item is stored in the place of another' } };
+    }
     return { kind: 'item', item: decoded.item };
   }
 
@@ -415,10 +419,13 @@ function verified(stream: Readable, expected: number | undefined): Readable {
   return content;
 }
 
+const isNote = objectOf({ untilMs: isNumber, value: isText });
+
 /** Null for what is missing or damaged: then the answer is not known any more. */
 function readNote(bytes: Buffer | undefined): Omit<Note, 'key'> | null {
   try {
-    return bytes === undefined ? null : (JSON.parse(bytes.toString('utf8')) as Omit<Note, 'key'>);
+    const note: unknown = bytes === undefined ? null : JSON.parse(bytes.toString('utf8'));
+    return isNote(note) ? (note as Omit<Note, 'key'>) : null;
   } catch {
     return null;
   }

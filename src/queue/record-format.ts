@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { isItem, isProgress } from './item-form.js';
 import type { Item, ItemRecipient, Quarantined } from './item.js';
 
 /**
@@ -33,15 +34,27 @@ export function decodeItem(record: Buffer): { item: Item; body: Buffer } | { rea
     return { reason: 'checksum does not match' };
   }
   const bodyStart = PREFIX_BYTES + record.readUInt32BE(5);
-  try {
-    const item = JSON.parse(record.toString('utf8', PREFIX_BYTES, bodyStart)) as Item;
-    const body = record.subarray(bodyStart);
-    if (item.body.kind === 'inline' && body.length !== item.body.sizeBytes) {
-      return { reason: `body has ${body.length} bytes instead of ${item.body.sizeBytes}` };
-    }
-    return { item, body };
-  } catch {
+  const value = parsed(record.toString('utf8', PREFIX_BYTES, bodyStart));
+  if (value === undefined) {
     return { reason: 'item is not valid JSON' };
+  }
+  if (!isItem(value)) {
+    return { reason: 'item has another form than those of this version' };
+  }
+  const item = value as Item;
+  const body = record.subarray(bodyStart);
+  if (item.body.kind === 'inline' && body.length !== item.body.sizeBytes) {
+    return { reason: `body has ${body.length} bytes instead of ${item.body.sizeBytes}` };
+  }
+  return { item, body };
+}
+
+/** Undefined for what is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
   }
 }
 
@@ -124,24 +137,40 @@ export function applyProgress(item: Item, record: Buffer): boolean {
   if (crc32(json) !== record.readUInt32BE(1)) {
     return false;
   }
-  try {
-    const progress = JSON.parse(json.toString('utf8')) as ItemProgress;
-    if (progress.recipients.length !== item.recipients.length) {
-      return false;
-    }
-    const { doubt, quarantine, heldAtMs, expiresAtMs = item.expiresAtMs } = progress;
-    Object.assign(item, { doubt, expiresAtMs });
-    if (quarantine !== undefined) {
-      item.quarantine = quarantine;
-    }
-    if (heldAtMs !== undefined) {
-      item.heldAtMs = heldAtMs;
-    }
-    progress.recipients.forEach((stored, index) => {
-      Object.assign(item.recipients[index] as ItemRecipient, stored);
-    });
-    return true;
-  } catch {
+  const value = parsed(json.toString('utf8'));
+  if (!isProgress(value)) {
     return false;
   }
+  const progress = value as ItemProgress;
+  if (progress.recipients.length !== item.recipients.length) {
+    return false;
+  }
+  const { doubt, quarantine, heldAtMs, expiresAtMs = item.expiresAtMs } = progress;
+  Object.assign(item, { doubt, expiresAtMs });
+  if (quarantine !== undefined) {
+    item.quarantine = quarantine;
+  }
+  if (heldAtMs !== undefined) {
+    item.heldAtMs = heldAtMs;
+  }
+  progress.recipients.forEach((stored, index) => {
+    Object.assign(item.recipients[index] as ItemRecipient, changing(stored));
+  });
+  return true;
+}
+
+/** Of what is stored of a recipient, that which may change: never its address. */
+function changing(stored: ItemProgress['recipients'][number]): typeof stored {
+  const { state, attempts, nextAttemptAtMs, lastReply } = stored;
+  const { deferredAtMs, doubtAt, unfinished, delayReportedAtMs } = stored;
+  return {
+    state,
+    attempts,
+    nextAttemptAtMs,
+    lastReply,
+    ...(deferredAtMs === undefined ? {} : { deferredAtMs }),
+    ...(doubtAt === undefined ? {} : { doubtAt }),
+    ...(unfinished === undefined ? {} : { unfinished }),
+    ...(delayReportedAtMs === undefined ? {} : { delayReportedAtMs }),
+  };
 }

@@ -222,6 +222,7 @@ export class Reporter {
       // By what it holds, not by what it reports on: the hop may have refused just that.
       smtpUtf8: needsSmtpUtf8(item),
       eightBit: bytes.some((byte) => byte > 0x7f),
+      ...(item.requireTls === true ? { requireTls: true } : {}),
       receivedAtMs: nowMs,
       expiresAtMs: nowMs + lifeMs,
       messageId: null,
@@ -240,9 +241,15 @@ export class Reporter {
     return { item: report, bytes };
   }
 
-  /** RFC 3461 §6.2: all of the message only where its delivery failed and the sender asked for it. */
+  /**
+   * RFC 3461 §6.2: all of the message only where its delivery failed and the sender asked for it, and
+   * never what was to be protected by TLS (RFC 8689 §5).
+   */
   async #original(item: Item, reported: readonly ReportedRecipient[]): Promise<Original> {
-    const full = item.ret === 'FULL' && reported.some(({ action }) => action === 'failed');
+    const full =
+      item.ret === 'FULL' &&
+      item.requireTls !== true &&
+      reported.some(({ action }) => action === 'failed');
     const body = await this.#options.openBody(item).catch(() => null);
     const original = await readOriginal(body, item.body.sizeBytes, full);
     return reported.some(needsConversion) && !isEncodable(item, original)

@@ -1,3 +1,4 @@
+import type { MessageSettings } from '../format/message-settings.js';
 import type { RouteQuery } from '../route/route.js';
 import type { Item, ItemRecipient } from './item.js';
 
@@ -13,5 +14,14 @@ export function routeQuery(item: Item, recipient: ItemRecipient): RouteQuery {
     attempts: recipient.attempts,
     own: item.settings?.smarthost ?? null,
     doubtQueue: recipient.doubtAt?.queue ?? null,
+    ...(recipient.unfitQueues === undefined ? {} : { unfitQueues: recipient.unfitQueues }),
   };
+}
+
+/**
+ * The least protection that the message asks for of a hop. A report that came of REQUIRETLS goes as
+ * the hop is (RFC 8689 §5).
+ */
+export function leastSecurity({ requireTls, sender, settings }: Item): MessageSettings['security'] {
+  return requireTls === true && sender !== '' ? 'verified' : settings?.security;
 }

@@ -9,6 +9,7 @@ import { moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { SuspectLane } from './suspect-lane.js';
 import { TimerTable } from './timer-table.js';
 import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
+import { forgetUnfit } from './unfit-hops.js';
 
 /** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
 const MX_PAUSE_FACTOR = 15;
@@ -304,9 +305,11 @@ export class Scheduler {
       this.#putOff(entry, dueAtMs);
     }
     for (const { entry } of this.#held.drain()) {
+      forgetUnfit(entry);
       this.hold(entry);
     }
     for (const entry of entries) {
+      forgetUnfit(entry);
       for (const group of this.#group(entry)) {
         this.#place(group.route).add(routed(entry, group));
       }

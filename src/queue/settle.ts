@@ -112,6 +112,7 @@ function apply(
         move('ready', settlement.again);
       } else {
         recipient.attempts++;
+        delete recipient.unfitQueues;
         move('deferred', settlement.deferred);
       }
       break;

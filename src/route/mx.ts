@@ -124,7 +124,7 @@ function locateLiteral(hop: NextHop, options: LocatorOptions): Located {
   }
   return options.isOwn({ name: address, address, port: options.mx().port })
     ? loop(hop.host)
-    : { hosts: [hostOf(hop, options.mx(), address, address)] };
+    : { hosts: [hostOf(hop, options.mx(), { name: address, address, isNamedByMx: false })] };
 }
 
 interface Wanted {
@@ -160,7 +160,7 @@ async function locateNames(
   );
   const better = servers.filter(({ priority }) => own === undefined || priority < own.priority);
   const hosts = better.flatMap(({ name, addresses }) =>
-    addresses.map((address) => hostOf(hop, settings, name, address)),
+    addresses.map((address) => hostOf(hop, settings, { name, address, isNamedByMx: !isImplicit })),
   );
   if (hosts.length > 0) {
     return { hosts };
@@ -193,7 +193,11 @@ function inOrder(records: readonly MxRecord[], chance: () => number): MxRecord[]
 }
 
 /** A mail server is a host of its own: what it inherits is how strict the hop is, never a login. */
-function hostOf(hop: NextHop, settings: MxSettings, name: string, address: string): NextHop {
+function hostOf(
+  hop: NextHop,
+  settings: MxSettings,
+  { name, address, isNamedByMx }: { name: string; address: string; isNamedByMx: boolean },
+): NextHop {
   const { port, tls, ca } = settings;
   return {
     name: name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`,
@@ -205,6 +209,7 @@ function hostOf(hop: NextHop, settings: MxSettings, name: string, address: strin
     implicitTls: false,
     allowInsecureAuth: false,
     trace: 'none',
+    ...(isNamedByMx ? { namedByMx: true } : {}),
     ...(ca === undefined ? {} : { ca }),
     ...(hop.ofMessage === undefined ? {} : { ofMessage: hop.ofMessage }),
     ...(hop.replyRules === undefined ? {} : { replyRules: hop.replyRules }),

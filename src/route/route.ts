@@ -30,6 +30,8 @@ export interface RouteQuery {
   own: MessageSmarthost | null;
   /** Queue of the hop that may already have the message: no other one is asked. */
   doubtQueue: string | null;
+  /** Queues whose hops lack what the message demands: others are asked, as long as there are any. */
+  unfitQueues?: readonly string[];
 }
 
 /** Where a recipient's mail goes, and how that came about. */
@@ -127,13 +129,16 @@ function choose(
   if (doubted !== undefined) {
     return { hop: doubted, choice: 'doubt' };
   }
-  const member = order.find(({ queue }) => isWell(queue));
+  const isFit = ({ queue }: RouteHop): boolean => query.unfitQueues?.includes(queue) !== true;
+  const members = order.filter(isFit);
+  const reserves = target.failover.filter(isFit);
+  const member = members.find(({ queue }) => isWell(queue));
   if (member !== undefined) {
     return { hop: member, choice: 'weight' };
   }
-  const reserve = target.failover.find(({ queue }) => isWell(queue));
+  const reserve = reserves.find(({ queue }) => isWell(queue));
   return reserve === undefined
-    ? { hop: order[0] as RouteHop, choice: 'none-well' }
+    ? { hop: members[0] ?? reserves[0] ?? (order[0] as RouteHop), choice: 'none-well' }
     : { hop: reserve, choice: 'failover' };
 }
 

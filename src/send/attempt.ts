@@ -10,6 +10,7 @@ import { traceCarrier } from './mail-parameters.js';
 import type { NextHop } from './next-hop.js';
 import { attemptState, type AttemptReport, type Outcome, type Stage } from './outcome.js';
 import type { Attempt, AttemptRequest, LocateHosts } from './request.js';
+import { hostsInTls, mayRequireTls, ofSeveralHosts } from './require-tls.js';
 import { SessionFault } from './session-fault.js';
 import { faulty, transfer, type Conclusion } from './transfer.js';
 
@@ -35,8 +36,8 @@ interface Trial {
 
 /**
  * Attempts over pooled sessions: one that is open already, else one with the first host of the hop
- * that can be talked to (RFC 5321 §5.1). Once a message was offered to a host, no other host is
- * asked in this attempt.
+ * that can be talked to (RFC 5321 §5.1) and that has what the message demands (RFC 8689 §4.2.1). Once
+ * a message was offered to a host, no other host is asked in this attempt.
  */
 export function createAttempt(options: AttemptOptions): Attempt {
   return async (request) => {
@@ -48,21 +49,55 @@ export function createAttempt(options: AttemptOptions): Attempt {
       return report(request, faulty(request, fault, null), start, options);
     }
     const kept = options.pool.take(nextHop, onlyHost);
-    if (kept !== undefined) {
-      const { pool, node } = options;
-      const { spanId } = start;
-      const conclusion = await transfer(kept, request, { pool, node, spanId, reused: true });
-      if (conclusion !== 'stale') {
-        const trial = { ...start, name: kept.nextHop.name };
-        return { ...report(request, conclusion, trial, options), host: kept.nextHop.host };
-      }
+    const tried = kept === undefined ? null : await tryKept(request, kept, start, options);
+    if (kept === undefined || tried === null) {
+      const hosts = await hostsOf(request, options);
+      return 'refusal' in hosts
+        ? report(request, refused(request, hosts.refusal), start, options)
+        : tryHosts(request, hosts.hosts, start, options);
     }
-    const located = await options.locate(nextHop);
-    if ('refusal' in located) {
-      return report(request, refused(request, located.refusal), start, options);
+    if (!isUnfit(tried)) {
+      return tried;
     }
-    return tryHosts(request, hostsToTry(located.hosts, onlyHost), start, options);
+    const hosts = await hostsOf(request, options);
+    const others =
+      'hosts' in hosts ? hosts.hosts.filter(({ host }) => host !== kept.nextHop.host) : [];
+    if (others.length === 0) {
+      return tried;
+    }
+    options.pool.dismiss(kept);
+    return tryHosts(request, others, begin(nextHop, options.clock), options, [tried.record]);
   };
+}
+
+/** By a session that is open already; null when its hop had closed it. */
+async function tryKept(
+  request: AttemptRequest,
+  kept: Connection,
+  start: Trial,
+  options: AttemptOptions,
+): Promise<AttemptReport | null> {
+  const { pool, node } = options;
+  const { spanId } = start;
+  const conclusion = await transfer(kept, request, { pool, node, spanId, reused: true });
+  if (conclusion === 'stale') {
+    return null;
+  }
+  const trial = { ...start, name: kept.nextHop.name };
+  return { ...report(request, conclusion, trial, options), host: kept.nextHop.host };
+}
+
+async function hostsOf(
+  { nextHop, onlyHost, message }: AttemptRequest,
+  { locate }: AttemptOptions,
+): Promise<{ hosts: NextHop[] } | { refusal: Outcome }> {
+  const located = await locate(nextHop);
+  const fitting = 'hosts' in located ? hostsInTls(located.hosts, message) : located;
+  return 'hosts' in fitting ? { hosts: hostsToTry(fitting.hosts, onlyHost) } : fitting;
+}
+
+function isUnfit({ outcomes }: Pick<Conclusion, 'outcomes'>): boolean {
+  return outcomes.some(({ unfit }) => unfit === true);
 }
 
 /** The one host that may have the message already, or all of them when it is gone. */
@@ -71,14 +106,18 @@ function hostsToTry(hosts: readonly NextHop[], onlyHost: string | null): NextHop
   return (only.length > 0 ? only : hosts).slice(0, MAX_HOSTS);
 }
 
+/** @param before of hosts that were asked before and were unfit for the message */
 async function tryHosts(
   request: AttemptRequest,
   hosts: NextHop[],
   start: Trial,
   options: AttemptOptions,
+  before: readonly AttemptRecord[] = [],
 ): Promise<AttemptReport> {
-  const waiting = [...hosts];
-  const earlier: AttemptRecord[] = [];
+  let waiting = [...hosts];
+  const earlier: AttemptRecord[] = [...before];
+  const unreachable = new Set<string>();
+  let anyUnfit = before.length > 0;
   let trial = start;
   for (;;) {
     const host = waiting.shift() ?? request.nextHop;
@@ -88,10 +127,26 @@ async function tryHosts(
       waiting.unshift({ ...host, tls: 'none' });
     }
     const told = report(request, conclusion, trial, options);
-    const over = !isUnreachable(conclusion.stage) || waiting.length === 0 || options.pool.closed;
-    if (over) {
-      return { ...told, host: host.host, ...(earlier.length > 0 ? { earlier } : {}) };
+    const unfit = isUnfit(conclusion);
+    const goesOn = unfit || isUnreachable(conclusion.stage);
+    if (unfit) {
+      // What one address of a host lacks the others lack too.
+      waiting = waiting.filter(({ host: name }) => name !== host.host);
+      unreachable.delete(host.host);
     }
+    if (!goesOn || waiting.length === 0 || options.pool.closed) {
+      const met = { unfit: anyUnfit, unreachable: unreachable.size > 0 };
+      const outcomes = goesOn ? ofSeveralHosts(told.outcomes, met) : told.outcomes;
+      const others = earlier.length > 0 ? { earlier } : {};
+      return { ...told, outcomes, host: host.host, ...others };
+    }
+    if (!unfit) {
+      unreachable.add(host.host);
+    } else if (conclusion.connection !== null) {
+      // RFC 8689 §4.2.1: QUIT before the next host is asked.
+      options.pool.dismiss(conclusion.connection);
+    }
+    anyUnfit ||= unfit;
     earlier.push(told.record);
     trial = begin(host, options.clock);
   }
@@ -191,6 +246,7 @@ function report(
     remote_queue_id: telling.kind === 'delivered' ? queueIdIn(telling.text) : null,
     phases_ms: connection?.takePhases() ?? {},
     ...carried(stage, connection),
+    ...(request.message.requireTls && asksForTls(stage, connection) ? { require_tls: true } : {}),
     recipients: request.recipients.map(({ address }) => address),
     ...(outcomes.some((outcome) => differs(outcome, telling))
       ? { replies: outcomes.map(replyRecord) }
@@ -204,6 +260,11 @@ function carried(stage: Stage, connection: Connection | null): Pick<AttemptRecor
   const carrier =
     connection === null || !OFFERED.includes(stage) ? 'none' : traceCarrier(connection);
   return carrier === 'none' ? {} : { carrier };
+}
+
+/** REQUIRETLS was said, or would have been. */
+function asksForTls(stage: Stage, connection: Connection | null): boolean {
+  return connection !== null && OFFERED.includes(stage) && mayRequireTls(connection);
 }
 
 function differs(one: Outcome, other: Outcome): boolean {

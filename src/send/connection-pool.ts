@@ -109,11 +109,14 @@ export class ConnectionPool {
     }
     const free = this.#free.get(origin) ?? [];
     this.#free.set(origin, free);
-    const timer = this.#clock.after(capacity.idleTimeoutMs, () => {
-      this.#drop(connection);
-      connection.leave();
-    });
+    const timer = this.#clock.after(capacity.idleTimeoutMs, () => this.dismiss(connection));
     free.push({ connection, timer });
+  }
+
+  /** Ends a session with QUIT, in use or free. */
+  dismiss(connection: Connection): void {
+    this.#drop(connection);
+    connection.leave();
   }
 
   /** Ends every free session now, and those in use when they are given back. */

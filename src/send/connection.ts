@@ -3,7 +3,8 @@ import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
 import type { AccessTokens } from './access-token.js';
-import { allowLogin, logIn, withoutCredentials } from './login.js';
+import { hiddenWords, withoutWords } from './hidden-words.js';
+import { allowLogin, logIn } from './login.js';
 import { mechanismsFor, type Mechanism } from './mechanism.js';
 import type { Login, NextHop } from './next-hop.js';
 import type { PhasesMs } from '../trace/record.js';
@@ -45,6 +46,8 @@ export class Connection extends LibraryConnection {
     null;
   #fault: SessionFault | null = null;
   #mechanism: Mechanism;
+  /** What no reply may show. */
+  #hidden: readonly string[];
   #remote: string | null = null;
   #tls: TlsInfo | null = null;
   messages = 0;
@@ -67,6 +70,7 @@ export class Connection extends LibraryConnection {
     this.#settings = settings;
     this.#tokens = tokens;
     this.#mechanism = mechanismsFor(host.login, true)[0] ?? 'PLAIN';
+    this.#hidden = host.login === undefined ? [] : hiddenWords(host.login, []);
     this.#progress = new SessionProgress(clock, (text) =>
       this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN'),
     );
@@ -86,6 +90,18 @@ export class Connection extends LibraryConnection {
   /** Address and port, also after the end. */
   get remote(): string | null {
     return this.#remote;
+  }
+
+  /**
+   * Takes the login out of replies before anybody sees them. What the library reads itself stays as
+   * it is, and is shown to nobody: challenges, and before the login what went well.
+   */
+  #hideCredentials(): void {
+    const words = this.#hidden;
+    const isRead = this.authenticated ? /^334/ : /^(?:2|334)/;
+    this._responseQueue = this._responseQueue.map((reply) =>
+      isRead.test(reply) ? reply : withoutWords(reply, words),
+    );
   }
 
   /** What protects the session, also after its end. */
@@ -232,11 +248,12 @@ export class Connection extends LibraryConnection {
       this.#mechanism = allowLogin(login, {
         inTls: this.secure,
         mayGoInClear: isLoopbackAddress(this.remoteAddress ?? '') || this.nextHop.allowInsecureAuth,
-        offered: this._supportedAuth,
+        offered: this.#offeredMechanisms,
       });
       const sent: string[] = [];
       const ask = (line: string): Promise<Reply | null> => {
         sent.push(line);
+        this.#hidden = hiddenWords(login, sent);
         return this.#ask(line);
       };
       const reply = await logIn(login, this.#mechanism, ask, this.#tokens);
@@ -245,7 +262,7 @@ export class Connection extends LibraryConnection {
       }
       const { code, enhanced, text } = reply;
       if (code < 200 || code > 299) {
-        const words = withoutCredentials(text, login, sent);
+        const words = withoutWords(text, this.#hidden);
         throw new SessionFault('auth', code < 400 ? 'invalid' : 'error', words, code, enhanced);
       }
       this.authenticated = true;
@@ -258,6 +275,13 @@ export class Connection extends LibraryConnection {
       this.#progress.endDeadline();
       this.#progress.endPhase('auth');
     }
+  }
+
+  /** The library knows those with a password or a token only. */
+  get #offeredMechanisms(): string[] {
+    const [, ...words] = this._ehloLines?.find((line) => /^AUTH /i.test(line))?.split(' ') ?? [];
+    const external = words.some((word) => word.toUpperCase() === 'EXTERNAL');
+    return external ? ['EXTERNAL', ...this._supportedAuth] : this._supportedAuth;
   }
 
   /** Sends a line of the login; null when the session ends before its reply. */
@@ -340,10 +364,14 @@ export class Connection extends LibraryConnection {
       this._onError(new Error('the hop answered before it was asked'), 'EPROTOCOL', false, 'CONN');
       return;
     }
+    this.#hideCredentials();
     super._processResponse();
   }
 
   override _actionMAIL(reply: string, callback: (error: LibraryError | null) => void): void {
+    if (this.#isMisleading(reply)) {
+      return;
+    }
     this.#keep('mail', reply);
     this.#progress.endPhase('mail');
     this.#progress.enter('rcpt', this.#settings.envelopeTimeoutMs);
@@ -351,6 +379,9 @@ export class Connection extends LibraryConnection {
   }
 
   override _actionRCPT(reply: string, callback: (error: LibraryError | null) => void): void {
+    if (this.#isMisleading(reply)) {
+      return;
+    }
     const replies = this.#transaction?.replies;
     if (replies !== undefined) {
       replies.rcpt[replies.rcpt.indexOf(null)] = toReply(reply);
@@ -361,6 +392,9 @@ export class Connection extends LibraryConnection {
   }
 
   override _actionDATA(reply: string, callback: (error: LibraryError | null) => void): void {
+    if (this.#isMisleading(reply)) {
+      return;
+    }
     this.#keep('data', reply);
     this.#progress.endPhase('data');
     if (reply.startsWith('2')) {
@@ -402,6 +436,21 @@ export class Connection extends LibraryConnection {
     }
     this.#keep('dot', reply);
     super._actionSMTPStream(reply, callback);
+  }
+
+  /**
+   * Ends the session at a reply that begins as a good one and is none. The library goes by the first
+   * digit and would hand the message over; by its whole, the reply refuses it or is no reply, and the
+   * message would be sent a second time or given back.
+   */
+  #isMisleading(reply: string): boolean {
+    const first = Number(reply[0]);
+    if ((first !== 2 && first !== 3) || Math.floor(toReply(reply).code / 100) === first) {
+      return false;
+    }
+    const fault = new Error(`the hop answered with text that is no reply: ${reply}`);
+    this._onError(fault, 'EPROTOCOL', false, 'CONN');
+    return true;
   }
 
   #keep(step: 'mail' | 'data' | 'dot', reply: string): void {

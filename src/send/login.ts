@@ -23,17 +23,27 @@ export interface LoginTerms {
  * credential leaves before this.
  */
 export function allowLogin(login: Login, { inTls, mayGoInClear, offered }: LoginTerms): Mechanism {
+  if (!inTls && 'certificate' in login) {
+    throw new SessionFault('auth', 'error', 'without TLS no certificate can be shown to the hop');
+  }
   if (!inTls && !mayGoInClear) {
     const text = 'the hop offers no TLS, and a login is never sent in clear text';
     throw new SessionFault('auth', 'error', text);
   }
   const mechanism = mechanismsFor(login, inTls).find((name) => offered.includes(name));
   if (mechanism === undefined) {
-    const what = 'token' in login ? 'login with a token (XOAUTH2)' : 'login that we know';
+    const what = kindOf(login);
     const only = offered.length > 0 ? ` (only ${offered.join(', ')})` : '';
     throw new SessionFault('auth', 'error', `the hop offers no ${what}${only}`);
   }
   return mechanism;
+}
+
+function kindOf(login: Login): string {
+  if ('token' in login) return 'login with a token (XOAUTH2)';
+  return 'certificate' in login
+    ? 'login with the certificate that it was shown (EXTERNAL)'
+    : 'login that we know';
 }
 
 type TokenLogin = Extract<Login, { token: unknown }>;
@@ -53,6 +63,10 @@ export async function logIn(
 ): Promise<Reply | null> {
   if ('token' in login) {
     return logInWithToken(login, ask, tokens);
+  }
+  if ('certificate' in login) {
+    // Without an authorization identity (RFC 4422 appendix A): the certificate says who we are.
+    return askInTurn(ask, ['AUTH EXTERNAL =', '']);
   }
   if (login.password === null) {
     throw new SessionFault('auth', 'error', PASSWORD_LOST);
@@ -132,29 +146,6 @@ async function tokenOf(login: TokenLogin, tokens: AccessTokens): Promise<Secret>
   } catch (error) {
     throw error instanceof TokenFault ? new SessionFault('auth', 'error', error.message) : error;
   }
-}
-
-/** Shorter pieces of what was sent are in any text by chance. */
-const MIN_HIDDEN_LENGTH = 4;
-
-/**
- * The text of a reply without what it repeats of a login: some servers quote what they refuse, and
- * their words go to logs, traces and senders.
- *
- * @param sent the lines of the login
- */
-export function withoutCredentials(text: string, login: Login, sent: readonly string[]): string {
-  const pieces = sent.flatMap((line) => {
-    const blob = line.startsWith('AUTH ') ? (line.split(' ')[2] ?? '') : line;
-    // RFC 4616 separates its parts by NUL, XOAUTH2 by U+0001.
-    const parts = Buffer.from(blob, 'base64').toString().replaceAll('\x01', '\0').split('\0');
-    return [blob, ...parts.map((part) => part.replace(/^auth=Bearer /, ''))];
-  });
-  const password = 'password' in login ? (login.password?.reveal() ?? '') : '';
-  return [password, ...pieces]
-    .filter((piece) => piece.length >= MIN_HIDDEN_LENGTH && piece !== login.username)
-    .sort((a, b) => b.length - a.length)
-    .reduce((shown, piece) => shown.replaceAll(piece, '(hidden)'), text);
 }
 
 function base64(text: string): string {

@@ -5,13 +5,18 @@ import type { Connection } from './connection.js';
 import type { NextHop } from './next-hop.js';
 import type { Outcome } from './outcome.js';
 import type { AttemptRequest } from './request.js';
+import { lacksTls, mayRequireTls } from './require-tls.js';
 
-/** RFC 6531 §3.2, RFC 6152 §3, RFC 1870 §6.2: what the hop does not offer cannot be sent to it. */
+/** RFC 8689 §4.2.1, RFC 6531 §3.2, RFC 6152 §3, RFC 1870 §6.2: what the hop does not offer cannot be sent to it. */
 export function unsendable(
   connection: Connection,
   { message, recipients }: AttemptRequest,
   sizeBytes: number,
 ): Outcome | null {
+  const lacking = lacksTls(connection, message);
+  if (lacking !== null) {
+    return lacking;
+  }
   const international =
     !isAscii(message.sender) || recipients.some(({ address }) => !isAscii(address));
   if ((message.smtpUtf8 || international) && !connection.supports('SMTPUTF8')) {
@@ -54,6 +59,9 @@ export function mailParameters(
   if (message.smtpUtf8 && ascii) {
     // The library adds the keyword itself as soon as an address is not ASCII.
     parameters.push('SMTPUTF8');
+  }
+  if (message.requireTls && mayRequireTls(connection)) {
+    parameters.push('REQUIRETLS');
   }
   if (connection.supports('DSN')) {
     if (message.ret !== null) {

@@ -17,10 +17,20 @@ export type TokenSettings =
   /** The first line that a program prints; no shell is involved. */
   | { kind: 'command'; argv: readonly string[] };
 
-/** `password` null: it was stored and can no longer be decrypted. */
+/** A PEM certificate chain that is shown in the TLS handshake, and its key. */
+export interface ClientCertificate {
+  cert: string;
+  key: Secret;
+}
+
+/**
+ * `password` null: it was stored and can no longer be decrypted. With a certificate `username` is
+ * only what the login is called here; who it is at the hop is decided there.
+ */
 export type Login =
   | { username: string; password: Secret | null }
-  | { username: string; token: TokenSettings };
+  | { username: string; token: TokenSettings }
+  | { username: string; certificate: ClientCertificate };
 
 /** Everything that one attempt needs to know about where it goes. */
 export interface NextHop {
@@ -48,6 +58,8 @@ export interface NextHop {
   /** Send the login without TLS also to a host that is not loopback. */
   allowInsecureAuth: boolean;
   trace: TraceCarrier;
+  /** An MX record named it, and nothing vouches for that: its certificate proves nothing about the domain. */
+  namedByMx?: true;
   /**
    * The hop was named by the message itself: a refused login is a fault of that message and does
    * not pause the queue for the others.

@@ -45,6 +45,11 @@ export interface Outcome {
    * the next transaction, at once and at no cost (RFC 5321 §4.5.3.1.10).
    */
   nextTransaction?: boolean;
+  /**
+   * `failed`, since the hop lacks what the message demands of it and other mail does not (RFC 8689):
+   * another hop may have it.
+   */
+  unfit?: true;
 }
 
 /** One attempt: an outcome for each recipient in the order of the request, and its record. */
@@ -118,6 +123,7 @@ const AUTH_STATES: Readonly<Record<Mechanism, AttemptState>> = {
   LOGIN: 'authlogin',
   'CRAM-MD5': 'authcrammd5',
   XOAUTH2: 'authxoauth2',
+  EXTERNAL: 'authexternal',
 };
 
 /** The `state` name of a record for the stage in which an attempt ended. */

@@ -11,6 +11,8 @@ export interface OutgoingMessage {
   envid: string | null;
   smtpUtf8: boolean;
   eightBit: boolean;
+  /** Its client said REQUIRETLS (RFC 8689). */
+  requireTls: boolean;
   sizeBytes: number;
   trace: { traceId: string; path: readonly string[] };
   doubt: boolean;

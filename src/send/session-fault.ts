@@ -35,7 +35,9 @@ function resultOf(error: LibraryError, replied: boolean): SessionFault['result']
   if (error.code === 'EPROTOCOL' && !isRefusal(error.response)) {
     return 'invalid';
   }
-  return replied || error.code === 'ETLS' || error.code === 'EDNS' ? 'error' : 'lost';
+  return replied || error.code === 'ETLS' || error.code === 'EDNS' || isTlsRefusal(error)
+    ? 'error'
+    : 'lost';
 }
 
 /** The library calls a greeting that refuses a broken protocol; it is a plain answer. */
@@ -45,10 +47,14 @@ function isRefusal(response: string | undefined): boolean {
 
 /** A certificate that is refused on a port with TLS from the first byte shows up as a socket error. */
 function stageOf(error: LibraryError, stage: Stage): Stage {
-  const code = error.originalCode ?? error.code ?? '';
-  return stage === 'connect' && /^(CERT_|ERR_TLS|ERR_SSL|DEPTH_|UNABLE_TO|SELF_SIGNED)/.test(code)
-    ? 'starttls'
-    : stage;
+  return stage === 'connect' && isTlsRefusal(error) ? 'starttls' : stage;
+}
+
+/** The certificate will not do, or the two sides have no TLS in common; no mere loss. */
+function isTlsRefusal({ originalCode, code = '' }: LibraryError): boolean {
+  return /^(CERT_|ERR_TLS|ERR_SSL|DEPTH_|UNABLE_TO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO$)/.test(
+    originalCode ?? code,
+  );
 }
 
 /** The library's message without the names of its own functions. */

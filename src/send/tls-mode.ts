@@ -1,5 +1,6 @@
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket, type ConnectionOptions } from 'node:tls';
+import { MIN_DH_BITS, TLS_TERMS } from '../base/tls-terms.js';
 import type { NextHop, TlsMode } from './next-hop.js';
 
 const STRENGTH: Readonly<Record<TlsMode, number>> = {
@@ -13,6 +14,10 @@ const STRENGTH: Readonly<Record<TlsMode, number>> = {
 export function stricterTls(one: TlsMode, other: TlsMode): TlsMode {
   return STRENGTH[other] > STRENGTH[one] ? other : one;
 }
+
+const STRONG_CIPHERS: ConnectionOptions = { ...TLS_TERMS, minDHSize: MIN_DH_BITS };
+/** Where clear text would do too, a weak cipher is better than none (RFC 7435 §3). */
+const ANY_CIPHER: ConnectionOptions = { minVersion: TLS_TERMS.minVersion };
 
 /** The library's switches for a TLS mode. */
 export interface TlsSwitches {
@@ -38,9 +43,12 @@ export function tlsSwitches(hop: NextHop): TlsSwitches {
     opportunisticTLS: hop.tls === 'opportunistic',
     tls: {
       rejectUnauthorized: hop.tls === 'verified',
-      minVersion: 'TLSv1.2',
+      ...(hop.tls === 'opportunistic' ? ANY_CIPHER : STRONG_CIPHERS),
       ...(hop.ca === undefined ? {} : { ca: hop.ca }),
       ...(servername === undefined ? {} : { servername }),
+      ...(hop.login !== undefined && 'certificate' in hop.login
+        ? { cert: hop.login.certificate.cert, key: hop.login.certificate.key.reveal() }
+        : {}),
     },
   };
 }

@@ -13,6 +13,7 @@ import {
 import type { NextHop } from './next-hop.js';
 import { classifyReply, type Meaning, type Outcome, type Stage } from './outcome.js';
 import type { AttemptRequest } from './request.js';
+import { tlsFault } from './require-tls.js';
 import type { SessionFault } from './session-fault.js';
 import type { Reply, TransactionReplies } from './transaction.js';
 
@@ -95,14 +96,20 @@ export function faulty(
   fault: SessionFault,
   connection: Connection | null,
 ): Conclusion {
-  const { nextHop } = request;
+  const { nextHop, message } = request;
+  const outcome = tlsFault(fault, nextHop, message) ?? outcomeOfFault(fault, nextHop);
+  const outcomes = request.recipients.map(() => outcome);
+  return { outcomes, stage: fault.stage, result: fault.result, connection, reused: false };
+}
+
+function outcomeOfFault(fault: SessionFault, nextHop: NextHop): Outcome {
   const meaning = meaningOf(fault, nextHop);
   // What a message brought itself and what is wrong is its own trouble: it must not stop the queue.
   const asked =
     (nextHop.ofMessage === true && fault.stage === 'auth') ||
     (nextHop.securedByMessage === true && fault.stage === 'starttls');
   const ofMessage = asked && fault.result === 'error' && fault.code !== 421;
-  const outcome: Outcome = {
+  return {
     ...meaning,
     kind: ofMessage ? 'deferred' : meaning.kind,
     inTransaction: false,
@@ -110,8 +117,6 @@ export function faulty(
     enhanced: fault.enhanced,
     text: printableReply(fault.message),
   };
-  const outcomes = request.recipients.map(() => outcome);
-  return { outcomes, stage: fault.stage, result: fault.result, connection, reused: false };
 }
 
 /** A fault without a reply says nothing but that it is one. */

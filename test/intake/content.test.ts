@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { Dialogue, until } from './dialogue.js';
 import { ManualClock } from './manual-clock.js';
 import { APP_PASSWORD, authPlain, contentOf, PEER_PASSWORD, runIntake } from './running-intake.js';
@@ -183,18 +184,23 @@ test('a message over the limit is refused whatever it announced, and the session
   assert.match(await client.send(`x: y\r\n\r\n${'x'.repeat(990)}`), /^250 /);
 });
 
-test('a header over its limit is refused, be it one line or many', async (t) => {
-  const { port, spool } = await runIntake(t, { settings: { maxHeaderBytes: 10_000 } });
-  const client = await Dialogue.open(port);
-  assert.match(await client.send(`Subject: ${'x'.repeat(10_000)}\r\n\r\nx`), /^552 5\.3\.4 /);
-  assert.match(await client.send(`${'X: y\r\n'.repeat(100_000)}\r\nx`), /^552 5\.3\.4 /);
-  assert.match(await client.send('x'.repeat(1_000_000)), /^552 5\.3\.4 /);
-  assert.equal(spool.taken.length, 0);
-  assert.match(
-    await client.send(`Subject: ${'x'.repeat(9_000)}\r\n\r\n${'x'.repeat(100_000)}`),
-    /^250 /,
-  );
-});
+hostileTest(
+  'resources',
+  'a header over its limit is refused, be it one line or many',
+  async (t, cases) => {
+    cases.add(3);
+    const { port, spool } = await runIntake(t, { settings: { maxHeaderBytes: 10_000 } });
+    const client = await Dialogue.open(port);
+    assert.match(await client.send(`Subject: ${'x'.repeat(10_000)}\r\n\r\nx`), /^552 5\.3\.4 /);
+    assert.match(await client.send(`${'X: y\r\n'.repeat(100_000)}\r\nx`), /^552 5\.3\.4 /);
+    assert.match(await client.send('x'.repeat(1_000_000)), /^552 5\.3\.4 /);
+    assert.equal(spool.taken.length, 0);
+    assert.match(
+      await client.send(`Subject: ${'x'.repeat(9_000)}\r\n\r\n${'x'.repeat(100_000)}`),
+      /^250 /,
+    );
+  },
+);
 
 test('a header of dot-stuffed lines is read in time that grows with its length', async (t) => {
   const { port } = await runIntake(t, { settings: { maxHeaderBytes: 1_000_000 } });

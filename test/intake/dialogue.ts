@@ -23,8 +23,9 @@ export class Dialogue {
     this.#listen();
   }
 
-  static async connect(port: number): Promise<Dialogue> {
-    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+  /** @param localAddress one of 127.0.0.0/8, to be another client */
+  static async connect(port: number, localAddress = '127.0.0.1'): Promise<Dialogue> {
+    const socket = net.connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     await once(socket, 'connect');
     return new Dialogue(socket);
   }
@@ -33,6 +34,11 @@ export class Dialogue {
     const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
     socket.setNoDelay(true);
     await once(socket, 'secureConnect');
+    return new Dialogue(socket);
+  }
+
+  /** Over a socket that is open already; what it has heard before is lost. */
+  static over(socket: net.Socket): Dialogue {
     return new Dialogue(socket);
   }
 
@@ -161,6 +167,11 @@ export class Dialogue {
       await this.#more(deadlineMs);
     }
     return this.#heard;
+  }
+
+  /** Reads nothing any more. */
+  pause(): void {
+    this.#socket.pause();
   }
 
   /** Closes without a word: `reset` with RST, else with FIN. */

@@ -15,6 +15,7 @@ import { silentLogger } from '../../src/base/log.js';
 import { IntakeCounts } from '../../src/intake/intake-counts.js';
 import { ReceivedMessage, type ReceiveOptions } from '../../src/intake/receive-data.js';
 import type { Transaction } from '../../src/intake/transaction.js';
+import { hostileTest } from '../hostile/rows.js';
 import { Dialogue } from './dialogue.js';
 import { retainedBytes } from './retained-bytes.js';
 import { APP_PASSWORD, authPlain, EXPIRE_AFTER_MS, SETTINGS } from './running-intake.js';
@@ -29,6 +30,7 @@ const TRANSACTION: Transaction = {
   envid: null,
   smtpUtf8: false,
   eightBitMime: false,
+  requireTls: false,
   mesh: null,
   handedOver: null,
   declaredBytes: null,
@@ -50,60 +52,64 @@ const anyField = record({
   bytes: Buffer.from(`${name}${gap}:${lines.join(fold)}\r\n`),
 }));
 
-test('all bytes but those of our fields stay, wherever the content is cut', async (t) => {
-  const { queue, spool, sealer } = await runSteering(t);
-  const options: ReceiveOptions = {
-    counts: new IntakeCounts(),
-    queue,
-    clock: systemClock,
-    log: silentLogger,
-    node: 'edge',
-    hostname: SETTINGS.hostname,
-    maxMessageBytes: SETTINGS.maxMessageBytes,
-    maxHeaderBytes: SETTINGS.maxHeaderBytes,
-    expireAfterMs: EXPIRE_AFTER_MS,
-    resolve: () => Promise.reject(new Error('nobody asks')),
-    ownAddresses: () => [],
-    sealer: () => sealer,
-  };
-  const session = {
-    clientAddress: '127.0.0.1',
-    helo: 'x',
-    protocol: 'ESMTP',
-    tls: null,
-    user: null,
-    mayBeParent: false,
-    believed: false,
-    steerTo: null,
-  };
-  const property = asyncProperty(
-    array(anyField, { maxLength: 8 }),
-    constantFrom('', '\r\n', '\r\nbody\r\n', '\r\nX-MQ-Tag: body\r\n\r\nX-MQ-Tag: x\r\n'),
-    uniqueArray(integer({ min: 0, max: 400 }), { maxLength: 8 }),
-    async (fields, rest, cuts) => {
-      const content = Buffer.concat([...fields.map(({ bytes }) => bytes), Buffer.from(rest)]);
-      const message = new ReceivedMessage(TRANSACTION, session, options);
-      let from = 0;
-      for (const cut of [...cuts.sort((a, b) => a - b), content.length]) {
-        const to = Math.min(cut, content.length);
-        if (to > from) {
-          await message.write(content.subarray(from, to));
+hostileTest(
+  'steering-headers',
+  'all bytes but those of our fields stay, wherever the content is cut',
+  async (t) => {
+    const { queue, spool, sealer } = await runSteering(t);
+    const options: ReceiveOptions = {
+      counts: new IntakeCounts(),
+      queue,
+      clock: systemClock,
+      log: silentLogger,
+      node: 'edge',
+      hostname: SETTINGS.hostname,
+      maxMessageBytes: SETTINGS.maxMessageBytes,
+      maxHeaderBytes: SETTINGS.maxHeaderBytes,
+      expireAfterMs: EXPIRE_AFTER_MS,
+      resolve: () => Promise.reject(new Error('nobody asks')),
+      ownAddresses: () => [],
+      sealer: () => sealer,
+    };
+    const session = {
+      clientAddress: '127.0.0.1',
+      helo: 'x',
+      protocol: 'ESMTP',
+      tls: null,
+      user: null,
+      mayBeParent: false,
+      believed: false,
+      steerTo: null,
+    };
+    const property = asyncProperty(
+      array(anyField, { maxLength: 8 }),
+      constantFrom('', '\r\n', '\r\nbody\r\n', '\r\nX-MQ-Tag: body\r\n\r\nX-MQ-Tag: x\r\n'),
+      uniqueArray(integer({ min: 0, max: 400 }), { maxLength: 8 }),
+      async (fields, rest, cuts) => {
+        const content = Buffer.concat([...fields.map(({ bytes }) => bytes), Buffer.from(rest)]);
+        const message = new ReceivedMessage(TRANSACTION, session, options);
+        let from = 0;
+        for (const cut of [...cuts.sort((a, b) => a - b), content.length]) {
+          const to = Math.min(cut, content.length);
+          if (to > from) {
+            await message.write(content.subarray(from, to));
+          }
+          from = Math.max(from, to);
         }
-        from = Math.max(from, to);
-      }
-      assert.equal(await message.prepare(), null);
-      assert.ok('queueId' in (await message.commit()));
-      const stored = spool.taken.pop() ?? assert.fail();
-      const kept = fields.filter(({ taken }) => !taken).map(({ bytes }) => bytes);
-      assert.equal(
-        stored.bytes.toString('latin1', stored.item.body.ownHeaderBytes),
-        Buffer.concat([...kept, Buffer.from(rest)]).toString('latin1'),
-      );
-      assert.match(stored.bytes.toString('latin1'), /^Received: from /);
-    },
-  );
-  await forAll(property, { numRuns: 500 });
-});
+        assert.equal(await message.prepare(), null);
+        assert.ok('queueId' in (await message.commit()));
+        const stored = spool.taken.pop() ?? assert.fail();
+        const kept = fields.filter(({ taken }) => !taken).map(({ bytes }) => bytes);
+        assert.equal(
+          stored.bytes.toString('latin1', stored.item.body.ownHeaderBytes),
+          Buffer.concat([...kept, Buffer.from(rest)]).toString('latin1'),
+        );
+        assert.match(stored.bytes.toString('latin1'), /^Received: from /);
+      },
+    );
+    await forAll(property, { numRuns: 500 });
+  },
+);
 
 test('the same comes of a message whose bytes arrive one by one', async (t) => {
   const { app, lastContent, last } = await runSteering(t);
@@ -122,13 +128,17 @@ test('the same comes of a message whose bytes arrive one by one', async (t) => {
   assert.deepEqual(last().settings?.tags, ['t']);
 });
 
-test('a header with steering fields is bounded like any other', async (t) => {
-  const { app, spool } = await runSteering(t, { settings: { maxHeaderBytes: 10_000 } });
-  assert.match(await app.send(steered(`X-MQ-Tag:${' x'.repeat(6000)}`)), /^552 5\.3\.4 /);
-  const many = Array.from({ length: 1000 }, () => 'X-MQ-Unknown: x');
-  assert.match(await app.send(steered(...many)), /^552 5\.3\.4 /);
-  assert.equal(spool.taken.length, 0);
-});
+hostileTest(
+  'steering-headers',
+  'a header with steering fields is bounded like any other',
+  async (t) => {
+    const { app, spool } = await runSteering(t, { settings: { maxHeaderBytes: 10_000 } });
+    assert.match(await app.send(steered(`X-MQ-Tag:${' x'.repeat(6000)}`)), /^552 5\.3\.4 /);
+    const many = Array.from({ length: 1000 }, () => 'X-MQ-Unknown: x');
+    assert.match(await app.send(steered(...many)), /^552 5\.3\.4 /);
+    assert.equal(spool.taken.length, 0);
+  },
+);
 
 const BIG_BYTES = 50 * 1024 * 1024;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { capturedLog } from '../base/captured-log.js';
+import { hostileTest } from '../hostile/rows.js';
 import { ManualClock } from './manual-clock.js';
 import { EXPIRE_AFTER_MS } from './running-intake.js';
 import { PLAIN, runSteering, steered } from './steering-client.js';
@@ -132,110 +133,136 @@ test('a password is taken as it stands: unfolded, without the white space around
   }
 });
 
-test('a header that stands twice refuses the message and is named', async (t) => {
-  const { app, stored } = await runSteering(t);
-  for (const [first, second, name] of [
-    [HOST, HOST, 'x-mq-smarthost-hostname'],
-    [HOST, 'x-mq-smarthost-hostname : core', 'x-mq-smarthost-hostname'],
-    ['X-MQ-Tag: a', 'X-Mq-Tag: b', 'x-mq-tag'],
-    ['X-MQ-Retries: 60', 'X-MQ-RETRIES: 60', 'x-mq-retries'],
-  ] as const) {
-    const reply = await app.send(steered(first, second));
-    assert.equal(reply, `550 5.6.0 Header field ${name} stands twice`);
-  }
-  assert.deepEqual(stored(), [0, 0]);
-  assert.match(await app.send(steered(HOST)), /^250 /);
-});
-
-test('a broken value refuses the message and names its header, never the value', async (t) => {
-  const { app, stored } = await runSteering(t);
-  const broken: ReadonlyArray<[name: string, ...values: string[]]> = [
-    [
-      'smarthost-port',
-      '0',
-      '-1',
-      '65536',
-      '25 x',
-      '1e3',
-      'NaN',
-      '',
-      '+25',
-      '25.0',
-      '0x19',
-      '25,26',
-    ],
-    [
-      'smarthost-hostname',
-      '',
-      'two words',
-      'a..b',
-      '.a',
-      '-a.example',
-      'a-.example',
-      'a_b!.example',
-      '=?utf-8?q?esp=2Eexample?=',
-      'esp.example:587',
-      'user@esp.example',
-      'http://esp.example/',
-      '[esp.example]',
-      '[::1',
-      '::1]',
-      'fe80::1%eth0',
-      'b\u00fccher.example',
-      'esp\u3002example',
-      `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(63)}`,
-      'x'.repeat(64),
-      'esp.example\x01',
-    ],
-    ['smarthost-username', 'u'.repeat(256), 'u\x01', 'u\x7f', 'u\u0085', '\xff'],
-    ['smarthost-password', 'p'.repeat(1025), 'p\x01', 'p\u009b', '\xff\xfe'],
-    ['maxattempts', '0', '-1', '1.5', '', 'many', '1000001'],
-    ['maxdelivertime', '', 'tomorrow', '2030-12-31', '2030-02-30 00:00:00', '2030-12-31T00:00:00Z'],
-    ['delayed', '60', '2030-13-01 00:00:00', '2030-01-01 24:00:00', '2030-01-01 00:00:60'],
-    ['nextattempt', 'now'],
-    ['retries', '', '0', '60,', '60, x', '-60', '60 300', '31536001', '1,'.repeat(100) + '1'],
-    ['tag', '', 't'.repeat(256), 'a\x01'],
-    ['tags', '', 'a,,b', 't,'.repeat(100) + 't'],
-    ['dsn-notify', '', 'SOMETIMES', 'NEVER,FAILURE', 'SUCCESS,'],
-    ['dsn-ret', '', 'BODY'],
-    ['dsn-orcpt', 'a@x.test', ';a@x.test', 'rfc822;', `rfc822;${'a'.repeat(494)}`],
-    ['dsn-envid', '', 'x'.repeat(101), '='.repeat(34), '\u00fc'],
-    ['security', '', 'maximal', 'none,verified'],
-  ];
-  for (const [name, ...values] of broken) {
-    const others = name.startsWith('smarthost-') && name !== 'smarthost-hostname' ? [HOST] : [];
-    for (const value of values) {
-      const bytes = value.startsWith('\xff') ? 'latin1' : 'utf8';
-      const message = Buffer.from(steered(...others, `X-MQ-${name}: ${value}`), bytes);
-      const reply = await app.send(message);
-      assert.match(
-        reply,
-        new RegExp(`^550 5\\.6\\.0 Header field x-mq-${name} `),
-        `${name}: ${value}`,
-      );
-      assert.ok(!name.startsWith('smart') || value.length < 6 || !reply.includes(value), reply);
+hostileTest(
+  'steering-headers',
+  'a header that stands twice refuses the message and is named',
+  async (t, cases) => {
+    const { app, stored } = await runSteering(t);
+    for (const [first, second, name] of [
+      [HOST, HOST, 'x-mq-smarthost-hostname'],
+      [HOST, 'x-mq-smarthost-hostname : core', 'x-mq-smarthost-hostname'],
+      ['X-MQ-Tag: a', 'X-Mq-Tag: b', 'x-mq-tag'],
+      ['X-MQ-Retries: 60', 'X-MQ-RETRIES: 60', 'x-mq-retries'],
+    ] as const) {
+      cases.add();
+      const reply = await app.send(steered(first, second));
+      assert.equal(reply, `550 5.6.0 Header field ${name} stands twice`);
     }
-  }
-  assert.deepEqual(stored(), [0, 0]);
-});
+    assert.deepEqual(stored(), [0, 0]);
+    assert.match(await app.send(steered(HOST)), /^250 /);
+  },
+);
 
-test('a value that is longer than any setting is refused whole, not cut', async (t) => {
-  const { app } = await runSteering(t);
-  const reply = await app.send(steered(`X-MQ-Tag:${' '.repeat(20_000)}x`));
-  assert.equal(reply, '550 5.6.0 Header field x-mq-tag is too long');
-});
+hostileTest(
+  'steering-headers',
+  'a broken value refuses the message and names its header, never the value',
+  async (t, cases) => {
+    const { app, stored } = await runSteering(t);
+    const broken: ReadonlyArray<[name: string, ...values: string[]]> = [
+      [
+        'smarthost-port',
+        '0',
+        '-1',
+        '65536',
+        '25 x',
+        '1e3',
+        'NaN',
+        '',
+        '+25',
+        '25.0',
+        '0x19',
+        '25,26',
+      ],
+      [
+        'smarthost-hostname',
+        '',
+        'two words',
+        'a..b',
+        '.a',
+        '-a.example',
+        'a-.example',
+        'a_b!.example',
+        '=?utf-8?q?esp=2Eexample?=',
+        'esp.example:587',
+        'user@esp.example',
+        'http://esp.example/',
+        '[esp.example]',
+        '[::1',
+        '::1]',
+        'fe80::1%eth0',
+        'b\u00fccher.example',
+        'esp\u3002example',
+        `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(63)}`,
+        'x'.repeat(64),
+        'esp.example\x01',
+      ],
+      ['smarthost-username', 'u'.repeat(256), 'u\x01', 'u\x7f', 'u\u0085', '\xff'],
+      ['smarthost-password', 'p'.repeat(1025), 'p\x01', 'p\u009b', '\xff\xfe'],
+      ['maxattempts', '0', '-1', '1.5', '', 'many', '1000001'],
+      [
+        'maxdelivertime',
+        '',
+        'tomorrow',
+        '2030-12-31',
+        '2030-02-30 00:00:00',
+        '2030-12-31T00:00:00Z',
+      ],
+      ['delayed', '60', '2030-13-01 00:00:00', '2030-01-01 24:00:00', '2030-01-01 00:00:60'],
+      ['nextattempt', 'now'],
+      ['retries', '', '0', '60,', '60, x', '-60', '60 300', '31536001', '1,'.repeat(100) + '1'],
+      ['tag', '', 't'.repeat(256), 'a\x01'],
+      ['tags', '', 'a,,b', 't,'.repeat(100) + 't'],
+      ['dsn-notify', '', 'SOMETIMES', 'NEVER,FAILURE', 'SUCCESS,'],
+      ['dsn-ret', '', 'BODY'],
+      ['dsn-orcpt', 'a@x.test', ';a@x.test', 'rfc822;', `rfc822;${'a'.repeat(494)}`],
+      ['dsn-envid', '', 'x'.repeat(101), '='.repeat(34), '\u00fc'],
+      ['security', '', 'maximal', 'none,verified'],
+    ];
+    for (const [name, ...values] of broken) {
+      const others = name.startsWith('smarthost-') && name !== 'smarthost-hostname' ? [HOST] : [];
+      for (const value of values) {
+        cases.add();
+        const bytes = value.startsWith('\xff') ? 'latin1' : 'utf8';
+        const message = Buffer.from(steered(...others, `X-MQ-${name}: ${value}`), bytes);
+        const reply = await app.send(message);
+        assert.match(
+          reply,
+          new RegExp(`^550 5\\.6\\.0 Header field x-mq-${name} `),
+          `${name}: ${value}`,
+        );
+        assert.ok(!name.startsWith('smart') || value.length < 6 || !reply.includes(value), reply);
+      }
+    }
+    assert.deepEqual(stored(), [0, 0]);
+  },
+);
 
-test('port, username and password mean nothing without a hostname', async (t) => {
-  const { app, spool } = await runSteering(t);
-  for (const name of ['port', 'username', 'password']) {
-    const reply = await app.send(steered(`X-MQ-Smarthost-${name}: 25`));
-    assert.equal(
-      reply,
-      `550 5.6.0 Header field x-mq-smarthost-${name} needs x-mq-smarthost-hostname`,
-    );
-  }
-  assert.equal(spool.taken.length, 0);
-});
+hostileTest(
+  'steering-headers',
+  'a value that is longer than any setting is refused whole, not cut',
+  async (t) => {
+    const { app } = await runSteering(t);
+    const reply = await app.send(steered(`X-MQ-Tag:${' '.repeat(20_000)}x`));
+    assert.equal(reply, '550 5.6.0 Header field x-mq-tag is too long');
+  },
+);
+
+hostileTest(
+  'steering-headers',
+  'port, username and password mean nothing without a hostname',
+  async (t, cases) => {
+    const { app, spool } = await runSteering(t);
+    for (const name of ['port', 'username', 'password']) {
+      cases.add();
+      const reply = await app.send(steered(`X-MQ-Smarthost-${name}: 25`));
+      assert.equal(
+        reply,
+        `550 5.6.0 Header field x-mq-smarthost-${name} needs x-mq-smarthost-hostname`,
+      );
+    }
+    assert.equal(spool.taken.length, 0);
+  },
+);
 
 test('other per-message keys are honoured', async (t) => {
   const clock = new ManualClock(Date.UTC(2030, 0, 1));

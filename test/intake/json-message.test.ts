@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nestingDepth, readJsonMessage, type JsonMessage } from '../../src/intake/json-message.js';
+import { hostileTest } from '../hostile/rows.js';
 
 const PLAIN = { envelope: 'a@x.test', recipient: 'b@y.test', mime: 'A: 1\r\n\r\nx\r\n' };
 
@@ -87,7 +88,7 @@ test('other per-message keys', () => {
   assert.deepEqual(message({ ...PLAIN, retries: 60 }).settings, { retryIntervalsSeconds: [60] });
 });
 
-test('unknown keys are kept as they are, harmless ones and others', () => {
+hostileTest('api-json', 'unknown keys are kept as they are, harmless ones and others', () => {
   const text = `{"recipient": "b@y.test", "mime": "", "campaign": {"id": [1, null, "x"]},
     "__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}},
     "hasOwnProperty": 1, "smarthosts": {}}`;
@@ -104,13 +105,13 @@ test('unknown keys are kept as they are, harmless ones and others', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(unknownKeys)), unknownKeys);
 });
 
-test('unknown keys are bounded', () => {
+hostileTest('api-json', 'unknown keys are bounded', () => {
   assert.ok('message' in read({ ...PLAIN, note: 'x'.repeat(16_000) }));
   assert.deepEqual(faults({ ...PLAIN, note: 'x'.repeat(17_000) }), ['']);
   assert.deepEqual(faults({ ...PLAIN, note: 'ü'.repeat(9_000) }, '3'), ['3']);
 });
 
-test('wrong types are told with their paths, all at once', () => {
+hostileTest('steering-json', 'wrong types are told with their paths, all at once', (_t, cases) => {
   const wrong = {
     envelope: null,
     recipient: [1, 'b@y.test', 'no address'],
@@ -149,11 +150,13 @@ test('wrong types are told with their paths, all at once', () => {
     'dsn.orcpt',
   ];
   assert.deepEqual(faults(wrong), expected, 'and no more than 20');
+  cases.add(expected.length);
   assert.deepEqual(
     faults(wrong, '7'),
     expected.map((path) => `7.${path}`),
   );
   for (const value of [null, [], 'x', 1, true]) {
+    cases.add(3);
     assert.deepEqual(faults(value, '0'), ['0'], JSON.stringify(value));
     assert.deepEqual(faults({ ...PLAIN, smarthost: value }), ['smarthost']);
     assert.deepEqual(faults({ ...PLAIN, dsn: value }), ['dsn']);
@@ -165,7 +168,7 @@ test('wrong types are told with their paths, all at once', () => {
   ]);
 });
 
-test('broken values are told, and never repeated', () => {
+hostileTest('steering-json', 'broken values are told, and never repeated', (_t, cases) => {
   const broken: ReadonlyArray<[path: string, value: unknown]> = [
     ...['', 'a b', 'esp.example\r\nX: y', 'esp\u0000', 'esp\u010a', 'a..b', '[::1'].map(
       (host) => ['smarthost.hostname', { smarthost: { hostname: host } }] as [string, unknown],
@@ -196,6 +199,7 @@ test('broken values are told, and never repeated', () => {
     ['dsn.orcpt', { dsn: { orcpt: 'rfc822;secret\n' } }],
   ];
   for (const [path, value] of broken) {
+    cases.add();
     const result = read({ ...PLAIN, ...(value as object) });
     assert.ok('faults' in result, JSON.stringify(value));
     assert.deepEqual(
@@ -213,20 +217,25 @@ test('recipients are bounded', () => {
   assert.ok('message' in read({ ...PLAIN, recipient: many }, '', 4));
 });
 
-test('nesting is measured outside of strings, broken JSON included', () => {
-  const depths: ReadonlyArray<[json: string, depth: number]> = [
-    ['1', 0],
-    ['{}', 1],
-    ['[{"a": [1, {}]}, []]', 4],
-    ['{"a": "[[[[{{{{", "b": "\\"[[[", "c": "\\\\"}', 1],
-    ['["\\\\\\"", [[]]]', 3],
-    ['[]]]]]]]][', 1],
-    ['['.repeat(100), 100],
-    ['"unfinished [[[', 0],
-    ['"\\', 0],
-    ['', 0],
-  ];
-  for (const [json, depth] of depths) {
-    assert.equal(nestingDepth(Buffer.from(json)), depth, json);
-  }
-});
+hostileTest(
+  'api-json',
+  'nesting is measured outside of strings, broken JSON included',
+  (_t, cases) => {
+    const depths: ReadonlyArray<[json: string, depth: number]> = [
+      ['1', 0],
+      ['{}', 1],
+      ['[{"a": [1, {}]}, []]', 4],
+      ['{"a": "[[[[{{{{", "b": "\\"[[[", "c": "\\\\"}', 1],
+      ['["\\\\\\"", [[]]]', 3],
+      ['[]]]]]]]][', 1],
+      ['['.repeat(100), 100],
+      ['"unfinished [[[', 0],
+      ['"\\', 0],
+      ['', 0],
+    ];
+    for (const [json, depth] of depths) {
+      cases.add();
+      assert.equal(nestingDepth(Buffer.from(json)), depth, json);
+    }
+  },
+);

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import tlsOptions from 'smtp-server/lib/tls-options.js';
 import { SmtpParser } from '../../src/intake/smtp-parser.js';
+import { makeCertificate } from '../send/certificates.js';
 import { Dialogue, until } from './dialogue.js';
 import { APP_PASSWORD, authPlain, runIntake } from './running-intake.js';
 
@@ -241,11 +244,19 @@ test('AUTH is advertised before TLS though it is refused there; we advertise it 
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^538 /);
 });
 
-test('VRFY, WIZ, SHELL and KILL are on by default; ours are off', async (t) => {
+test('WIZ, SHELL and KILL are on, EXPN unknown, QUIT takes arguments; ours is as RFC 5321 has it', async (t) => {
   const { port } = await runStock(t);
   const client = await Dialogue.open(port);
   assert.match(await client.ask('VRFY root'), /^252 /);
   assert.match(await client.ask('WIZ x'), /^200 /);
+  assert.match(await client.ask('EXPN x'), /^500 /);
+  assert.match(await client.ask('QUIT now'), /^221 /);
+  const ours = await Dialogue.open((await runIntake(t)).port);
+  const replies = await ours.askAll('VRFY root', 'EXPN x', 'WIZ x', 'SHELL', 'KILL', 'QUIT now');
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 3)),
+    ['252', '252', '500', '500', '500', '501'],
+  );
 });
 
 test('maxRecipients has no default', async (t) => {
@@ -319,4 +330,67 @@ test('close() leaves idle sessions until its timeout; a walk over the connection
   assert.ok(performance.now() - startedMs >= 290);
   await client.closed();
   assert.equal(server.connections.size, 0);
+});
+
+/** The certificate that is shown behind STARTTLS. */
+async function certificateAt(port: number): Promise<tls.PeerCertificate> {
+  const socket = net.connect(port, '127.0.0.1');
+  const client = Dialogue.over(socket);
+  await client.reply();
+  await client.ask('EHLO client.example');
+  assert.match(await client.ask('STARTTLS'), /^220 /);
+  socket.removeAllListeners('data');
+  const secured = tls.connect({ socket, rejectUnauthorized: false });
+  await once(secured, 'secureConnect');
+  const shown = secured.getPeerCertificate();
+  secured.destroy();
+  return shown;
+}
+
+test('without a certificate it offers TLS with its own, whose key everybody has; we offer none', async (t) => {
+  const stock = await runStock(t);
+  const { subject, valid_to: end } = await certificateAt(stock.port);
+  assert.equal(subject.CN, 'localhost');
+  assert.ok(Date.parse(end) < Date.now(), 'and it has expired');
+  const ours = await runIntake(t, { listener: { tls: 'none' } });
+  const client = await Dialogue.connect(ours.port);
+  await client.reply();
+  assert.doesNotMatch(await client.ask('EHLO client.example'), /STARTTLS/);
+  assert.match(await client.ask('STARTTLS'), /^500 /);
+});
+
+test('it takes TLS 1.0 unless it is told otherwise, which we do', async (t) => {
+  const { server } = await runStock(t);
+  assert.equal(tlsOptions({}).minVersion, 'TLSv1');
+  assert.equal(server.options.minVersion, undefined);
+  const { listener } = await runIntake(t);
+  assert.equal((listener as unknown as SMTPServer).options.minVersion, 'TLSv1.2');
+});
+
+test('updateSecureContext changes the certificate for the sessions to come', async (t) => {
+  const { port, server } = await runStock(t);
+  const open = await Dialogue.open(port, 'starttls');
+  const before = (await certificateAt(port)).fingerprint256;
+  const { cert, key } = await makeCertificate('new.example');
+  server.updateSecureContext({ cert, key });
+  assert.notEqual((await certificateAt(port)).fingerprint256, before);
+  assert.match(await open.ask('NOOP'), /^250 /, 'a session that is open goes on');
+});
+
+test('no handler is asked before 354; we can refuse DATA itself', async (t) => {
+  let asked = 0;
+  const stock = await runStock(t, {
+    onData(stream, _session, done) {
+      asked++;
+      done(Object.assign(new Error('no'), { responseCode: 452 }));
+      stream.resume();
+    },
+  });
+  const client = await Dialogue.open(stock.port);
+  await client.askAll('MAIL FROM:<a@x.test>', 'RCPT TO:<b@y.test>');
+  assert.match(await client.ask('DATA'), /^354 /);
+  assert.equal(asked, 1, 'and with the 354 on its way');
+  const ours = await Dialogue.open((await runIntake(t)).port);
+  await ours.askAll('MAIL FROM:<a@x.test>');
+  assert.match(await ours.ask('DATA'), /^503 /);
 });

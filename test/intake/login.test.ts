@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hashPassword } from '../../src/base/password-hash.js';
 import { Secret } from '../../src/base/secret.js';
+import { hostileTest } from '../hostile/rows.js';
 import { Dialogue } from './dialogue.js';
 import { APP_PASSWORD, authPlain, PEER_PASSWORD, POLICY, runIntake } from './running-intake.js';
 
@@ -51,7 +53,7 @@ test('a wrong password and an unknown user get the same words', async (t) => {
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
 });
 
-test('a second login is refused, and the first one stays', async (t) => {
+hostileTest('state', 'a second login is refused, and the first one stays', async (t) => {
   const { port, spool } = await runIntake(t, { policy: { relayFrom: [] } });
   const client = await Dialogue.open(port, 'starttls');
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
@@ -71,7 +73,7 @@ test('a login is broken off with *, and garbage is no login', async (t) => {
   assert.match(await client.ask(`AUTH PLAIN ${base64('app')}`), /^501 /);
   assert.match(await client.ask(`AUTH PLAIN ${base64('\0a\r\nb\0x')}`), /^501 /);
   assert.match(await client.ask('AUTH CRAM-MD5'), /^504 /);
-  assert.match(await client.ask('AUTH'), /^504 /);
+  assert.match(await client.ask('AUTH'), /^501 5\.5\.4 /);
   assert.match(await client.ask('MAIL FROM:<a@x.test>'), /^250 /);
 });
 
@@ -123,11 +125,45 @@ test('a user without the right to relay is refused like a stranger', async (t) =
   assert.match(await client.ask('RCPT TO:<b@y.test>'), /^550 5\.7\.1 /);
 });
 
-test('a login has no place within a transaction', async (t) => {
+hostileTest('state', 'a login has no place within a transaction', async (t) => {
   const { port } = await runIntake(t);
   const client = await Dialogue.open(port, 'starttls');
   await client.ask('MAIL FROM:<a@x.test>');
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^503 5\.5\.1 /);
   await client.ask('RSET');
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
+});
+
+test('a user with a hash logs in by its password, and nobody by the hash', async (t) => {
+  const hash = await hashPassword(APP_PASSWORD, { ln: 10, r: 8, p: 1 });
+  const app = { username: 'app', password: new Secret(hash), may: ['relay' as const], steerTo: [] };
+  const { port, policy } = await runIntake(t, { policy: { users: [app], relayFrom: [] } });
+  const client = await Dialogue.open(port, 'starttls');
+  const refused = new Set([
+    await client.ask(authPlain('app', 'wrong')),
+    await client.ask(authPlain('app', hash)),
+    await client.ask(authPlain('nobody', APP_PASSWORD)),
+    await authLogin(client, 'app', hash),
+  ]);
+  assert.match([...refused].join(), /^535 5\.7\.8 [^,]*$/);
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
+  assert.match(await client.send('x: y\r\n\r\nx'), /^250 /);
+  policy.reload({ ...POLICY, users: [] });
+  const next = await Dialogue.open(port, 'starttls');
+  assert.match(await next.ask(authPlain('app', APP_PASSWORD)), /^535 /);
+});
+
+test('too many logins at once are put off, whoever they are of', async (t) => {
+  const { port, policy, listener } = await runIntake(t);
+  const client = await Dialogue.open(port, 'starttls');
+  const { mock } = t.mock.method(policy, 'logIn', () => Promise.resolve('busy'));
+  assert.equal(
+    await client.ask(authPlain('app', APP_PASSWORD)),
+    '454 4.7.0 Temporary authentication failure',
+  );
+  assert.equal(listener.counts.limited.get('password-checks'), 1);
+  mock.mockImplementation(() => Promise.reject(new Error('a fault of ours')));
+  assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^454 4\.7\.0 /);
+  mock.restore();
   assert.match(await client.ask(authPlain('app', APP_PASSWORD)), /^235 /);
 });

@@ -9,6 +9,7 @@ import { Secret } from '../../src/base/secret.js';
 import { Injection } from '../../src/intake/injection.js';
 import { Listener } from '../../src/intake/listener.js';
 import type { IntakeSettings, ListenerSettings } from '../../src/intake/settings.js';
+import { ClientLimits } from '../../src/policy/client-limits.js';
 import { Policy } from '../../src/policy/policy.js';
 import type { PolicySettings } from '../../src/policy/settings.js';
 import { MailQueue } from '../../src/queue/mail-queue.js';
@@ -17,6 +18,7 @@ import { DEFAULT_CAPACITY } from '../../src/send/capacity.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { Attempt } from '../../src/send/request.js';
 import { TraceRecorder } from '../../src/trace/recorder.js';
+import { CLIENT_LIMITS } from '../policy/usual-limits.js';
 import { makeCertificate } from '../send/certificates.js';
 import { MemorySpool } from './memory-spool.js';
 import { COMMON_SETTINGS, LIMITS } from '../queue/samples.js';
@@ -61,7 +63,7 @@ export interface RunningIntake {
  * once. Loopback may relay unless the policy says otherwise; `app` may log in, `core` is a peer.
  */
 export async function runIntake(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   options: IntakeOptions = {},
 ): Promise<RunningIntake> {
   const clock = options.clock ?? systemClock;
@@ -86,7 +88,7 @@ export async function runIntake(
     ...shared,
     settings,
     listener: { ...LISTENER, ...options.listener },
-    sessions: () => listener.connections.size,
+    limits: new ClientLimits(settings, clock),
   });
   const injection = new Injection({ ...shared, settings: () => settings });
   await queue.start();
@@ -101,7 +103,7 @@ export async function runIntake(
 export const EXPIRE_AFTER_MS = 432_000_000;
 
 /** A sealer whose key file goes away with the test. */
-export function aSealer(t: TestContext): Sealer {
+export function aSealer(t: Pick<TestContext, 'after'>): Sealer {
   const folder = mkdtempSync(join(tmpdir(), 'relaymesh-key-'));
   t.after(() => rmSync(folder, { recursive: true }));
   return Sealer.keptIn(join(folder, 'message-key'));
@@ -156,6 +158,7 @@ export const SETTINGS: IntakeSettings = {
   maxMessageBytes: 10_000_000,
   maxRecipients: 100,
   maxSessions: 1000,
+  clients: CLIENT_LIMITS,
   maxHeaderBytes: 262_144,
   idleTimeoutMs: 30_000,
   dataTimeoutMs: 30_000,

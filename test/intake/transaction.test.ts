@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { authPlain, PEER_PASSWORD, runIntake } from './running-intake.js';
 import { Dialogue } from './dialogue.js';
 
 const XMESH = '1;00-0123456789abcdef0123456789abcdef-0123456789abcdef-01;core;0ABC;core;0';
 
-test('MAIL FROM: what each parameter is answered', async (t) => {
+hostileTest('parameters', 'what each parameter of MAIL is answered', async (t, cases) => {
   const { port } = await runIntake(t);
   const client = await Dialogue.open(port);
   const table: ReadonlyArray<[parameters: string, reply: RegExp]> = [
@@ -51,13 +52,51 @@ test('MAIL FROM: what each parameter is answered', async (t) => {
     ['SIZE=1', /^501 5\.5\.4 /],
     [' SIZE=1 \x07', /^501 5\.5\.4 /],
   ];
+  cases.add(table.length);
   for (const [parameters, reply] of table) {
     assert.match(await client.ask(`MAIL FROM:<a@x.test>${parameters}`), reply, parameters);
     await client.ask('RSET');
   }
 });
 
-test('RCPT TO: what each parameter is answered', async (t) => {
+hostileTest('parameters', 'SIZE=1 and then too much: 552, nothing stored', async (t, cases) => {
+  const { port, spool } = await runIntake(t, { settings: { maxMessageBytes: 10_000 } });
+  for (const size of [' SIZE=1', ' SIZE=10000', ' SIZE=0', '']) {
+    cases.add();
+    const client = await Dialogue.open(port);
+    await client.askAll(`MAIL FROM:<a@x.test>${size}`, 'RCPT TO:<b@y.test>', 'DATA');
+    client.write(`Subject: x\r\n\r\n${'a line\r\n'.repeat(2000)}.\r\n`);
+    assert.match(await client.reply(), /^552 5\.3\.4 /);
+    assert.match(await client.ask('DATA'), /^503 /);
+    assert.equal(spool.openBodies.size, 0);
+    assert.match(await client.send('x: y\r\n\r\nx'), /^250 /);
+  }
+  assert.equal(spool.taken.length, 4);
+});
+
+hostileTest(
+  'parameters',
+  'XCLIENT and XFORWARD from a stranger change nothing',
+  async (t, cases) => {
+    const { port, spool } = await runIntake(t, { policy: { relayFrom: ['192.0.2.1'] } });
+    const client = await Dialogue.open(port);
+    for (const command of [
+      'XCLIENT ADDR=192.0.2.1',
+      'XCLIENT ADDR=192.0.2.1 LOGIN=app',
+      'XCLIENT NAME=ok HELO=ok PROTO=ESMTP',
+      'XFORWARD ADDR=192.0.2.1',
+      'xclient addr=192.0.2.1',
+    ]) {
+      cases.add();
+      assert.match(await client.ask(command), /^500 5\.5\.2 /);
+    }
+    await client.ask('MAIL FROM:<a@x.test>');
+    assert.match(await client.ask('RCPT TO:<b@y.test>'), /^550 5\.7\.1 /);
+    assert.equal(spool.taken.length, 0);
+  },
+);
+
+hostileTest('parameters', 'what each parameter of RCPT is answered', async (t, cases) => {
   const { port } = await runIntake(t);
   const client = await Dialogue.open(port);
   await client.ask('MAIL FROM:<a@x.test>');
@@ -82,24 +121,29 @@ test('RCPT TO: what each parameter is answered', async (t) => {
     [' SIZE=1', /^555 5\.5\.4 /],
     [' FOO=bar', /^555 5\.5\.4 /],
   ];
+  cases.add(table.length);
   for (const [parameters, reply] of table) {
     assert.match(await client.ask(`RCPT TO:<b@y.test>${parameters}`), reply, parameters);
   }
 });
 
-test('XMESH is for a logged-in peer alone: not for users, not for clients by their address', async (t) => {
-  const { port } = await runIntake(t);
-  const client = await Dialogue.open(port);
-  const mail = `MAIL FROM:<a@x.test> XMESH=${XMESH}`;
-  assert.match(await client.ask(mail), /^555 5\.5\.4 /);
-  assert.match(await client.ask(authPlain('app', 'correct horse')), /^235 /);
-  assert.match(await client.ask(mail), /^555 5\.5\.4 /);
-  const peer = await Dialogue.open(port);
-  await peer.ask(authPlain('core-login', PEER_PASSWORD));
-  assert.match(await peer.ask(mail), /^250 /);
-  await peer.ask('RSET');
-  assert.match(await peer.ask('MAIL FROM:<a@x.test> XMESH=nonsense'), /^501 5\.5\.4 /);
-});
+hostileTest(
+  'parameters',
+  'XMESH is for a logged-in peer alone, not for users or addresses',
+  async (t) => {
+    const { port } = await runIntake(t);
+    const client = await Dialogue.open(port);
+    const mail = `MAIL FROM:<a@x.test> XMESH=${XMESH}`;
+    assert.match(await client.ask(mail), /^555 5\.5\.4 /);
+    assert.match(await client.ask(authPlain('app', 'correct horse')), /^235 /);
+    assert.match(await client.ask(mail), /^555 5\.5\.4 /);
+    const peer = await Dialogue.open(port);
+    await peer.ask(authPlain('core-login', PEER_PASSWORD));
+    assert.match(await peer.ask(mail), /^250 /);
+    await peer.ask('RSET');
+    assert.match(await peer.ask('MAIL FROM:<a@x.test> XMESH=nonsense'), /^501 5\.5\.4 /);
+  },
+);
 
 test('what DSN asks for is kept as the client wrote it', async (t) => {
   const { port, spool } = await runIntake(t);
@@ -140,7 +184,7 @@ test('an original recipient above ASCII is kept as it came, in a transaction wit
   );
 });
 
-test('a refused MAIL leaves nothing behind for the one that follows', async (t) => {
+hostileTest('state', 'a refused MAIL leaves nothing behind for the one that follows', async (t) => {
   const { port, spool } = await runIntake(t);
   const client = await Dialogue.open(port);
   const refused = 'MAIL FROM:<a@x.test> SMTPUTF8 BODY=8BITMIME RET=FULL ENVID=left FOO=bar';
@@ -157,45 +201,54 @@ test('a refused MAIL leaves nothing behind for the one that follows', async (t) 
   );
 });
 
-test('addresses are kept letter by letter, and two that differ in case are two', async (t) => {
-  const { port, spool } = await runIntake(t);
-  const client = await Dialogue.open(port);
-  const addresses = [
-    'Smith@x.test',
-    'smith@x.test',
-    '"a b"@x.test',
-    '"a@b"@x.test',
-    '"a\\"b"@x.test',
-    '-oQ/tmp@x.test',
-    '${run{id}}@x.test',
-    '`id`|id@x.test',
-    '__proto__@x.test',
-    'constructor@x.test',
-    'c%d@x.test',
-    'd!c@x.test',
-    'j@xn--bcher-kva.test',
-    'j@XN--BCHER-KVA.test',
-    'b@[192.0.2.1]',
-    'b@[IPv6:2001:DB8:0:0:0:0:0:1]',
-    'Postmaster',
-  ];
-  await client.send('x: y\r\n\r\nx', addresses, '"Q s"@xn--bcher-kva.test');
-  assert.deepEqual(
-    spool.taken[0]?.item.recipients.map(({ address }) => address),
-    addresses,
-  );
-  assert.equal(spool.taken[0]?.item.sender, '"Q s"@xn--bcher-kva.test');
-});
+hostileTest(
+  'addresses',
+  'kept letter by letter; two that differ in case are two',
+  async (t, cases) => {
+    const { port, spool } = await runIntake(t);
+    const client = await Dialogue.open(port);
+    const addresses = [
+      'Smith@x.test',
+      'smith@x.test',
+      '"a b"@x.test',
+      '"a@b"@x.test',
+      '"a\\"b"@x.test',
+      '-oQ/tmp@x.test',
+      '${run{id}}@x.test',
+      '`id`|id@x.test',
+      '__proto__@x.test',
+      'constructor@x.test',
+      'c%d@x.test',
+      'd!c@x.test',
+      'j@xn--bcher-kva.test',
+      'j@XN--BCHER-KVA.test',
+      'b@[192.0.2.1]',
+      'b@[IPv6:2001:DB8:0:0:0:0:0:1]',
+      'Postmaster',
+    ];
+    cases.add(addresses.length + 1);
+    await client.send('x: y\r\n\r\nx', addresses, '"Q s"@xn--bcher-kva.test');
+    assert.deepEqual(
+      spool.taken[0]?.item.recipients.map(({ address }) => address),
+      addresses,
+    );
+    assert.equal(spool.taken[0]?.item.sender, '"Q s"@xn--bcher-kva.test');
+  },
+);
 
-test('a source route is dropped, and what it named is not relayed through', async (t) => {
-  const { port, spool } = await runIntake(t);
-  const client = await Dialogue.open(port);
-  await client.send('x: y\r\n\r\nx', ['@a.test,@b.test:c@d.test']);
-  assert.deepEqual(
-    spool.taken[0]?.item.recipients.map(({ address }) => address),
-    ['c@d.test'],
-  );
-});
+hostileTest(
+  'addresses',
+  'a source route is dropped, and what it named not relayed through',
+  async (t) => {
+    const { port, spool } = await runIntake(t);
+    const client = await Dialogue.open(port);
+    await client.send('x: y\r\n\r\nx', ['@a.test,@b.test:c@d.test']);
+    assert.deepEqual(
+      spool.taken[0]?.item.recipients.map(({ address }) => address),
+      ['c@d.test'],
+    );
+  },
+);
 
 test('an address that is not ASCII needs SMTPUTF8', async (t) => {
   const { port, spool } = await runIntake(t);
@@ -216,7 +269,7 @@ test('an address that is not ASCII needs SMTPUTF8', async (t) => {
   );
 });
 
-test('broken addresses are refused with what is wrong', async (t) => {
+hostileTest('addresses', 'broken ones are refused with what is wrong', async (t, cases) => {
   const { port } = await runIntake(t);
   const client = await Dialogue.open(port);
   for (const path of [
@@ -230,7 +283,21 @@ test('broken addresses are refused with what is wrong', async (t) => {
     '<a\0b@x.test>',
     '<a@-x.test>',
     '<a@[300.1.1.1]>',
+    '<;id;@x.test>',
+    '<a;b@x.test>',
+    '<a"b@x.test>',
+    '<"a"b@x.test>',
+    '<"a<b>"@x.test>',
+    '<a@x.test,b@y.test>',
+    '<@a.test:>',
+    '<@a.test,b@y.test>',
+    '<a@x.test\t>',
+    '<a@x.test\r>',
+    '<a@x.test\u0085>',
+    '<a@x\u3002test> SMTPUTF8',
+    '<\ud800@x.test> SMTPUTF8',
   ]) {
+    cases.add();
     const reply = await client.ask(`MAIL FROM:${path}`);
     assert.match(reply, /^501 5\.(1\.7|5\.4) /, path);
   }
@@ -241,9 +308,8 @@ test('broken addresses are refused with what is wrong', async (t) => {
   assert.match(await client.ask('RCPT FROM:<a@x.test>'), /^501 5\.5\.2 /);
 });
 
-test('a client without the right is refused every form of recipient', async (t) => {
-  const { port } = await runIntake(t, { policy: { relayFrom: [] } });
-  const client = await Dialogue.open(port);
+hostileTest('relay', 'a stranger is refused every form of recipient', async (t, cases) => {
+  const { port, spool } = await runIntake(t, { policy: { relayFrom: [] } });
   const forms = [
     'b@y.test',
     '@a.test,@b.test:c@d.test',
@@ -254,12 +320,32 @@ test('a client without the right is refused every form of recipient', async (t) 
     'Postmaster',
     'b@edge.example',
     'b@xn--bcher-kva.test',
+    '@edge.example:b@y.test',
+    '"a b"@y.test',
+    '"a@b"@y.test',
+    '-oQ/tmp@y.test',
+    '${run{id}}@y.test',
+    '__proto__@y.test',
+    'constructor@y.test',
+    'Smith@y.test',
+    'smith@y.test',
+    'b%y.test@[127.0.0.1]',
+    'b@localhost',
+    'b@[IPv6:::1]',
+    'postmaster@edge.example',
   ];
-  await client.ask('MAIL FROM:<a@x.test>');
-  for (const form of forms) {
-    assert.match(await client.ask(`RCPT TO:<${form}>`), /^550 5\.7\.1 /, form);
+  for (const login of [null, authPlain('reader', 'only reads')]) {
+    for (const form of forms) {
+      cases.add();
+      const client = await Dialogue.open(port);
+      if (login !== null) assert.match(await client.ask(login), /^235 /);
+      await client.ask('MAIL FROM:<a@x.test>');
+      assert.match(await client.ask(`RCPT TO:<${form}>`), /^550 5\.7\.1 /, form);
+      assert.match(await client.ask('DATA'), /^503 /);
+      client.leave();
+    }
   }
-  assert.match(await client.ask('DATA'), /^503 /);
+  assert.equal(spool.taken.length, 0);
 });
 
 test('recipients over the limit get 452, the others their mail', async (t) => {

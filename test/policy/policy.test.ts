@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../src/base/clock.js';
 import { Secret } from '../../src/base/secret.js';
+import { BoundedLine } from '../../src/policy/bounded-line.js';
 import { Credentials, type Identity } from '../../src/policy/credentials.js';
 import { mayRelay, RelayNetworks } from '../../src/policy/permission.js';
 import { Policy } from '../../src/policy/policy.js';
 import type { PolicySettings } from '../../src/policy/settings.js';
 
+const LINE = new BoundedLine({ atOnce: 1, maxWaiting: 1, maxWaitMs: 1000 }, systemClock);
 const ESP = { kind: 'host', host: 'esp.example', port: 587 } as const;
 
 const SETTINGS: PolicySettings = {
@@ -34,23 +37,23 @@ const SETTINGS: PolicySettings = {
   apiSteerTo: [],
 };
 
-test('a login shows who it is and what it may', () => {
-  const credentials = new Credentials(SETTINGS);
-  assert.deepEqual(credentials.check('app', 'swordfish'), {
+test('a login shows who it is and what it may', async () => {
+  const credentials = new Credentials(SETTINGS, LINE);
+  assert.deepEqual(await credentials.check('app', 'swordfish'), {
     username: 'app',
     peer: null,
     mayRelay: true,
     maySteer: false,
     steerTo: [],
   });
-  assert.deepEqual(credentials.check('reader', 'words'), {
+  assert.deepEqual(await credentials.check('reader', 'words'), {
     username: 'reader',
     peer: null,
     mayRelay: false,
     maySteer: false,
     steerTo: [],
   });
-  assert.deepEqual(credentials.check('steers', 'wheel'), {
+  assert.deepEqual(await credentials.check('steers', 'wheel'), {
     username: 'steers',
     peer: null,
     mayRelay: false,
@@ -59,8 +62,8 @@ test('a login shows who it is and what it may', () => {
   });
 });
 
-test('a peer is known by its current password and by those of a rotation', () => {
-  const credentials = new Credentials(SETTINGS);
+test('a peer is known by its current password and by those of a rotation', async () => {
+  const credentials = new Credentials(SETTINGS, LINE);
   const identity = {
     username: 'edge-core',
     peer: 'core',
@@ -68,13 +71,13 @@ test('a peer is known by its current password and by those of a rotation', () =>
     maySteer: false,
     steerTo: [],
   };
-  assert.deepEqual(credentials.check('edge-core', 'new'), identity);
-  assert.deepEqual(credentials.check('edge-core', 'old'), identity);
-  assert.equal(credentials.check('edge-core', 'older'), null);
+  assert.deepEqual(await credentials.check('edge-core', 'new'), identity);
+  assert.deepEqual(await credentials.check('edge-core', 'old'), identity);
+  assert.equal(await credentials.check('edge-core', 'older'), 'refused');
 });
 
-test('names and passwords must fit letter by letter', () => {
-  const credentials = new Credentials(SETTINGS);
+test('names and passwords must fit letter by letter', async () => {
+  const credentials = new Credentials(SETTINGS, LINE);
   for (const [username, password] of [
     ['app', ''],
     ['app', 'Swordfish'],
@@ -87,31 +90,34 @@ test('names and passwords must fit letter by letter', () => {
     ['__proto__', ''],
     ['constructor', 'swordfish'],
   ] as const) {
-    assert.equal(credentials.check(username, password), null, `${username}:${password}`);
+    assert.equal(await credentials.check(username, password), 'refused', `${username}:${password}`);
   }
 });
 
-test('an unknown name costs as much as a wrong password', () => {
-  const credentials = new Credentials(SETTINGS);
-  const cost = (username: string): number => {
+test('an unknown name costs as much as a wrong password', async () => {
+  const credentials = new Credentials(SETTINGS, LINE);
+  const cost = async (username: string): Promise<number> => {
     const startedMs = performance.now();
-    for (let round = 0; round < 2000; round++) credentials.check(username, 'x'.repeat(2000));
+    for (let round = 0; round < 2000; round++) await credentials.check(username, 'x'.repeat(2000));
     return performance.now() - startedMs;
   };
-  cost('app');
+  await cost('app');
   // The fastest of several: what else the machine does only ever adds.
-  const fastest = (username: string): number =>
-    Math.min(...Array.from({ length: 5 }, () => cost(username)));
-  const [known, unknown] = [fastest('app'), fastest('nobody')];
+  const fastest = async (username: string): Promise<number> => {
+    const costs: number[] = [];
+    for (let round = 0; round < 5; round++) costs.push(await cost(username));
+    return Math.min(...costs);
+  };
+  const [known, unknown] = [await fastest('app'), await fastest('nobody')];
   assert.ok(unknown > known / 4 && unknown < known * 4, `${known} ms and ${unknown} ms`);
 });
 
 test('whether there is anybody to log in, and any peer', () => {
   const { users, peers } = SETTINGS;
-  const all = new Credentials(SETTINGS);
-  const none = new Credentials({ ...SETTINGS, users: [], peers: [] });
-  const onlyUsers = new Credentials({ ...SETTINGS, users, peers: [] });
-  const onlyPeers = new Credentials({ ...SETTINGS, users: [], peers });
+  const all = new Credentials(SETTINGS, LINE);
+  const none = new Credentials({ ...SETTINGS, users: [], peers: [] }, LINE);
+  const onlyUsers = new Credentials({ ...SETTINGS, users, peers: [] }, LINE);
+  const onlyPeers = new Credentials({ ...SETTINGS, users: [], peers }, LINE);
   assert.deepEqual(
     [all, none, onlyUsers, onlyPeers].map(({ any }) => any),
     [true, false, true, true],
@@ -159,7 +165,7 @@ test('mail is relayed for a login with the right or for a network, else for nobo
   assert.equal(mayRelay(reader, '203.0.113.1', networks), false);
 });
 
-test('a reload replaces everything at once', () => {
+test('a reload replaces everything at once', async () => {
   const policy = new Policy({ ...SETTINGS, relayFrom: ['192.0.2.1'] });
   policy.reload({
     users: [{ username: 'other', password: new Secret('x'), may: ['relay'], steerTo: [] }],
@@ -167,28 +173,31 @@ test('a reload replaces everything at once', () => {
     relayFrom: ['198.51.100.1'],
     apiSteerTo: [ESP],
   });
-  assert.equal(policy.logIn('app', 'swordfish'), null);
-  assert.equal(policy.logIn('other', 'x')?.username, 'other');
+  assert.equal(await policy.logIn('app', 'swordfish'), 'refused');
+  const identity = await policy.logIn('other', 'x');
+  assert.equal(typeof identity === 'object' && identity.username, 'other');
   assert.equal(policy.offersMesh, false);
   assert.equal(policy.mayRelay(null, '192.0.2.1'), false);
   assert.equal(policy.mayRelay(null, '198.51.100.1'), true);
   assert.deepEqual(policy.apiSteerTargets, [ESP]);
 });
 
-test('whose messages may be steered, and where to: a right that a reload took is gone at once', () => {
+test('whose messages may be steered, and where to: a right that a reload took is gone at once', async () => {
   const policy = new Policy(SETTINGS);
-  const login = (username: string, password: string): Identity =>
-    policy.logIn(username, password) ?? assert.fail(username);
-  const steers = login('steers', 'wheel');
+  const login = async (username: string, password: string): Promise<Identity> => {
+    const identity = await policy.logIn(username, password);
+    return typeof identity === 'object' ? identity : assert.fail(username);
+  };
+  const steers = await login('steers', 'wheel');
   assert.deepEqual(policy.steerTargets(steers), [ESP]);
-  assert.deepEqual(policy.steerTargets(login('edge-exit', 'way out')), []);
+  assert.deepEqual(policy.steerTargets(await login('edge-exit', 'way out')), []);
   assert.equal(policy.steerTargets(null), null);
   for (const [username, password] of [
     ['app', 'swordfish'],
     ['reader', 'words'],
     ['edge-core', 'new'],
   ] as const) {
-    assert.equal(policy.steerTargets(login(username, password)), null, username);
+    assert.equal(policy.steerTargets(await login(username, password)), null, username);
   }
   const account = { username: 'steers', password: new Secret('wheel') };
   policy.reload({ ...SETTINGS, users: [{ ...account, may: ['steer'], steerTo: [] }] });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { SteerTarget } from '../../src/policy/settings.js';
 import { steer, type Steering, type SteeringContext } from '../../src/policy/steering.js';
 import { VirtualClock } from '../base/virtual-clock.js';
+import { hostileTest } from '../hostile/rows.js';
 
 const OWN = ['203.0.113.7', '2001:db8::7', '10.9.9.9'];
 
@@ -125,85 +126,105 @@ test('*.domain stands for the names below the domain, not for the domain', async
   }
 });
 
-test('nobody is asked for a name that is not listed, nor for one that is half an address', async () => {
-  const resolved: string[] = [];
-  const targets = [host('esp.example', 25), below('esp.example', 25), host('127.0.0.1', 25)];
-  for (const place of [
-    'other.example',
-    '2130706433',
-    '0x7f.1',
-    '0x7f000001',
-    '0177.0.0.1',
-    '127.1',
-    '017700000001',
-    '0x7f.0.0.1.',
-    'a.0x1',
-    '1.esp.example.5',
-  ]) {
-    await assertRefused(ask(place, targets, { resolved }), place);
-  }
-  await assertRefused(ask('2130706433', [host('2130706433')], { resolved }), 'even when listed');
-  assert.deepEqual(resolved, []);
-});
+hostileTest(
+  'steering-hosts',
+  'nobody is asked for a name that is not listed, nor for one that is half an address',
+  async (_t, cases) => {
+    const resolved: string[] = [];
+    const targets = [host('esp.example', 25), below('esp.example', 25), host('127.0.0.1', 25)];
+    for (const place of [
+      'other.example',
+      '2130706433',
+      '0x7f.1',
+      '0x7f000001',
+      '0177.0.0.1',
+      '127.1',
+      '017700000001',
+      '0x7f.0.0.1.',
+      'a.0x1',
+      '1.esp.example.5',
+    ]) {
+      cases.add();
+      await assertRefused(ask(place, targets, { resolved }), place);
+    }
+    await assertRefused(ask('2130706433', [host('2130706433')], { resolved }), 'even when listed');
+    assert.deepEqual(resolved, []);
+  },
+);
 
-test('loopback, private, link-local and own addresses need to be listed by address', async () => {
-  const hidden = [
-    '127.0.0.1',
-    '::1',
-    '0.0.0.0',
-    '::',
-    '::ffff:127.0.0.1',
-    '::ffff:10.0.0.1',
-    '64:ff9b::127.0.0.1',
-    '169.254.169.254',
-    'fe80::1',
-    '10.0.0.1',
-    '172.16.0.1',
-    '192.168.1.1',
-    '100.64.0.1',
-    'fd00::1',
-    '224.0.0.1',
-    '255.255.255.255',
-    '192.0.0.1',
-    ...OWN,
-  ];
-  for (const address of hidden) {
-    const dns = { 'esp.example': [address], 'a.below.example': [address] };
-    const targets = [host('esp.example'), below('below.example')];
-    const answer = await ask('esp.example', targets, { dns });
-    assert.equal(answer.kind, 'refused', address);
-    assert.match(answer.kind === 'refused' ? answer.reason : '', /esp\.example:25 leads to/);
-    assert.ok(!JSON.stringify(answer).includes(address), 'the address is not told');
-    await assertRefused(ask('a.below.example', targets, { dns }), address);
-    await assertRefused(ask(`[${address}]`, targets), `${address} itself`);
-    const listed = await ask('esp.example', [...targets, host(address)], { dns });
-    assert.equal(listed.kind, 'allowed', `${address}, listed`);
-    assert.equal((await ask(`[${address}]`, [host(address)])).kind, 'allowed', address);
+hostileTest(
+  'steering-hosts',
+  'loopback, private, link-local and own addresses need to be listed by address',
+  async (_t, cases) => {
+    const hidden = [
+      '127.0.0.1',
+      '::1',
+      '0.0.0.0',
+      '::',
+      '::ffff:127.0.0.1',
+      '::ffff:10.0.0.1',
+      '64:ff9b::127.0.0.1',
+      '169.254.169.254',
+      'fe80::1',
+      '10.0.0.1',
+      '172.16.0.1',
+      '192.168.1.1',
+      '100.64.0.1',
+      'fd00::1',
+      '224.0.0.1',
+      '255.255.255.255',
+      '192.0.0.1',
+      ...OWN,
+    ];
+    for (const address of hidden) {
+      cases.add();
+      const dns = { 'esp.example': [address], 'a.below.example': [address] };
+      const targets = [host('esp.example'), below('below.example')];
+      const answer = await ask('esp.example', targets, { dns });
+      assert.equal(answer.kind, 'refused', address);
+      assert.match(answer.kind === 'refused' ? answer.reason : '', /esp\.example:25 leads to/);
+      assert.ok(!JSON.stringify(answer).includes(address), 'the address is not told');
+      await assertRefused(ask('a.below.example', targets, { dns }), address);
+      await assertRefused(ask(`[${address}]`, targets), `${address} itself`);
+      const listed = await ask('esp.example', [...targets, host(address)], { dns });
+      assert.equal(listed.kind, 'allowed', `${address}, listed`);
+      assert.equal((await ask(`[${address}]`, [host(address)])).kind, 'allowed', address);
+      await assertRefused(
+        ask('esp.example', [...targets, host(address, 26)], { dns }),
+        `${address}, listed for another port`,
+      );
+    }
+  },
+);
+
+hostileTest(
+  'steering-hosts',
+  'localhost stands for the loopback when it is listed by that name, and for nothing else',
+  async () => {
+    const targets = [host('localhost', 2525)];
+    const dns = { localhost: ['127.0.0.1', '::1'] };
+    assert.deepEqual(await ask('localhost:2525', targets, { dns }), {
+      kind: 'allowed',
+      hostname: 'localhost',
+      port: 2525,
+      address: '127.0.0.1',
+    });
+    await assertRefused(ask('localhost:25', targets, { dns }), 'another port');
+    await assertRefused(ask('localhost:2525', [host('esp.example', 2525)], { dns }), 'not listed');
+    await assertRefused(ask('127.0.0.1:2525', targets), 'the address is not the name');
+    for (const address of ['10.0.0.1', '169.254.169.254', '203.0.113.7']) {
+      await assertRefused(
+        ask('localhost:2525', targets, { dns: { localhost: [address] } }),
+        address,
+      );
+    }
+    const fake = { 'x.localhost': ['127.0.0.1'] };
     await assertRefused(
-      ask('esp.example', [...targets, host(address, 26)], { dns }),
-      `${address}, listed for another port`,
+      ask('x.localhost:2525', [below('localhost', 2525)], { dns: fake }),
+      'below',
     );
-  }
-});
-
-test('localhost stands for the loopback when it is listed by that name, and for nothing else', async () => {
-  const targets = [host('localhost', 2525)];
-  const dns = { localhost: ['127.0.0.1', '::1'] };
-  assert.deepEqual(await ask('localhost:2525', targets, { dns }), {
-    kind: 'allowed',
-    hostname: 'localhost',
-    port: 2525,
-    address: '127.0.0.1',
-  });
-  await assertRefused(ask('localhost:25', targets, { dns }), 'another port');
-  await assertRefused(ask('localhost:2525', [host('esp.example', 2525)], { dns }), 'not listed');
-  await assertRefused(ask('127.0.0.1:2525', targets), 'the address is not the name');
-  for (const address of ['10.0.0.1', '169.254.169.254', '203.0.113.7']) {
-    await assertRefused(ask('localhost:2525', targets, { dns: { localhost: [address] } }), address);
-  }
-  const fake = { 'x.localhost': ['127.0.0.1'] };
-  await assertRefused(ask('x.localhost:2525', [below('localhost', 2525)], { dns: fake }), 'below');
-});
+  },
+);
 
 test('of several addresses the first that is allowed is used, and it is asked for once', async () => {
   const resolved: string[] = [];
@@ -217,21 +238,26 @@ test('of several addresses the first that is allowed is used, and it is asked fo
   assert.deepEqual(resolved, ['esp.example']);
 });
 
-test('an address that is not listed is refused, be it ever so public', async () => {
-  const targets = [host('198.51.100.1', 25), host('2001:DB8::1', 25)];
-  assert.deepEqual(await ask('198.51.100.1', targets), {
-    kind: 'allowed',
-    hostname: '198.51.100.1',
-    port: 25,
-    address: '198.51.100.1',
-  });
-  assert.equal((await ask('[2001:db8:0::1]', targets)).kind, 'allowed');
-  await assertRefused(ask('198.51.100.2', targets), 'next to it');
-  await assertRefused(ask('[2001:db8::2]', targets), 'next to it');
-  for (const port of [22, 80, 6379, 11_211]) {
-    await assertRefused(ask(`198.51.100.1:${port}`, targets), `port ${port}`);
-  }
-});
+hostileTest(
+  'steering-hosts',
+  'an address that is not listed is refused, be it ever so public',
+  async (_t, cases) => {
+    const targets = [host('198.51.100.1', 25), host('2001:DB8::1', 25)];
+    assert.deepEqual(await ask('198.51.100.1', targets), {
+      kind: 'allowed',
+      hostname: '198.51.100.1',
+      port: 25,
+      address: '198.51.100.1',
+    });
+    assert.equal((await ask('[2001:db8:0::1]', targets)).kind, 'allowed');
+    await assertRefused(ask('198.51.100.2', targets), 'next to it');
+    await assertRefused(ask('[2001:db8::2]', targets), 'next to it');
+    for (const port of [22, 80, 6379, 11_211]) {
+      cases.add();
+      await assertRefused(ask(`198.51.100.1:${port}`, targets), `port ${port}`);
+    }
+  },
+);
 
 test('a name that does not exist is refused, one that DNS cannot tell of is not decided', async () => {
   const targets = [host('esp.example')];

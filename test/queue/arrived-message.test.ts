@@ -33,6 +33,7 @@ test('what a message says of its delivery is told, its smarthost by its place an
     sealedPassword: 'sealed words',
   };
   const item = anItem(idOf(1), {
+    requireTls: true,
     settings: {
       smarthost,
       tags: ['bulk'],
@@ -42,11 +43,12 @@ test('what a message says of its delivery is told, its smarthost by its place an
     },
     unknownKeys: { colour: 'blue' },
   });
-  const { ownSmarthost, settings, unknownKeys, ...rest } = arrivedMessage(
+  const { ownSmarthost, settings, unknownKeys, requireTls, ...rest } = arrivedMessage(
     item,
     '(smarthost) hub.example:2525',
   );
   assert.equal(ownSmarthost, 'hub.example:2525');
+  assert.equal(requireTls, true);
   const expected = { tags: ['bulk'], maxattempts: 3, retries: [60, 600], security: 'verified' };
   assert.deepEqual(settings, expected);
   assert.deepEqual(unknownKeys, { colour: 'blue' });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { RelayError } from '../../src/base/errors.js';
 import { GroupCommit, type Write } from '../../src/queue/group-commit.js';
 import type { StoreOperation } from '../../src/queue/store.js';
+import { hostileTest } from '../hostile/rows.js';
 import { BROKEN, NO_ROOM, ScriptedStore } from './scripted-store.js';
 
 function put(key: string, value = key): StoreOperation {
@@ -76,27 +77,31 @@ test('nothing resolves before its write has ended', async () => {
   await Promise.all([write, idle]);
 });
 
-test('a refusal fails all that was in the write and all that waited, and is heard of once', async () => {
-  const { store, commit, failures } = bench();
-  const open = gate(store);
-  store.refusal = BROKEN;
-  const inside = [commit.write(progress('a')), commit.write(promised('b'))];
-  await new Promise((resolve) => setImmediate(resolve));
-  const waiting = commit.write(promised('c'));
-  open();
-  const refusal = { code: 'SPOOL_FAILED', fault: 'system', where: '/spool' };
-  for (const write of inside) {
-    await assert.rejects(write, { ...refusal, undetermined: true });
-  }
-  await assert.rejects(waiting, { ...refusal, undetermined: false });
-  await assert.rejects(commit.write(promised('d')), { ...refusal, undetermined: false });
-  assert.equal(store.batches.length, 1, 'nothing is written after it');
-  assert.equal(failures.length, 1);
-  assert.equal(failures[0], commit.failure);
-  assert.match(failures[0]?.message ?? '', /Input\/output error/);
-});
+hostileTest(
+  'failed-sync',
+  'a refusal fails all that was in the write and all that waited, and is heard of once',
+  async () => {
+    const { store, commit, failures } = bench();
+    const open = gate(store);
+    store.refusal = BROKEN;
+    const inside = [commit.write(progress('a')), commit.write(promised('b'))];
+    await new Promise((resolve) => setImmediate(resolve));
+    const waiting = commit.write(promised('c'));
+    open();
+    const refusal = { code: 'SPOOL_FAILED', fault: 'system', where: '/spool' };
+    for (const write of inside) {
+      await assert.rejects(write, { ...refusal, undetermined: true });
+    }
+    await assert.rejects(waiting, { ...refusal, undetermined: false });
+    await assert.rejects(commit.write(promised('d')), { ...refusal, undetermined: false });
+    assert.equal(store.batches.length, 1, 'nothing is written after it');
+    assert.equal(failures.length, 1);
+    assert.equal(failures[0], commit.failure);
+    assert.match(failures[0]?.message ?? '', /Input\/output error/);
+  },
+);
 
-test('what was refused is never written after all', async () => {
+hostileTest('failed-sync', 'what was refused is never written after all', async () => {
   const { store, commit } = bench();
   const open = gate(store);
   store.refusal = NO_ROOM;

@@ -8,7 +8,9 @@ import { crc32 } from 'node:zlib';
 import { ClassicLevel } from 'classic-level';
 import { systemDisk, type Disk } from '../../src/base/disk.js';
 import { LevelSpool } from '../../src/queue/level-spool.js';
+import { encodeItem } from '../../src/queue/record-format.js';
 import { watchBatches } from '../base/level-batches.js';
+import { hostileTest } from '../hostile/rows.js';
 import { FailingDisk } from './failing-disk.js';
 import { anItem, idOf } from './samples.js';
 import { NO_ROOM, ScriptedStore } from './scripted-store.js';
@@ -209,29 +211,34 @@ test('no file stays behind a failed step', async (t) => {
   }
 });
 
-test('progress that was damaged makes the message corrupt', async (t) => {
-  for (const [name, damage] of Object.entries({
-    ...DAMAGES,
-    garbage: () => Buffer.from('{}'),
-    null: () => Buffer.from('null'),
-    empty: () => Buffer.alloc(0),
-  })) {
-    const folder = await scratch(t);
-    const spool = levelSpool(folder, systemDisk);
-    await spool.open();
-    const item = await store(spool, idOf(1));
-    await store(spool, idOf(2));
-    item.doubt = true;
-    await spool.update(item);
-    await spool.close();
-    await changeStored(folder, `q!${idOf(1)}!p`, damage);
-    await spool.open();
-    assert.deepEqual(await scannedIds(spool), [`corrupt ${idOf(1)}`, idOf(2)], name);
-    await spool.close();
-  }
-});
+hostileTest(
+  'damaged-records',
+  'progress that was damaged makes the message corrupt',
+  async (t, cases) => {
+    for (const [name, damage] of Object.entries({
+      ...DAMAGES,
+      garbage: () => Buffer.from('{}'),
+      null: () => Buffer.from('null'),
+      empty: () => Buffer.alloc(0),
+    })) {
+      cases.add();
+      const folder = await scratch(t);
+      const spool = levelSpool(folder, systemDisk);
+      await spool.open();
+      const item = await store(spool, idOf(1));
+      await store(spool, idOf(2));
+      item.doubt = true;
+      await spool.update(item);
+      await spool.close();
+      await changeStored(folder, `q!${idOf(1)}!p`, damage);
+      await spool.open();
+      assert.deepEqual(await scannedIds(spool), [`corrupt ${idOf(1)}`, idOf(2)], name);
+      await spool.close();
+    }
+  },
+);
 
-test('a second process on the folder is refused', async (t) => {
+hostileTest('second-process', 'a second process on the folder is refused', async (t) => {
   const folder = await scratch(t);
   const spool = levelSpool(folder, systemDisk);
   await spool.open();
@@ -333,6 +340,27 @@ test('a scan that an opening cuts short fails: it never looks as if it had seen 
   });
   assert.equal((await readdir(`${folder}/bodies`)).length, 200, 'no body was swept');
   assert.deepEqual(await scannedIds(spool), numbers.map(idOf));
+});
+
+test('a record in the place of another is corrupt: it would be sent again after each start', async (t) => {
+  const folder = await scratch(t);
+  const first = levelSpool(folder, systemDisk);
+  await first.open();
+  await store(first, idOf(1), bytesOf(100));
+  await store(first, idOf(2), bytesOf(100));
+  await first.close();
+  const item = anItem(idOf(1), { body: { kind: 'inline', sizeBytes: 0, ownHeaderBytes: 0 } });
+  await changeStored(folder, `q!${idOf(2)}`, () => encodeItem(item, Buffer.alloc(0)));
+  const spool = levelSpool(folder, systemDisk);
+  await spool.open();
+  t.after(() => spool.close());
+  const found: string[] = [];
+  for await (const entry of spool.scan()) {
+    found.push(
+      entry.kind === 'item' ? entry.item.id : `${entry.corrupt.id} ${entry.corrupt.reason}`,
+    );
+  }
+  assert.deepEqual(found, [idOf(1), `${idOf(2)} item is stored in the place of another`]);
 });
 
 test('keys that cannot be forgotten fail the spool as any write does', async (t) => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { AlsoDurable, FinishedBody } from '../../src/queue/spool.js';
 import type { Item, ItemRecipient } from '../../src/queue/item.js';
 import { eventually } from '../base/eventually.js';
+import { hostileTest } from '../hostile/rows.js';
 import { QueueBench } from './queue-bench.js';
 import {
   anItem,
@@ -83,7 +84,7 @@ test('the bounce becomes durable together with the failure, and before the messa
   ]);
 });
 
-test('a crash between bounce and removal gives one bounce, not two', async () => {
+hostileTest('kill', 'a crash between bounce and removal gives one bounce, not two', async () => {
   const bench = await refusing();
   // Nothing is removed any more: the process dies just before.
   bench.spool.remove = () => new Promise(() => undefined);
@@ -198,25 +199,29 @@ test('a bounce with 8-bit content, or to an address above ASCII, says so', async
   assert.deepEqual([eightBit, smtpUtf8], [true, true]);
 });
 
-test('a message that expires behind a faulty hop is reported with the words of that hop', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = () => HOP_FAULT;
-  await bench.accept(idOf(1), { expiresAtMs: NOW_MS + 5000 });
-  await bench.attempted(1);
-  await bench.pass(10);
-  const waiting = [...bench.medium.messages.values()].map(
-    ({ item }) => (JSON.parse(item) as Item).bounceOf,
-  );
-  assert.deepEqual(waiting, [idOf(1)], 'the bounce waits for the same hop');
-  bench.attempts.length = 0;
-  bench.answer = () => DELIVERED;
-  await bench.pass(20);
-  await bench.empty();
-  assert.match(
-    bench.bounce.body ?? '',
-    /5\.4\.7 delivery time expired after 0 attempts; last: connection refused/,
-  );
-});
+hostileTest(
+  'hop-refusal',
+  'a message that expires behind a faulty hop is reported with the words of that hop',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = () => HOP_FAULT;
+    await bench.accept(idOf(1), { expiresAtMs: NOW_MS + 5000 });
+    await bench.attempted(1);
+    await bench.pass(10);
+    const waiting = [...bench.medium.messages.values()].map(
+      ({ item }) => (JSON.parse(item) as Item).bounceOf,
+    );
+    assert.deepEqual(waiting, [idOf(1)], 'the bounce waits for the same hop');
+    bench.attempts.length = 0;
+    bench.answer = () => DELIVERED;
+    await bench.pass(20);
+    await bench.empty();
+    assert.match(
+      bench.bounce.body ?? '',
+      /5\.4\.7 delivery time expired after 0 attempts; last: connection refused/,
+    );
+  },
+);
 
 test('bodies of messages that expire untried do not fill the memory for good', async () => {
   const bench = await QueueBench.started();

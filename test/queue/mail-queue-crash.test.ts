@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { eventually } from '../base/eventually.js';
 import type { ItemRecipient } from '../../src/queue/item.js';
 import type { Route } from '../../src/queue/route-groups.js';
+import { hostileTest } from '../hostile/rows.js';
 import type { MemorySpool } from './memory-spool.js';
 import { QueueBench } from './queue-bench.js';
 import {
@@ -56,27 +57,31 @@ function inQuarantine(bench: QueueBench, over: string[]): boolean {
   return over.every((id) => kept.includes(id) || bench.queue.find(id) === undefined);
 }
 
-test('a message that takes the process down is counted before each attempt, and kept at the start after the third', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = FOR_EVER;
-  await bench.accept(idOf(1));
-  await eventually('it is under way', () => bench.attempts.length === 1);
-  assert.equal(stored(bench, 1).unfinished, undefined, 'fresh mail is spared the write');
-  for (const count of [1, 2, 3]) {
-    await dyingOver(bench, 1);
-    assert.deepEqual(ids(bench), [idOf(1)]);
-    assert.equal(stored(bench, 1).unfinished, count, 'stored before the hop is asked');
-  }
-  await bench.crash();
-  await bench.pass(600);
-  assert.deepEqual(bench.attempts, []);
-  assert.deepEqual(
-    bench.queue.quarantined().map(({ queue_id: id, kind }) => [id, kind]),
-    [[idOf(1), 'crashed']],
-  );
-  await bench.crash();
-  assert.equal(bench.queue.quarantined().length, 1, 'it stays there');
-});
+hostileTest(
+  'crashing-message',
+  'a message that takes the process down is counted before each attempt, and kept at the start after the third',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = FOR_EVER;
+    await bench.accept(idOf(1));
+    await eventually('it is under way', () => bench.attempts.length === 1);
+    assert.equal(stored(bench, 1).unfinished, undefined, 'fresh mail is spared the write');
+    for (const count of [1, 2, 3]) {
+      await dyingOver(bench, 1);
+      assert.deepEqual(ids(bench), [idOf(1)]);
+      assert.equal(stored(bench, 1).unfinished, count, 'stored before the hop is asked');
+    }
+    await bench.crash();
+    await bench.pass(600);
+    assert.deepEqual(bench.attempts, []);
+    assert.deepEqual(
+      bench.queue.quarantined().map(({ queue_id: id, kind }) => [id, kind]),
+      [[idOf(1), 'crashed']],
+    );
+    await bench.crash();
+    assert.equal(bench.queue.quarantined().length, 1, 'it stays there');
+  },
+);
 
 test('the count begins anew when an attempt has come to an end', async () => {
   const bench = await QueueBench.started();
@@ -96,29 +101,33 @@ test('the count begins anew when an attempt has come to an end', async () => {
   }
 });
 
-test('messages that were under way beside it are cleared, and it is found out', async () => {
-  const bench = await QueueBench.started();
-  bench.capacity = aCapacity({ maxConnections: 10 });
-  bench.answer = FOR_EVER;
-  for (let number = 1; number <= 8; number++) await bench.accept(idOf(number));
-  await eventually('all are under way', () => bench.attempts.length === 8);
-  const lives: string[][] = [];
-  for (let life = 0; life < 6; life++) {
-    await dyingOver(bench, 5);
-    lives.push(ids(bench));
-  }
-  assert.deepEqual(
-    bench.queue.quarantined().map(({ queue_id: id, kind }) => [id, kind]),
-    [[idOf(5), 'crashed']],
-  );
-  const sent = new Set(lives.flat());
-  assert.deepEqual(
-    [...sent].sort(),
-    Array.from({ length: 8 }, (_, index) => idOf(index + 1)),
-  );
-  await bench.empty().catch(() => undefined);
-  assert.equal(bench.medium.messages.size, 1, 'all others were delivered');
-});
+hostileTest(
+  'crashing-message',
+  'messages that were under way beside it are cleared, and it is found out',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.capacity = aCapacity({ maxConnections: 10 });
+    bench.answer = FOR_EVER;
+    for (let number = 1; number <= 8; number++) await bench.accept(idOf(number));
+    await eventually('all are under way', () => bench.attempts.length === 8);
+    const lives: string[][] = [];
+    for (let life = 0; life < 6; life++) {
+      await dyingOver(bench, 5);
+      lives.push(ids(bench));
+    }
+    assert.deepEqual(
+      bench.queue.quarantined().map(({ queue_id: id, kind }) => [id, kind]),
+      [[idOf(5), 'crashed']],
+    );
+    const sent = new Set(lives.flat());
+    assert.deepEqual(
+      [...sent].sort(),
+      Array.from({ length: 8 }, (_, index) => idOf(index + 1)),
+    );
+    await bench.empty().catch(() => undefined);
+    assert.equal(bench.medium.messages.size, 1, 'all others were delivered');
+  },
+);
 
 test('of messages over which the process may have died one is attempted at a time, node-wide', async () => {
   const bench = await QueueBench.started();
@@ -172,27 +181,31 @@ test('a suspect that waits for its turn goes when a faulty hop holds up the one 
   assert.equal(bench.medium.messages.size, 1);
 });
 
-test('recipients that go different ways are counted apart: what kills at one hop is found out although another one refuses', async () => {
-  const bench = await QueueBench.started();
-  bench.routeOf = (_, { address }) => aRoute(aHop(address.split('@')[0] ?? ''));
-  bench.answer = ({ nextHop }) => (nextHop.name === 'down' ? HOP_FAULT : FOR_EVER());
-  const recipients = ['down', 'deadly'].map((hop) => aRecipient(`${hop}@b.example`));
-  await bench.accept(idOf(1), { recipients });
-  await eventually('both were asked', () => bench.attempts.length === 2);
-  for (let life = 0; life < 4; life++) {
-    await bench.crash(({ nextHop }) => (nextHop.name === 'down' ? HOP_FAULT : FOR_EVER()));
-    await bench.settledTurns();
-  }
-  const [kept] = bench.queue.quarantined();
-  assert.equal(kept?.kind, 'crashed');
-  assert.deepEqual(
-    kept.recipients.map(({ address }) => address),
-    ['deadly@b.example'],
-  );
-  bench.answer = () => DELIVERED;
-  await bench.pass(10);
-  assert.deepEqual(bench.attempts.at(-1)?.recipients, ['down@b.example']);
-});
+hostileTest(
+  'crashing-message',
+  'recipients that go different ways are counted apart: what kills at one hop is found out although another one refuses',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.routeOf = (_, { address }) => aRoute(aHop(address.split('@')[0] ?? ''));
+    bench.answer = ({ nextHop }) => (nextHop.name === 'down' ? HOP_FAULT : FOR_EVER());
+    const recipients = ['down', 'deadly'].map((hop) => aRecipient(`${hop}@b.example`));
+    await bench.accept(idOf(1), { recipients });
+    await eventually('both were asked', () => bench.attempts.length === 2);
+    for (let life = 0; life < 4; life++) {
+      await bench.crash(({ nextHop }) => (nextHop.name === 'down' ? HOP_FAULT : FOR_EVER()));
+      await bench.settledTurns();
+    }
+    const [kept] = bench.queue.quarantined();
+    assert.equal(kept?.kind, 'crashed');
+    assert.deepEqual(
+      kept.recipients.map(({ address }) => address),
+      ['deadly@b.example'],
+    );
+    bench.answer = () => DELIVERED;
+    await bench.pass(10);
+    assert.deepEqual(bench.attempts.at(-1)?.recipients, ['down@b.example']);
+  },
+);
 
 /** Two hops, of which the first is at fault: mail goes to the second one. */
 async function pool(): Promise<QueueBench> {
@@ -210,50 +223,58 @@ function hops(bench: QueueBench): Array<[hop: string, onlyHost: string | null]> 
   return bench.attempts.map(({ hop, onlyHost }) => [hop, onlyHost]);
 }
 
-test('what a hop of several was asked to take when the process died goes nowhere else', async () => {
-  const bench = await pool();
-  bench.answer = ({ nextHop }) => (nextHop.name === 'one' ? HOP_FAULT : FOR_EVER());
-  await bench.accept(idOf(1));
-  await eventually('the second one was asked', () => bench.attempts.length === 2);
-  assert.deepEqual(stored(bench, 1).doubtAt, { queue: 'two', host: '127.0.0.1' });
-  // Now the first one is well, and the second one is not.
-  await bench.crash(({ nextHop }) => (nextHop.name === 'two' ? HOP_FAULT : DELIVERED));
-  for (let count = 0; count < 5; count++) await bench.pass(80);
-  assert.ok(bench.attempts.length > 3);
-  assert.ok(
-    hops(bench).every(([hop, only]) => hop === 'two' && only === '127.0.0.1'),
-    JSON.stringify(hops(bench)),
-  );
-  await bench.restart(() => DELIVERED);
-  await bench.empty();
-  assert.deepEqual(hops(bench), [['two', '127.0.0.1']]);
-});
+hostileTest(
+  'kill',
+  'what a hop of several was asked to take when the process died goes nowhere else',
+  async () => {
+    const bench = await pool();
+    bench.answer = ({ nextHop }) => (nextHop.name === 'one' ? HOP_FAULT : FOR_EVER());
+    await bench.accept(idOf(1));
+    await eventually('the second one was asked', () => bench.attempts.length === 2);
+    assert.deepEqual(stored(bench, 1).doubtAt, { queue: 'two', host: '127.0.0.1' });
+    // Now the first one is well, and the second one is not.
+    await bench.crash(({ nextHop }) => (nextHop.name === 'two' ? HOP_FAULT : DELIVERED));
+    for (let count = 0; count < 5; count++) await bench.pass(80);
+    assert.ok(bench.attempts.length > 3);
+    assert.ok(
+      hops(bench).every(([hop, only]) => hop === 'two' && only === '127.0.0.1'),
+      JSON.stringify(hops(bench)),
+    );
+    await bench.restart(() => DELIVERED);
+    await bench.empty();
+    assert.deepEqual(hops(bench), [['two', '127.0.0.1']]);
+  },
+);
 
-test('the mark is on the medium before the hop is asked; a count alone need not be', async () => {
-  const bench = await pool();
-  const synced: Array<boolean | undefined> = [];
-  const watched = (spool: MemorySpool): void => {
-    const update = spool.update.bind(spool);
-    spool.update = (item, options) => {
-      synced.push(options?.sync);
-      return update(item);
+hostileTest(
+  'kill',
+  'the mark is on the medium before the hop is asked; a count alone need not be',
+  async () => {
+    const bench = await pool();
+    const synced: Array<boolean | undefined> = [];
+    const watched = (spool: MemorySpool): void => {
+      const update = spool.update.bind(spool);
+      spool.update = (item, options) => {
+        synced.push(options?.sync);
+        return update(item);
+      };
     };
-  };
-  watched(bench.spool);
-  bench.answer = () => {
-    synced.push(undefined);
-    return FOR_EVER();
-  };
-  await bench.accept(idOf(1));
-  await eventually('it is asked', () => bench.attempts.length === 1);
-  assert.deepEqual(synced, [true, undefined], 'stored, and then asked');
-  synced.length = 0;
-  bench.routeOf = () => aRoute(aHop('one'));
-  bench.beforeStart = watched;
-  await bench.crash(FOR_EVER);
-  await eventually('it is asked', () => bench.attempts.length === 1);
-  assert.deepEqual(synced, [false]);
-});
+    watched(bench.spool);
+    bench.answer = () => {
+      synced.push(undefined);
+      return FOR_EVER();
+    };
+    await bench.accept(idOf(1));
+    await eventually('it is asked', () => bench.attempts.length === 1);
+    assert.deepEqual(synced, [true, undefined], 'stored, and then asked');
+    synced.length = 0;
+    bench.routeOf = () => aRoute(aHop('one'));
+    bench.beforeStart = watched;
+    await bench.crash(FOR_EVER);
+    await eventually('it is asked', () => bench.attempts.length === 1);
+    assert.deepEqual(synced, [false]);
+  },
+);
 
 test('a reply that does not say whether the hop has it leaves it there, another one ends the doubt', async () => {
   const bench = await pool();
@@ -283,7 +304,7 @@ test('an attempt that ends before anything was offered leaves no mark', async ()
   assert.deepEqual(hops(bench), [['one', null]]);
 });
 
-test('a lost reply holds a message to its hop, also over a crash', async () => {
+hostileTest('hop-lost', 'a lost reply holds a message to its hop, also over a crash', async () => {
   const bench = await pool();
   bench.answer = ({ nextHop }) => (nextHop.name === 'one' ? HOP_FAULT : LOST_REPLY);
   await bench.accept(idOf(1));
@@ -293,7 +314,7 @@ test('a lost reply holds a message to its hop, also over a crash', async () => {
   assert.ok(hops(bench).every(([hop]) => hop === 'two'));
 });
 
-test('a report and what it reports survive a death at any moment', async () => {
+hostileTest('kill', 'a report and what it reports survive a death at any moment', async () => {
   const bench = await QueueBench.started();
   bench.answer = FOR_EVER;
   await bench.accept(idOf(1));

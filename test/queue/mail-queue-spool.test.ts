@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Item } from '../../src/queue/item.js';
 import type { ScanEntry } from '../../src/queue/spool.js';
 import { eventually } from '../base/eventually.js';
+import { hostileTest } from '../hostile/rows.js';
 import { QueueBench } from './queue-bench.js';
 import {
   aCapacity,
@@ -97,30 +98,34 @@ test('own reports are taken however full the queue is', async () => {
   assert.equal(bench.queue.refusal(0)?.full, 'messages');
 });
 
-test('a spool that is full stops the attempts, and goes on by itself when there is room', async () => {
-  const bench = await QueueBench.started();
-  bench.capacity = aCapacity({ maxConnections: 1 });
-  bench.answer = () => HOP_FAULT;
-  for (const number of [1, 2, 3]) await bench.accept(idOf(number));
-  await bench.attempted(1);
-  await failed(bench, 'full');
-  assert.equal(bench.queue.accepting, true, 'senders are not sent away');
-  assert.deepEqual(bench.queue.refusal(0), { full: 'disk', text: 'The disk is full' });
-  bench.answer = () => DELIVERED;
-  for (let count = 0; count < 30; count++) await bench.pass(1);
-  assert.equal(bench.attempts.length, 1, 'no attempt whose end could not be stored');
-  assert.equal(bench.queue.size, 3);
-  bench.medium.full = false;
-  await bench.pass(1);
-  await bench.empty();
-  assert.deepEqual(
-    bench.attempts.slice(1).map(({ queueId }) => queueId),
-    [1, 2, 3].map(idOf),
-  );
-  assert.equal(bench.queue.refusal(0), null);
-  await bench.accept(idOf(4));
-  await bench.empty();
-});
+hostileTest(
+  'disk-full',
+  'a spool that is full stops the attempts, and goes on by itself when there is room',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.capacity = aCapacity({ maxConnections: 1 });
+    bench.answer = () => HOP_FAULT;
+    for (const number of [1, 2, 3]) await bench.accept(idOf(number));
+    await bench.attempted(1);
+    await failed(bench, 'full');
+    assert.equal(bench.queue.accepting, true, 'senders are not sent away');
+    assert.deepEqual(bench.queue.refusal(0), { full: 'disk', text: 'The disk is full' });
+    bench.answer = () => DELIVERED;
+    for (let count = 0; count < 30; count++) await bench.pass(1);
+    assert.equal(bench.attempts.length, 1, 'no attempt whose end could not be stored');
+    assert.equal(bench.queue.size, 3);
+    bench.medium.full = false;
+    await bench.pass(1);
+    await bench.empty();
+    assert.deepEqual(
+      bench.attempts.slice(1).map(({ queueId }) => queueId),
+      [1, 2, 3].map(idOf),
+    );
+    assert.equal(bench.queue.refusal(0), null);
+    await bench.accept(idOf(4));
+    await bench.empty();
+  },
+);
 
 test('what fell due while the spool was full goes once it is well', async () => {
   const bench = await QueueBench.started();
@@ -179,21 +184,25 @@ test('what became of attempts that were under way when the spool filled is made 
   assert.deepEqual(bench.attempts, [], 'neither is sent again');
 });
 
-test('a process that dies while the spool is full sends again what it could not store', async () => {
-  const bench = await QueueBench.started();
-  let end: () => void = () => undefined;
-  bench.answer = () => new Promise((resolve) => (end = () => resolve(DELIVERED)));
-  await bench.accept(idOf(1));
-  await eventually('it is under way', () => bench.attempts.length === 1);
-  await failed(bench, 'full');
-  end();
-  await bench.settledTurns();
-  bench.medium.full = false;
-  await bench.crash();
-  await bench.attempted(1);
-  await bench.empty();
-  assert.equal(bench.attempts[0]?.doubt, true, 'with doubt, so that a peer recognises it');
-});
+hostileTest(
+  'disk-full',
+  'a process that dies while the spool is full sends again what it could not store',
+  async () => {
+    const bench = await QueueBench.started();
+    let end: () => void = () => undefined;
+    bench.answer = () => new Promise((resolve) => (end = () => resolve(DELIVERED)));
+    await bench.accept(idOf(1));
+    await eventually('it is under way', () => bench.attempts.length === 1);
+    await failed(bench, 'full');
+    end();
+    await bench.settledTurns();
+    bench.medium.full = false;
+    await bench.crash();
+    await bench.attempted(1);
+    await bench.empty();
+    assert.equal(bench.attempts[0]?.doubt, true, 'with doubt, so that a peer recognises it');
+  },
+);
 
 test('a report for which there is no room is made when there is some, and only once', async () => {
   const bench = await QueueBench.started();
@@ -233,42 +242,54 @@ test('a process that dies while its report has no room tries the message again',
   assert.match(bench.bounce.body ?? '', /Status: 5\.1\.1/);
 });
 
-test('a node stops in time although the spool is full and a report waits for it', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = () => {
-    bench.medium.full = true;
-    return FAILED;
-  };
-  await bench.accept(idOf(1));
-  await eventually('it failed', () => bench.attempts.length === 1);
-  await bench.settledTurns();
-  await bench.queue.stop();
-  assert.equal(stored(bench, 1)?.recipients[0]?.state, 'ready', 'to the disk nothing has happened');
-  assert.equal(bench.clock.timers, 0);
-});
+hostileTest(
+  'disk-full',
+  'a node stops in time although the spool is full and a report waits for it',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = () => {
+      bench.medium.full = true;
+      return FAILED;
+    };
+    await bench.accept(idOf(1));
+    await eventually('it failed', () => bench.attempts.length === 1);
+    await bench.settledTurns();
+    await bench.queue.stop();
+    assert.equal(
+      stored(bench, 1)?.recipients[0]?.state,
+      'ready',
+      'to the disk nothing has happened',
+    );
+    assert.equal(bench.clock.timers, 0);
+  },
+);
 
-test('a spool that failed for other reasons takes nothing and sends nothing until it could be opened again', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = () => DEFERRED;
-  await bench.accept(idOf(1));
-  await bench.attempted(1);
-  await failed(bench, 'refusing');
-  assert.equal(bench.queue.accepting, false);
-  assert.equal(bench.queue.refusal(0), null, 'it is not room that is wanting');
-  bench.answer = () => DELIVERED;
-  for (let count = 0; count < 20; count++) await bench.pass(60);
-  assert.equal(bench.attempts.length, 1);
-  assert.equal(bench.queue.accepting, false);
-  await assert.rejects(bench.accept(idOf(2)), { code: 'SPOOL_FAILED' });
-  bench.medium.refusing = false;
-  await bench.pass(60);
-  assert.equal(bench.queue.accepting, true);
-  await bench.empty();
-  assert.deepEqual(
-    bench.attempts.map(({ queueId }) => queueId),
-    [1, 1].map(idOf),
-  );
-});
+hostileTest(
+  'failed-sync',
+  'a spool that failed for other reasons takes nothing and sends nothing until it could be opened again',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = () => DEFERRED;
+    await bench.accept(idOf(1));
+    await bench.attempted(1);
+    await failed(bench, 'refusing');
+    assert.equal(bench.queue.accepting, false);
+    assert.equal(bench.queue.refusal(0), null, 'it is not room that is wanting');
+    bench.answer = () => DELIVERED;
+    for (let count = 0; count < 20; count++) await bench.pass(60);
+    assert.equal(bench.attempts.length, 1);
+    assert.equal(bench.queue.accepting, false);
+    await assert.rejects(bench.accept(idOf(2)), { code: 'SPOOL_FAILED' });
+    bench.medium.refusing = false;
+    await bench.pass(60);
+    assert.equal(bench.queue.accepting, true);
+    await bench.empty();
+    assert.deepEqual(
+      bench.attempts.map(({ queueId }) => queueId),
+      [1, 1].map(idOf),
+    );
+  },
+);
 
 test('a restart opens it again as well', async () => {
   const bench = await QueueBench.started();
@@ -311,39 +332,43 @@ test('a mark that could not be stored is not counted, and the attempt is made wh
   assert.deepEqual(bench.queue.quarantined(), []);
 });
 
-test('a recovery over which the spool fails goes on when it is well: everything, and nothing twice', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = () => HOP_FAULT;
-  for (let number = 1; number <= 20; number++) await bench.accept(idOf(number));
-  await bench.attempted(1);
-  bench.beforeStart = (spool) => {
-    const whole = spool.scan.bind(spool);
-    spool.scan = () => {
-      spool.scan = whole;
-      return broken(whole());
+hostileTest(
+  'failed-sync',
+  'a recovery over which the spool fails goes on when it is well: everything, and nothing twice',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = () => HOP_FAULT;
+    for (let number = 1; number <= 20; number++) await bench.accept(idOf(number));
+    await bench.attempted(1);
+    bench.beforeStart = (spool) => {
+      const whole = spool.scan.bind(spool);
+      spool.scan = () => {
+        spool.scan = whole;
+        return broken(whole());
+      };
     };
-  };
-  async function* broken(scan: AsyncGenerator<ScanEntry>): AsyncGenerator<ScanEntry> {
-    let read = 0;
-    for await (const entry of scan) {
-      if (++read === 10) {
-        await failed(bench, 'full');
-        throw new Error('Database is not open');
+    async function* broken(scan: AsyncGenerator<ScanEntry>): AsyncGenerator<ScanEntry> {
+      let read = 0;
+      for await (const entry of scan) {
+        if (++read === 10) {
+          await failed(bench, 'full');
+          throw new Error('Database is not open');
+        }
+        yield entry;
       }
-      yield entry;
     }
-  }
-  const started = bench.crash();
-  await bench.settledTurns();
-  bench.medium.full = false;
-  bench.clock.advance(1000);
-  await started;
-  await bench.empty();
-  assert.deepEqual(
-    bench.attempts.map(({ queueId }) => queueId).sort(),
-    Array.from({ length: 20 }, (_, index) => idOf(index + 1)),
-  );
-});
+    const started = bench.crash();
+    await bench.settledTurns();
+    bench.medium.full = false;
+    bench.clock.advance(1000);
+    await started;
+    await bench.empty();
+    assert.deepEqual(
+      bench.attempts.map(({ queueId }) => queueId).sort(),
+      Array.from({ length: 20 }, (_, index) => idOf(index + 1)),
+    );
+  },
+);
 
 test('removals of what a start finds settled are made good as well', async () => {
   const bench = await QueueBench.started();

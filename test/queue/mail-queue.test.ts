@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { QueueBench, SETTINGS } from './queue-bench.js';
 import {
   aCapacity,
@@ -64,21 +65,28 @@ test('a deferred message is tried again at the times of the schedule', async () 
   assert.equal(bench.trace.records.get(idOf(1))?.recipients[0]?.attempts, 5);
 });
 
-test('a message that expires is reported with the last words, and the hop is not named as their author', async () => {
-  const bench = await QueueBench.started();
-  bench.answer = ({ message }) => (message.sender === '' ? DELIVERED : DEFERRED);
-  await bench.accept(idOf(1));
-  await bench.attempted(1);
-  for (let count = 0; count < 13; count++) await bench.pass(300);
-  await bench.empty();
-  const { body, recipients } = bench.bounce;
-  assert.deepEqual(recipients, ['sender@a.example']);
-  assert.match(body ?? '', /Status: 5\.4\.7/);
-  assert.match(body ?? '', /delivery time expired after \d+ attempts; last: 451 4\.7\.1 greylist/);
-  assert.doesNotMatch(body ?? '', /core said|Remote-MTA/);
-  assert.ok(times(bench).every((seconds) => seconds <= SETTINGS.expireAfterSeconds));
-  assert.equal(bench.trace.records.get(idOf(1))?.action, 'failed');
-});
+hostileTest(
+  'hop-refusal',
+  'a message that expires is reported with the last words, and the hop is not named as their author',
+  async () => {
+    const bench = await QueueBench.started();
+    bench.answer = ({ message }) => (message.sender === '' ? DELIVERED : DEFERRED);
+    await bench.accept(idOf(1));
+    await bench.attempted(1);
+    for (let count = 0; count < 13; count++) await bench.pass(300);
+    await bench.empty();
+    const { body, recipients } = bench.bounce;
+    assert.deepEqual(recipients, ['sender@a.example']);
+    assert.match(body ?? '', /Status: 5\.4\.7/);
+    assert.match(
+      body ?? '',
+      /delivery time expired after \d+ attempts; last: 451 4\.7\.1 greylist/,
+    );
+    assert.doesNotMatch(body ?? '', /core said|Remote-MTA/);
+    assert.ok(times(bench).every((seconds) => seconds <= SETTINGS.expireAfterSeconds));
+    assert.equal(bench.trace.records.get(idOf(1))?.action, 'failed');
+  },
+);
 
 test('a message is tried at least once, however long the node was down', async () => {
   const bench = await QueueBench.started();

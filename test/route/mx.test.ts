@@ -34,7 +34,22 @@ test('mail servers are asked by their preference, each at all of its addresses, 
     implicitTls: false,
     allowInsecureAuth: false,
     trace: 'none',
+    namedByMx: true,
   });
+});
+
+test('a server that an MX record names is told from the domain itself and from an address', async (t) => {
+  const { locator } = await locatorFor(t, {
+    'x.test': { MX: [[10, 'mx.x.test']] },
+    'mx.x.test': { A: ['192.0.2.1'] },
+    'y.test': { A: ['192.0.2.2'] },
+  });
+  const named: unknown[] = [];
+  for (const domain of ['x.test', 'y.test', '[192.0.2.3]']) {
+    const located = await locator.locate(mxHop(domain));
+    named.push('hosts' in located && located.hosts.map(({ namedByMx }) => namedByMx));
+  }
+  assert.deepEqual(named, [[true], [undefined], [undefined]]);
 });
 
 test('equal preferences are shuffled by chance, others never change places', async (t) => {

@@ -139,6 +139,31 @@ test('a hop that may already have the message is the only one that is asked', ()
   assert.equal(gone.choice, 'weight', 'unless the topology no longer knows it');
 });
 
+test('a hop that is unfit for the message is passed over, also for a reserve that is at fault', () => {
+  const table = pool(1, 1);
+  const choose = (unfit: string[], ill: string[] = []): Decision =>
+    decide(
+      table,
+      aQuery({ unfitQueues: unfit.map((name) => `(smarthost) ${name}`) }),
+      (queue) => !ill.includes(queue.replace('(smarthost) ', '')),
+    );
+  for (const [unfit, ill, queue, choice] of [
+    [['m0'], [], 'm1', 'weight'],
+    [['m1'], [], 'm0', 'weight'],
+    [['m0'], ['m1'], 'reserve1', 'failover'],
+    [['m0', 'm1'], [], 'reserve1', 'failover'],
+    [['m0', 'm1', 'reserve1'], ['reserve2'], 'reserve2', 'none-well'],
+    [['m0'], ['m1', 'reserve1', 'reserve2'], 'm1', 'none-well'],
+  ] as Array<[string[], string[], string, string]>) {
+    const decision = choose(unfit, ill);
+    assert.deepEqual([decision.queue, decision.choice], [`(smarthost) ${queue}`, choice]);
+  }
+  const nobody = choose(['m0', 'm1', 'reserve1', 'reserve2']);
+  assert.match(nobody.queue, /m[01]$/, 'with none left there is an answer all the same');
+  const doubted = aQuery({ unfitQueues: ['(smarthost) m0'], doubtQueue: '(smarthost) m0' });
+  assert.equal(decide(table, doubted, allWell).choice, 'doubt');
+});
+
 test('a message with its own smarthost waits in (smarthost) host:port, whatever is configured', () => {
   const own = {
     hostname: 'esp.example',

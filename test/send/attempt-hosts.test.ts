@@ -4,6 +4,7 @@ import { systemClock } from '../../src/base/clock.js';
 import type { NextHop } from '../../src/send/next-hop.js';
 import type { LocateHosts } from '../../src/send/request.js';
 import { until } from '../intake/dialogue.js';
+import { hostileTest } from '../hostile/rows.js';
 import { hopTo, kinds, LOGIN, makeSender, showsNoCredential, to, USERNAME } from './attempting.js';
 import { makeCertificate } from './certificates.js';
 import {
@@ -77,7 +78,7 @@ test('the next host is asked when one cannot be talked to, and each one is recor
   }
 });
 
-test('where TLS is due, a host without it is passed over', async (t) => {
+hostileTest('hop-tls', 'where TLS is due, a host without it is passed over', async (t) => {
   const without = await runScriptedServer(t);
   const refusing = await runScriptedServer(t, {
     offers: ['STARTTLS'],
@@ -243,15 +244,19 @@ test('opportunistic: where the TLS handshake breaks, the same host gets the mail
   }
 });
 
-test('opportunistic with a login: a TLS handshake that breaks ends it, nothing goes in clear', async (t) => {
-  const script = { offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: sayAndClose('220 go') } };
-  const server = await runScriptedServer(t, script);
-  const hop = hopTo(server.port, { tls: 'opportunistic', login: LOGIN });
-  const report = await makeSender(t).send(hop);
-  assert.deepEqual([kinds(report), report.record.state], [['hop-fault'], 'starttls']);
-  assert.deepEqual(server.lines(), ['EHLO edge.example', 'STARTTLS']);
-  assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
-});
+hostileTest(
+  'hop-tls',
+  'opportunistic with a login: a TLS handshake that breaks ends it, nothing goes in clear',
+  async (t) => {
+    const script = { offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: sayAndClose('220 go') } };
+    const server = await runScriptedServer(t, script);
+    const hop = hopTo(server.port, { tls: 'opportunistic', login: LOGIN });
+    const report = await makeSender(t).send(hop);
+    assert.deepEqual([kinds(report), report.record.state], [['hop-fault'], 'starttls']);
+    assert.deepEqual(server.lines(), ['EHLO edge.example', 'STARTTLS']);
+    assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+  },
+);
 
 test('a stop of the node ends an attempt at its host: no other one is asked', async (t) => {
   const first = await runScriptedServer(t, { greeting: silence });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { BODY, hopTo, kinds, LOGIN, makeSender, to } from './attempting.js';
 import { close, runScriptedServer } from './scripted-server.js';
 
@@ -64,110 +65,132 @@ for (const offers of [['PIPELINING'], []]) {
     });
   });
 
-  test(`each verb's refusal is deferred for 4xx, failed for 5xx and a fault of the hop for its own troubles, ${how}`, async (t) => {
-    const states = { MAIL: 'mailfrom', RCPT: 'rcptto', DATA: 'data', '.': 'message' };
-    const table: ReadonlyArray<[reply: string, kind: string]> = [
-      ['450 4.2.1 later', 'deferred'],
-      ['451 4.7.1 later', 'deferred'],
-      ['452 4.3.1 full', 'hop-fault'],
-      ['550 5.1.1 never', 'failed'],
-      ['554 5.7.1 never', 'failed'],
-      ['421 4.3.2 closing', 'hop-fault'],
-      ['454 4.7.0 no TLS', 'hop-fault'],
-      ['530 5.7.0 log in', 'hop-fault'],
-      ['535 5.7.8 who?', 'hop-fault'],
-      ['538 5.7.11 encrypt', 'hop-fault'],
-    ];
-    const stages: Record<string, string> = { MAIL: 'mail', RCPT: 'rcpt', DATA: 'data', '.': 'dot' };
-    const sender = makeSender(t);
-    for (const [verb, state] of Object.entries(states)) {
-      for (const [reply, kind] of table) {
-        const server = await runScriptedServer(t, { offers, on: { [verb]: reply } });
-        const { outcomes, record } = await sender.send(hopTo(server.port));
-        const [, code, enhanced, text] = /^(\d+) (\S+) (.*)$/.exec(reply) ?? [];
-        const expected = {
-          kind,
-          ...(code === '421' ? { slowDown: true } : {}),
-          inTransaction: true,
-          stage: stages[verb],
-          code: Number(code),
-          enhanced,
-          text,
-        };
-        assert.deepEqual(outcomes, [expected], `${verb}: ${reply}`);
-        assert.deepEqual([record.state, record.code], [state, Number(code)], `${verb}: ${reply}`);
-        assert.notEqual(record.result, 'accepted');
+  hostileTest(
+    'hop-refusal',
+    `each verb's refusal is deferred for 4xx, failed for 5xx and a fault of the hop for its own troubles, ${how}`,
+    async (t, cases) => {
+      const states = { MAIL: 'mailfrom', RCPT: 'rcptto', DATA: 'data', '.': 'message' };
+      const table: ReadonlyArray<[reply: string, kind: string]> = [
+        ['450 4.2.1 later', 'deferred'],
+        ['451 4.7.1 later', 'deferred'],
+        ['452 4.3.1 full', 'hop-fault'],
+        ['550 5.1.1 never', 'failed'],
+        ['554 5.7.1 never', 'failed'],
+        ['421 4.3.2 closing', 'hop-fault'],
+        ['454 4.7.0 no TLS', 'hop-fault'],
+        ['530 5.7.0 log in', 'hop-fault'],
+        ['535 5.7.8 who?', 'hop-fault'],
+        ['538 5.7.11 encrypt', 'hop-fault'],
+      ];
+      const stages: Record<string, string> = {
+        MAIL: 'mail',
+        RCPT: 'rcpt',
+        DATA: 'data',
+        '.': 'dot',
+      };
+      const sender = makeSender(t);
+      for (const [verb, state] of Object.entries(states)) {
+        for (const [reply, kind] of table) {
+          const server = await runScriptedServer(t, { offers, on: { [verb]: reply } });
+          const { outcomes, record } = await sender.send(hopTo(server.port));
+          const [, code, enhanced, text] = /^(\d+) (\S+) (.*)$/.exec(reply) ?? [];
+          const expected = {
+            kind,
+            ...(code === '421' ? { slowDown: true } : {}),
+            inTransaction: true,
+            stage: stages[verb],
+            code: Number(code),
+            enhanced,
+            text,
+          };
+          assert.deepEqual(outcomes, [expected], `${verb}: ${reply}`);
+          cases.add();
+          assert.deepEqual([record.state, record.code], [state, Number(code)], `${verb}: ${reply}`);
+          assert.notEqual(record.result, 'accepted');
+        }
       }
-    }
-  });
+    },
+  );
 
-  test(`one refused recipient of three costs the others nothing, ${how}`, async (t) => {
-    const on = { RCPT: ['250 ok', '550 5.1.1 no such user', '451 4.2.0 greylisted'] };
-    const server = await runScriptedServer(t, { offers, on });
-    const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
-    const { outcomes, record } = await makeSender(t).send(hopTo(server.port), { recipients });
-    assert.deepEqual(
-      outcomes.map(({ kind, code, enhanced, text }) => [kind, code, enhanced, text]),
-      [
-        ['delivered', 250, '2.0.0', 'Ok: queued as HOP1'],
-        ['failed', 550, '5.1.1', 'no such user'],
-        ['deferred', 451, '4.2.0', 'greylisted'],
-      ],
-    );
-    assert.deepEqual(
-      record.replies?.map(({ state, result, code }) => [state, result, code]),
-      [
-        ['message', 'accepted', 250],
-        ['rcptto', 'error', 550],
-        ['rcptto', 'error', 451],
-      ],
-    );
-    assert.deepEqual([record.code, record.description], [550, 'no such user']);
-  });
-
-  test(`recipients beyond those of one transaction are for the next one, ${how}`, async (t) => {
-    const tooMany = '452 4.5.3 too many recipients';
-    const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
-    const sender = makeSender(t);
-    const attempt = async (on: Record<string, string | string[]>) => {
+  hostileTest(
+    'hop-refusal',
+    `one refused recipient of three costs the others nothing, ${how}`,
+    async (t) => {
+      const on = { RCPT: ['250 ok', '550 5.1.1 no such user', '451 4.2.0 greylisted'] };
       const server = await runScriptedServer(t, { offers, on });
-      const { outcomes } = await sender.send(hopTo(server.port), { recipients });
-      return outcomes.map(({ kind, nextTransaction }) => [kind, nextTransaction]);
-    };
-    assert.deepEqual(await attempt({ RCPT: ['250 ok', tooMany, tooMany] }), [
-      ['delivered', undefined],
-      ['deferred', true],
-      ['deferred', true],
-    ]);
-    // A hop that has taken nobody takes nobody in the next one either.
-    const refused = { RCPT: ['250 ok', tooMany, tooMany], '.': '550 5.7.1 no' };
-    assert.deepEqual(await attempt(refused), [
-      ['failed', undefined],
-      ['deferred', undefined],
-      ['deferred', undefined],
-    ]);
-    const nobody = { RCPT: tooMany, DATA: '503 5.5.1 no recipients' };
-    assert.deepEqual(
-      await attempt(nobody),
-      recipients.map(() => ['deferred', undefined]),
-    );
-  });
+      const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
+      const { outcomes, record } = await makeSender(t).send(hopTo(server.port), { recipients });
+      assert.deepEqual(
+        outcomes.map(({ kind, code, enhanced, text }) => [kind, code, enhanced, text]),
+        [
+          ['delivered', 250, '2.0.0', 'Ok: queued as HOP1'],
+          ['failed', 550, '5.1.1', 'no such user'],
+          ['deferred', 451, '4.2.0', 'greylisted'],
+        ],
+      );
+      assert.deepEqual(
+        record.replies?.map(({ state, result, code }) => [state, result, code]),
+        [
+          ['message', 'accepted', 250],
+          ['rcptto', 'error', 550],
+          ['rcptto', 'error', 451],
+        ],
+      );
+      assert.deepEqual([record.code, record.description], [550, 'no such user']);
+    },
+  );
 
-  test(`a node that is full is at fault at every verb, a foreign hop only at MAIL, ${how}`, async (t) => {
-    const sender = makeSender(t);
-    for (const verb of ['MAIL', 'RCPT', 'DATA', '.']) {
-      const server = await runScriptedServer(t, { offers, on: { [verb]: '452 4.3.1 full' } });
-      const node = await sender.send(hopTo(server.port));
-      assert.deepEqual(kinds(node), ['hop-fault'], verb);
-      const [outcome] = node.outcomes;
-      assert.deepEqual([outcome?.inTransaction, outcome?.code], [true, 452]);
-      assert.equal(outcome?.mayBeMessage, undefined);
-      const foreign = await sender.send(hopTo(server.port, { kind: 'host' }));
-      const atMail = verb === 'MAIL';
-      assert.deepEqual(kinds(foreign), [atMail ? 'hop-fault' : 'deferred'], verb);
-      assert.equal(foreign.outcomes[0]?.mayBeMessage, atMail ? true : undefined);
-    }
-  });
+  hostileTest(
+    'hop-refusal',
+    `recipients beyond those of one transaction are for the next one, ${how}`,
+    async (t) => {
+      const tooMany = '452 4.5.3 too many recipients';
+      const recipients = ['1@y.test', '2@y.test', '3@y.test'].map((address) => to(address));
+      const sender = makeSender(t);
+      const attempt = async (on: Record<string, string | string[]>) => {
+        const server = await runScriptedServer(t, { offers, on });
+        const { outcomes } = await sender.send(hopTo(server.port), { recipients });
+        return outcomes.map(({ kind, nextTransaction }) => [kind, nextTransaction]);
+      };
+      assert.deepEqual(await attempt({ RCPT: ['250 ok', tooMany, tooMany] }), [
+        ['delivered', undefined],
+        ['deferred', true],
+        ['deferred', true],
+      ]);
+      // A hop that has taken nobody takes nobody in the next one either.
+      const refused = { RCPT: ['250 ok', tooMany, tooMany], '.': '550 5.7.1 no' };
+      assert.deepEqual(await attempt(refused), [
+        ['failed', undefined],
+        ['deferred', undefined],
+        ['deferred', undefined],
+      ]);
+      const nobody = { RCPT: tooMany, DATA: '503 5.5.1 no recipients' };
+      assert.deepEqual(
+        await attempt(nobody),
+        recipients.map(() => ['deferred', undefined]),
+      );
+    },
+  );
+
+  hostileTest(
+    'hop-refusal',
+    `a node that is full is at fault at every verb, a foreign hop only at MAIL, ${how}`,
+    async (t) => {
+      const sender = makeSender(t);
+      for (const verb of ['MAIL', 'RCPT', 'DATA', '.']) {
+        const server = await runScriptedServer(t, { offers, on: { [verb]: '452 4.3.1 full' } });
+        const node = await sender.send(hopTo(server.port));
+        assert.deepEqual(kinds(node), ['hop-fault'], verb);
+        const [outcome] = node.outcomes;
+        assert.deepEqual([outcome?.inTransaction, outcome?.code], [true, 452]);
+        assert.equal(outcome?.mayBeMessage, undefined);
+        const foreign = await sender.send(hopTo(server.port, { kind: 'host' }));
+        const atMail = verb === 'MAIL';
+        assert.deepEqual(kinds(foreign), [atMail ? 'hop-fault' : 'deferred'], verb);
+        assert.equal(foreign.outcomes[0]?.mayBeMessage, atMail ? true : undefined);
+      }
+    },
+  );
 
   test(`the hop's own rules decide at every verb, ${how}`, async (t) => {
     const match = ['*relay access denied*'];
@@ -205,14 +228,18 @@ for (const offers of [['PIPELINING'], []]) {
   });
 }
 
-test('a server that takes DATA although it refused every recipient gets an empty message and no mail', async (t) => {
-  const server = await runScriptedServer(t, {
-    offers: ['PIPELINING'],
-    on: { RCPT: '550 5.1.1 no', '.': '554 nobody' },
-  });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port))), ['failed']);
-  assert.deepEqual(server.contents(), ['']);
-});
+hostileTest(
+  'hop-refusal',
+  'a server that takes DATA although it refused every recipient gets an empty message and no mail',
+  async (t) => {
+    const server = await runScriptedServer(t, {
+      offers: ['PIPELINING'],
+      on: { RCPT: '550 5.1.1 no', '.': '554 nobody' },
+    });
+    assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port))), ['failed']);
+    assert.deepEqual(server.contents(), ['']);
+  },
+);
 
 test("nobody listens: a fault of the hop with the system's words", async (t) => {
   const server = await runScriptedServer(t);
@@ -224,25 +251,6 @@ test("nobody listens: a fault of the hop with the system's words", async (t) => 
   );
   assert.match(outcomes[0]?.text ?? '', /ECONNREFUSED/);
   assert.deepEqual([record.state, record.result, record.remote], ['connect', 'lost', null]);
-});
-
-test('a refused greeting, EHLO and HELO are faults of the hop with its words', async (t) => {
-  const scripts = [
-    { greeting: '421 4.7.0 too busy' },
-    { greeting: '554 5.7.1 go away' },
-    { on: { EHLO: '421 4.7.0 too busy' } },
-    { on: { EHLO: '500 5.5.1 what?', HELO: '550 5.7.1 go away' } },
-  ];
-  for (const script of scripts) {
-    const server = await runScriptedServer(t, script);
-    const { outcomes, record } = await makeSender(t).send(hopTo(server.port));
-    assert.equal(outcomes[0]?.kind, 'hop-fault');
-    assert.match(
-      `${outcomes[0]?.code} ${outcomes[0]?.enhanced} ${outcomes[0]?.text}`,
-      /^(421 4\.7\.0 too busy|55[40] 5\.7\.1 go away)$/,
-    );
-    assert.deepEqual([record.state, record.result], ['connect', 'error']);
-  }
 });
 
 test('addresses go out letter by letter', async (t) => {
@@ -289,28 +297,33 @@ test('what DSN asks for passes on unchanged, for each recipient its own, where D
   assert.deepEqual(without.lines().slice(1, 3), ['MAIL FROM:<a@x.test>', 'RCPT TO:<1@y.test>']);
 });
 
-test('what the hop does not offer is not sent to it: the sender hears of it', async (t) => {
-  const offers = (...some: string[]) => runScriptedServer(t, { offers: ['PIPELINING', ...some] });
-  const sender = makeSender(t);
-  const without = await offers('SIZE 100');
-  const hop = hopTo(without.port);
-  const table = [
-    ['5.6.7', await sender.send(hop, { message: { smtpUtf8: true } })],
-    ['5.6.7', await sender.send(hop, { message: { sender: 'ü@x.test' } })],
-    ['5.6.7', await sender.send(hop, { recipients: [to('ü@y.test')] })],
-    ['5.6.3', await sender.send(hop, { message: { eightBit: true } })],
-    ['5.3.4', await sender.send(hop, { body: Buffer.alloc(101, 'x') })],
-  ] as const;
-  for (const [enhanced, { outcomes }] of table) {
-    assert.deepEqual(
-      [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.code],
-      ['failed', enhanced, null],
-    );
-  }
-  assert.deepEqual(without.lines(), ['EHLO edge.example'], 'one session, and no MAIL in it');
-  const within = await sender.send(hop, { body: Buffer.alloc(100, 'x') });
-  assert.deepEqual(kinds(within), ['delivered']);
-});
+hostileTest(
+  'hop-refusal',
+  'what the hop does not offer is not sent to it: the sender hears of it',
+  async (t, cases) => {
+    const offers = (...some: string[]) => runScriptedServer(t, { offers: ['PIPELINING', ...some] });
+    const sender = makeSender(t);
+    const without = await offers('SIZE 100');
+    const hop = hopTo(without.port);
+    const table = [
+      ['5.6.7', await sender.send(hop, { message: { smtpUtf8: true } })],
+      ['5.6.7', await sender.send(hop, { message: { sender: 'ü@x.test' } })],
+      ['5.6.7', await sender.send(hop, { recipients: [to('ü@y.test')] })],
+      ['5.6.3', await sender.send(hop, { message: { eightBit: true } })],
+      ['5.3.4', await sender.send(hop, { body: Buffer.alloc(101, 'x') })],
+    ] as const;
+    for (const [enhanced, { outcomes }] of table) {
+      cases.add();
+      assert.deepEqual(
+        [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.code],
+        ['failed', enhanced, null],
+      );
+    }
+    assert.deepEqual(without.lines(), ['EHLO edge.example'], 'one session, and no MAIL in it');
+    const within = await sender.send(hop, { body: Buffer.alloc(100, 'x') });
+    assert.deepEqual(kinds(within), ['delivered']);
+  },
+);
 
 test('SIZE without a number, or 0, is no limit', async (t) => {
   for (const size of ['SIZE', 'SIZE 0']) {
@@ -375,28 +388,6 @@ test('the trace rides a header where the link says so, and it counts for the siz
   assert.deepEqual([outcomes[0]?.kind, outcomes[0]?.enhanced], ['failed', '5.3.4']);
   await sender.send(hopTo(server.port, { trace: 'none' }));
   assert.doesNotMatch(server.contents().at(-1) ?? '', /X-Mesh-Trace/);
-});
-
-test('control characters, escape sequences and 8-bit in replies are made visible', async (t) => {
-  const reply = '550 5.1.1 \u001b[31mred\u001b[0m <script> \u0007\u202e caf\u00e9';
-  const server = await runScriptedServer(t, { on: { RCPT: (session) => session.say(reply) } });
-  const { outcomes, record } = await makeSender(t).send(hopTo(server.port));
-  const words = '\\x1b[31mred\\x1b[0m <script> \\x07\\u{202e} caf\u00e9';
-  assert.deepEqual(
-    [outcomes[0]?.kind, outcomes[0]?.text, record.description],
-    ['failed', words, words],
-  );
-});
-
-test('a reply of several lines is one text', async (t) => {
-  const server = await runScriptedServer(t, {
-    on: { '.': '550-5.7.1 first\n550-5.7.1 second\n550 5.7.1 third' },
-  });
-  const { outcomes } = await makeSender(t).send(hopTo(server.port));
-  assert.deepEqual(
-    [outcomes[0]?.kind, outcomes[0]?.enhanced, outcomes[0]?.text],
-    ['failed', '5.7.1', 'first second third'],
-  );
 });
 
 test('an attempt says where the session ended and what was wrong with the answer', async (t) => {

@@ -64,7 +64,7 @@ export interface SendChanges {
 
 /** Attempts over a pool as `node.ts` builds them; the pool is closed after the test. */
 export function makeSender(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   settings: Partial<SendSettings> = {},
   clock: Clock = systemClock,
   locate: LocateHosts = async (hop) => ({ hosts: [hop] }),
@@ -101,6 +101,7 @@ const MESSAGE: Omit<OutgoingMessage, 'sizeBytes'> = {
   envid: null,
   smtpUtf8: false,
   eightBit: false,
+  requireTls: false,
   trace: { traceId: '0123456789abcdef0123456789abcdef', path: ['first'] },
   doubt: false,
 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import {
   hopTo,
   kinds,
@@ -68,33 +69,40 @@ test('the mechanism: in TLS PLAIN, LOGIN, CRAM-MD5; in clear CRAM-MD5 first', as
   }
 });
 
-test('LOGIN: the password follows only when it is asked for', async (t) => {
-  for (const answer of [
-    '535 5.7.8 no such user',
-    '235 2.7.0 welcome',
-    '250 what?',
-    '501 5.5.2 no',
-  ]) {
-    const on = { AUTH: '334 VXNlcm5hbWU6', '*': answer };
-    const server = await runScriptedServer(t, { offers: ['AUTH LOGIN'], on });
+hostileTest(
+  'hop-login',
+  'LOGIN: the password follows only when it is asked for',
+  async (t, cases) => {
+    for (const answer of [
+      '535 5.7.8 no such user',
+      '235 2.7.0 welcome',
+      '250 what?',
+      '501 5.5.2 no',
+    ]) {
+      cases.add();
+      const on = { AUTH: '334 VXNlcm5hbWU6', '*': answer };
+      const server = await runScriptedServer(t, { offers: ['AUTH LOGIN'], on });
+      await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+      assert.ok(!server.lines().includes(base64(PASSWORD)), answer);
+    }
+    const server = await runScriptedServer(t, {
+      offers: ['AUTH LOGIN'],
+      on: { AUTH: '504 5.5.4 no' },
+    });
+    cases.add();
     await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-    assert.ok(!server.lines().includes(base64(PASSWORD)), answer);
-  }
-  const server = await runScriptedServer(t, {
-    offers: ['AUTH LOGIN'],
-    on: { AUTH: '504 5.5.4 no' },
-  });
-  await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-  assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
-});
+    assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+  },
+);
 
-test('a login that never ends is a broken hop', async (t) => {
+hostileTest('hop-login', 'a login that never ends is a broken hop', async (t, cases) => {
   for (const [offer, on] of [
     ['AUTH PLAIN', { AUTH: '334 more' }],
     ['AUTH LOGIN', { AUTH: '334 VXNlcm5hbWU6', '*': '334 UGFzc3dvcmQ6' }],
     ['AUTH CRAM-MD5', { AUTH: `334 ${base64(CHALLENGE)}`, '*': `334 ${base64(CHALLENGE)}` }],
     ['AUTH PLAIN', { AUTH: '354 go on' }],
   ] as const) {
+    cases.add();
     const server = await runScriptedServer(t, { offers: [offer], on });
     const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
     assert.deepEqual(
@@ -105,7 +113,7 @@ test('a login that never ends is a broken hop', async (t) => {
   }
 });
 
-test('CRAM-MD5: a broken challenge is not answered', async (t) => {
+hostileTest('hop-login', 'CRAM-MD5: a broken challenge is not answered', async (t, cases) => {
   const challenges = [
     '',
     ' ',
@@ -120,6 +128,7 @@ test('CRAM-MD5: a broken challenge is not answered', async (t) => {
     `${'A'.repeat(40_000)}!`,
   ];
   for (const challenge of challenges) {
+    cases.add();
     const text = challenge.includes('\n') ? `334-${challenge}` : `334 ${challenge}`;
     const server = await runScriptedServer(t, { offers: ['AUTH CRAM-MD5'], on: { AUTH: text } });
     const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
@@ -149,23 +158,32 @@ test('a refused CRAM-MD5 names its mechanism in the record', async (t) => {
   assert.deepEqual([record.state, record.code], ['authcrammd5', 535]);
 });
 
-test('a hop that offers no login, or none that we know, gets none: a fault of the hop', async (t) => {
-  const table: ReadonlyArray<[offers: string[], words: RegExp]> = [
-    [[], /offers no login that we know/],
-    [['AUTH'], /offers no login/],
-    [['AUTH GSSAPI NTLM DIGEST-MD5 SCRAM-SHA-256 PLAIN-CLIENTTOKEN'], /offers no login/],
-    [['AUTH XOAUTH2'], /only XOAUTH2/],
-    [['XAUTH PLAIN', 'AUTHPLAIN'], /offers no login/],
-  ];
-  for (const [offers, words] of table) {
-    const server = await runScriptedServer(t, { offers });
-    const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-    assert.deepEqual([outcomes[0]?.kind, record.state], ['hop-fault', 'authplain'], offers.join());
-    assert.match(outcomes[0]?.text ?? '', words);
-    assert.deepEqual(server.lines(), ['EHLO edge.example']);
-    assert.equal(record.user, null);
-  }
-});
+hostileTest(
+  'hop-login',
+  'a hop that offers no login, or none that we know, gets none: a fault of the hop',
+  async (t, cases) => {
+    const table: ReadonlyArray<[offers: string[], words: RegExp]> = [
+      [[], /offers no login that we know/],
+      [['AUTH'], /offers no login/],
+      [['AUTH GSSAPI NTLM DIGEST-MD5 SCRAM-SHA-256 PLAIN-CLIENTTOKEN'], /offers no login/],
+      [['AUTH XOAUTH2'], /only XOAUTH2/],
+      [['XAUTH PLAIN', 'AUTHPLAIN'], /offers no login/],
+    ];
+    for (const [offers, words] of table) {
+      cases.add();
+      const server = await runScriptedServer(t, { offers });
+      const { outcomes, record } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+      assert.deepEqual(
+        [outcomes[0]?.kind, record.state],
+        ['hop-fault', 'authplain'],
+        offers.join(),
+      );
+      assert.match(outcomes[0]?.text ?? '', words);
+      assert.deepEqual(server.lines(), ['EHLO edge.example']);
+      assert.equal(record.user, null);
+    }
+  },
+);
 
 test('a login for the case that one is wanted is left out where no AUTH is offered, and only there', async (t) => {
   const sender = makeSender(t);
@@ -182,30 +200,35 @@ test('a login for the case that one is wanted is left out where no AUTH is offer
   assert.deepEqual(kinds(await sender.send(hopTo(strange.port, login))), ['hop-fault']);
 });
 
-test('a refused login is a fault of the hop with its words, and no mail is offered', async (t) => {
-  const answers: ReadonlyArray<[answer: Answer, words: string]> = [
-    ['535 5.7.8 bad credentials', '535 5.7.8 bad credentials'],
-    ['454 4.7.0 try later', '454 4.7.0 try later'],
-    ['421 4.7.0 too many', '421 4.7.0 too many'],
-    ['530 5.7.0 first TLS', '530 5.7.0 first TLS'],
-    ['500 5.5.2 what?', '500 5.5.2 what?'],
-    [close, 'null null the hop closed the connection'],
-  ];
-  for (const [answer, words] of answers) {
-    const server = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: { AUTH: answer } });
-    const sender = makeSender(t);
-    const { outcomes, record } = await sender.send(hopTo(server.port, { login: LOGIN }));
-    const { kind, code, enhanced, text, inTransaction } = outcomes[0] ?? {};
-    assert.deepEqual(
-      [kind, inTransaction, `${code} ${enhanced} ${text}`],
-      ['hop-fault', false, words],
-    );
-    assert.deepEqual([record.state, record.user], ['authplain', null]);
-    assert.ok(!server.lines().some((line) => line.startsWith('MAIL')));
-    assert.equal(sender.pool.size, 0);
-    assert.ok(showsNoCredential(JSON.stringify({ outcomes, record: { ...record, user: null } })));
-  }
-});
+hostileTest(
+  'hop-login',
+  'a refused login is a fault of the hop with its words, and no mail is offered',
+  async (t, cases) => {
+    const answers: ReadonlyArray<[answer: Answer, words: string]> = [
+      ['535 5.7.8 bad credentials', '535 5.7.8 bad credentials'],
+      ['454 4.7.0 try later', '454 4.7.0 try later'],
+      ['421 4.7.0 too many', '421 4.7.0 too many'],
+      ['530 5.7.0 first TLS', '530 5.7.0 first TLS'],
+      ['500 5.5.2 what?', '500 5.5.2 what?'],
+      [close, 'null null the hop closed the connection'],
+    ];
+    for (const [answer, words] of answers) {
+      cases.add();
+      const server = await runScriptedServer(t, { offers: ['AUTH PLAIN'], on: { AUTH: answer } });
+      const sender = makeSender(t);
+      const { outcomes, record } = await sender.send(hopTo(server.port, { login: LOGIN }));
+      const { kind, code, enhanced, text, inTransaction } = outcomes[0] ?? {};
+      assert.deepEqual(
+        [kind, inTransaction, `${code} ${enhanced} ${text}`],
+        ['hop-fault', false, words],
+      );
+      assert.deepEqual([record.state, record.user], ['authplain', null]);
+      assert.ok(!server.lines().some((line) => line.startsWith('MAIL')));
+      assert.equal(sender.pool.size, 0);
+      assert.ok(showsNoCredential(JSON.stringify({ outcomes, record: { ...record, user: null } })));
+    }
+  },
+);
 
 test('a refused LOGIN names its mechanism in the record', async (t) => {
   const on = { AUTH: '334 VXNlcm5hbWU6', '*': ['334 UGFzc3dvcmQ6', '535 5.7.8 no'] };
@@ -214,13 +237,17 @@ test('a refused LOGIN names its mechanism in the record', async (t) => {
   assert.deepEqual([record.state, record.code], ['authlogin', 535]);
 });
 
-test('a hop that refuses EHLO and takes HELO gets mail without a login, but no login', async (t) => {
-  const server = await runScriptedServer(t, { on: { EHLO: '502 5.5.1 what?' } });
-  assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port))), ['delivered']);
-  const withLogin = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-  assert.deepEqual(kinds(withLogin), ['hop-fault']);
-  assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')));
-});
+hostileTest(
+  'hop-login',
+  'a hop that refuses EHLO and takes HELO gets mail without a login, but no login',
+  async (t) => {
+    const server = await runScriptedServer(t, { on: { EHLO: '502 5.5.1 what?' } });
+    assert.deepEqual(kinds(await makeSender(t).send(hopTo(server.port))), ['delivered']);
+    const withLogin = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+    assert.deepEqual(kinds(withLogin), ['hop-fault']);
+    assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')));
+  },
+);
 
 test('a login stays with its session: the next message does not log in again', async (t) => {
   const server = await runScriptedServer(t, { offers: ['AUTH PLAIN'] });
@@ -232,39 +259,44 @@ test('a login stays with its session: the next message does not log in again', a
   assert.equal(server.lines().filter((line) => line.startsWith('AUTH')).length, 1);
 });
 
-test('what a hop repeats of a login in its refusal is hidden', async (t) => {
-  const heard: string[] = [];
-  const quoting: Answer = (session, line) => {
-    heard.push(line);
-    const quoted = heard.map((one) => `${one} ${Buffer.from(one, 'base64').toString('latin1')}`);
-    const words = `${quoted.join(' ')} ${PASSWORD}`.replaceAll(/[^ -~]+/g, ' ');
-    session.say(
-      line.startsWith('AUTH PLAIN ')
-        ? `535 5.7.8 ${words}`
-        : (WELCOME_TO[line] ?? `535 5.7.8 ${words}`),
-    );
-  };
-  const WELCOME_TO: Record<string, string> = {
-    'AUTH LOGIN': '334 VXNlcm5hbWU6',
-    [base64(USERNAME)]: '334 UGFzc3dvcmQ6',
-    'AUTH CRAM-MD5': `334 ${base64(CHALLENGE)}`,
-  };
-  for (const mechanism of ['PLAIN', 'LOGIN', 'CRAM-MD5']) {
-    heard.length = 0;
-    const on = { AUTH: quoting, '*': quoting };
-    const server = await runScriptedServer(t, { offers: [`AUTH ${mechanism}`], on });
-    const { outcomes } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
-    const { code, text = '' } = outcomes[0] ?? {};
-    assert.equal(code, 535);
-    assert.match(text, /\(hidden\)/);
-    assert.ok(!text.includes(PASSWORD), text);
-    for (const line of heard.flatMap((one) =>
-      one.split(' ').slice(one.startsWith('AUTH') ? 2 : 0),
-    )) {
-      assert.ok(!text.includes(line), `${mechanism}: ${line} in ${text}`);
+hostileTest(
+  'hop-login',
+  'what a hop repeats of a login in its refusal is hidden',
+  async (t, cases) => {
+    const heard: string[] = [];
+    const quoting: Answer = (session, line) => {
+      heard.push(line);
+      const quoted = heard.map((one) => `${one} ${Buffer.from(one, 'base64').toString('latin1')}`);
+      const words = `${quoted.join(' ')} ${PASSWORD}`.replaceAll(/[^ -~]+/g, ' ');
+      session.say(
+        line.startsWith('AUTH PLAIN ')
+          ? `535 5.7.8 ${words}`
+          : (WELCOME_TO[line] ?? `535 5.7.8 ${words}`),
+      );
+    };
+    const WELCOME_TO: Record<string, string> = {
+      'AUTH LOGIN': '334 VXNlcm5hbWU6',
+      [base64(USERNAME)]: '334 UGFzc3dvcmQ6',
+      'AUTH CRAM-MD5': `334 ${base64(CHALLENGE)}`,
+    };
+    for (const mechanism of ['PLAIN', 'LOGIN', 'CRAM-MD5']) {
+      cases.add();
+      heard.length = 0;
+      const on = { AUTH: quoting, '*': quoting };
+      const server = await runScriptedServer(t, { offers: [`AUTH ${mechanism}`], on });
+      const { outcomes } = await makeSender(t).send(hopTo(server.port, { login: LOGIN }));
+      const { code, text = '' } = outcomes[0] ?? {};
+      assert.equal(code, 535);
+      assert.match(text, /\(hidden\)/);
+      assert.ok(!text.includes(PASSWORD), text);
+      for (const line of heard.flatMap((one) =>
+        one.split(' ').slice(one.startsWith('AUTH') ? 2 : 0),
+      )) {
+        assert.ok(!text.includes(line), `${mechanism}: ${line} in ${text}`);
+      }
     }
-  }
-});
+  },
+);
 
 /** An address of this machine that is not loopback, or undefined. */
 const outside = Object.values(networkInterfaces())

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { NextHop } from '../../src/send/next-hop.js';
 import { isLoopbackAddress } from '../../src/format/loopback.js';
 import { tlsSwitches } from '../../src/send/tls-mode.js';
+import { hostileTest } from '../hostile/rows.js';
 import { hopTo, kinds, LOGIN, makeSender, showsNoCredential } from './attempting.js';
 import { makeCertificate } from './certificates.js';
 import {
@@ -48,39 +49,64 @@ test('STARTTLS and TLS from the first byte: verified, logged in, delivered', asy
   }
 });
 
-test('what the hop offered before TLS counts for nothing inside it', async (t) => {
-  const script = { ...STARTTLS, offers: ['STARTTLS', 'AUTH LOGIN', 'SIZE 10', 'XMESH'] };
-  const server = await runScriptedServer(t, script);
-  assert.deepEqual(kinds(await makeSender(t).send(verified(server))), ['delivered']);
-  assert.ok(server.lines().some((line) => line.startsWith('AUTH PLAIN ')));
-});
+hostileTest(
+  'hop-tls',
+  'what the hop offered before TLS counts for nothing inside it',
+  async (t) => {
+    const script = { ...STARTTLS, offers: ['STARTTLS', 'AUTH LOGIN', 'SIZE 10', 'XMESH'] };
+    const server = await runScriptedServer(t, script);
+    assert.deepEqual(kinds(await makeSender(t).send(verified(server))), ['delivered']);
+    assert.ok(server.lines().some((line) => line.startsWith('AUTH PLAIN ')));
+  },
+);
 
-test('a certificate that is expired, of an unknown authority or for another name ends it: not one byte of a login, no mail', async (t) => {
-  const cases: ReadonlyArray<[script: Script, hop: Partial<NextHop>, words: RegExp]> = [
-    [{ certificate: expired }, { ca: [expired.ca] }, /expired/],
-    [{ certificate: other }, {}, /certificate/],
-    [{ certificate: other }, { ca: [] }, /certificate/],
-    [{ certificate: good }, { servername: 'other.example' }, /Hostname|altnames/i],
-  ];
-  for (const [script, changes, words] of cases) {
-    for (const [base, implicitTls] of [
-      [STARTTLS, false],
-      [IMPLICIT, true],
-    ] as const) {
-      const server = await runScriptedServer(t, { ...base, ...script });
-      const sender = makeSender(t);
-      const { outcomes, record } = await sender.send(verified(server, { ...changes, implicitTls }));
-      assert.equal(outcomes[0]?.kind, 'hop-fault');
-      assert.match(outcomes[0]?.text ?? '', words);
-      assert.deepEqual(
-        [record.state, record.code, record.user],
-        ['starttls', null, null],
-        words.source,
-      );
-      assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
-      assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')));
-      assert.equal(sender.pool.size, 0);
+hostileTest(
+  'hop-tls',
+  'a certificate that is expired, of an unknown authority or for another name ends it: not one byte of a login, no mail',
+  async (t, count) => {
+    const cases: ReadonlyArray<[script: Script, hop: Partial<NextHop>, words: RegExp]> = [
+      [{ certificate: expired }, { ca: [expired.ca] }, /expired/],
+      [{ certificate: other }, {}, /certificate/],
+      [{ certificate: other }, { ca: [] }, /certificate/],
+      [{ certificate: good }, { servername: 'other.example' }, /Hostname|altnames/i],
+    ];
+    for (const [script, changes, words] of cases) {
+      for (const [base, implicitTls] of [
+        [STARTTLS, false],
+        [IMPLICIT, true],
+      ] as const) {
+        const server = await runScriptedServer(t, { ...base, ...script });
+        count.add();
+        const sender = makeSender(t);
+        const { outcomes, record } = await sender.send(
+          verified(server, { ...changes, implicitTls }),
+        );
+        assert.equal(outcomes[0]?.kind, 'hop-fault');
+        assert.match(outcomes[0]?.text ?? '', words);
+        assert.deepEqual(
+          [record.state, record.code, record.user],
+          ['starttls', null, null],
+          words.source,
+        );
+        assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
+        assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')));
+        assert.equal(sender.pool.size, 0);
+      }
     }
+  },
+);
+
+test('a certificate that only this message wants verified is its own trouble: it waits without its hop', async (t) => {
+  for (const script of [
+    { ...STARTTLS, certificate: other },
+    { ...IMPLICIT, certificate: expired },
+  ]) {
+    const server = await runScriptedServer(t, script);
+    const implicitTls = script.implicit === true;
+    const hop = verified(server, { securedByMessage: true, implicitTls });
+    const { outcomes, record } = await makeSender(t).send(hop);
+    assert.deepEqual([outcomes[0]?.kind, record.state], ['deferred', 'starttls']);
+    assert.equal(record.result, 'error', 'refused by us, not lost');
   }
 });
 
@@ -90,77 +116,93 @@ test('required takes any certificate, and says in the record that it is not veri
   assert.deepEqual([kinds(report), report.record.tls?.verified], [['delivered'], false]);
 });
 
-test('TLS that is due and missing, refused, broken or stripped: a fault of the hop, and nothing in clear', async (t) => {
-  const scripts: ReadonlyArray<[name: string, script: Script]> = [
-    ['not offered', { offers: ['AUTH PLAIN'], on: { STARTTLS: '502 5.5.1 what?' } }],
-    [
-      '454',
-      { ...STARTTLS, offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: '454 4.7.0 not now' } },
-    ],
-    ['EHLO refused, HELO taken', { offers: ['AUTH PLAIN'], on: { EHLO: '500 5.5.1 what?' } }],
-    ['closed at STARTTLS', { ...STARTTLS, on: { STARTTLS: close } }],
-    ['closed in the handshake', { ...STARTTLS, on: { STARTTLS: sayAndClose('220 go') } }],
-    ['no TLS behind 220', { ...STARTTLS, on: { STARTTLS: '220 go\n220 really' } }],
-  ];
-  for (const [name, script] of scripts) {
-    for (const tls of ['required', 'verified'] as const) {
-      const server = await runScriptedServer(t, script);
-      const sender = makeSender(t, { commandTimeoutMs: 400 });
-      const { outcomes, record } = await sender.send(verified(server, { tls }));
-      assert.equal(outcomes[0]?.kind, 'hop-fault', name);
-      assert.ok(['starttls', 'connect'].includes(record.state), name);
-      assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)), name);
-      assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')), name);
-      assert.equal(sender.pool.size, 0, name);
+hostileTest(
+  'hop-tls',
+  'TLS that is due and missing, refused, broken or stripped: a fault of the hop, and nothing in clear',
+  async (t, cases) => {
+    const scripts: ReadonlyArray<[name: string, script: Script]> = [
+      ['not offered', { offers: ['AUTH PLAIN'], on: { STARTTLS: '502 5.5.1 what?' } }],
+      [
+        '454',
+        { ...STARTTLS, offers: ['STARTTLS', 'AUTH PLAIN'], on: { STARTTLS: '454 4.7.0 not now' } },
+      ],
+      ['EHLO refused, HELO taken', { offers: ['AUTH PLAIN'], on: { EHLO: '500 5.5.1 what?' } }],
+      ['closed at STARTTLS', { ...STARTTLS, on: { STARTTLS: close } }],
+      ['closed in the handshake', { ...STARTTLS, on: { STARTTLS: sayAndClose('220 go') } }],
+      ['no TLS behind 220', { ...STARTTLS, on: { STARTTLS: '220 go\n220 really' } }],
+    ];
+    for (const [name, script] of scripts) {
+      for (const tls of ['required', 'verified'] as const) {
+        cases.add();
+        const server = await runScriptedServer(t, script);
+        const sender = makeSender(t, { commandTimeoutMs: 400 });
+        const { outcomes, record } = await sender.send(verified(server, { tls }));
+        assert.equal(outcomes[0]?.kind, 'hop-fault', name);
+        assert.ok(['starttls', 'connect'].includes(record.state), name);
+        assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)), name);
+        assert.ok(showsNoCredential(server.sessions.map(({ clear }) => clear).join('')), name);
+        assert.equal(sender.pool.size, 0, name);
+      }
     }
-  }
-});
+  },
+);
 
-test('lines that are glued to the STARTTLS reply are a fault of the hop, whole or cut', async (t) => {
-  for (const glued of ['250-hop.example\r\n250 AUTH PLAIN\r\n', '250 XMESH\r\n']) {
-    const on = {
-      STARTTLS: ((session) => {
-        session.socket.write(`220 go\r\n${glued}`, () => session.secure());
-      }) satisfies NonNullable<Script['greeting']>,
+hostileTest(
+  'hop-tls',
+  'lines that are glued to the STARTTLS reply are a fault of the hop, whole or cut',
+  async (t, cases) => {
+    for (const glued of ['250-hop.example\r\n250 AUTH PLAIN\r\n', '250 XMESH\r\n']) {
+      cases.add();
+      const on = {
+        STARTTLS: ((session) => {
+          session.socket.write(`220 go\r\n${glued}`, () => session.secure());
+        }) satisfies NonNullable<Script['greeting']>,
+      };
+      const server = await runScriptedServer(t, { ...STARTTLS, on });
+      const { outcomes } = await makeSender(t).send(verified(server));
+      assert.equal(outcomes[0]?.kind, 'hop-fault');
+      assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+      assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
+    }
+    // A line without its end has no meaning before TLS and must have none inside it.
+    const cut = (session: { socket: import('node:net').Socket; secure(): void }): void => {
+      session.socket.write('220 go\r\n250-AUTH LOGIN', () => session.secure());
     };
-    const server = await runScriptedServer(t, { ...STARTTLS, on });
-    const { outcomes } = await makeSender(t).send(verified(server));
-    assert.equal(outcomes[0]?.kind, 'hop-fault');
-    assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
-    assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
-  }
-  // A line without its end has no meaning before TLS and must have none inside it.
-  const cut = (session: { socket: import('node:net').Socket; secure(): void }): void => {
-    session.socket.write('220 go\r\n250-AUTH LOGIN', () => session.secure());
-  };
-  const server = await runScriptedServer(t, { ...STARTTLS, on: { STARTTLS: cut } });
-  assert.deepEqual(kinds(await makeSender(t).send(verified(server))), ['delivered']);
-  assert.ok(server.lines().some((line) => line.startsWith('AUTH PLAIN ')));
-});
+    const server = await runScriptedServer(t, { ...STARTTLS, on: { STARTTLS: cut } });
+    cases.add();
+    assert.deepEqual(kinds(await makeSender(t).send(verified(server))), ['delivered']);
+    assert.ok(server.lines().some((line) => line.startsWith('AUTH PLAIN ')));
+  },
+);
 
-test('opportunistic: TLS where it is offered, clear text where not or refused, and then no login to a stranger', async (t) => {
-  const secured = await runScriptedServer(t, { ...STARTTLS, certificate: other });
-  const report = await makeSender(t).send(hopTo(secured.port, { tls: 'opportunistic' }));
-  assert.deepEqual([kinds(report), report.record.tls?.verified], [['delivered'], false]);
-  const refused = {
-    ...STARTTLS,
-    offers: ['STARTTLS', 'AUTH PLAIN'],
-    on: { STARTTLS: '454 4.7.0 not now' },
-  };
-  for (const script of [{}, refused]) {
-    const server = await runScriptedServer(t, script);
+hostileTest(
+  'hop-tls',
+  'opportunistic: TLS where it is offered, clear text where not or refused, and then no login to a stranger',
+  async (t, cases) => {
+    const secured = await runScriptedServer(t, { ...STARTTLS, certificate: other });
+    const report = await makeSender(t).send(hopTo(secured.port, { tls: 'opportunistic' }));
+    assert.deepEqual([kinds(report), report.record.tls?.verified], [['delivered'], false]);
+    const refused = {
+      ...STARTTLS,
+      offers: ['STARTTLS', 'AUTH PLAIN'],
+      on: { STARTTLS: '454 4.7.0 not now' },
+    };
+    for (const script of [{}, refused]) {
+      const server = await runScriptedServer(t, script);
+      assert.deepEqual(
+        kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic' }))),
+        ['delivered'],
+      );
+    }
+    const server = await runScriptedServer(t, refused);
+    cases.add(4);
     assert.deepEqual(
-      kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic' }))),
-      ['delivered'],
+      kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic', login: LOGIN }))),
+      ['hop-fault'],
     );
-  }
-  const server = await runScriptedServer(t, refused);
-  assert.deepEqual(
-    kinds(await makeSender(t).send(hopTo(server.port, { tls: 'opportunistic', login: LOGIN }))),
-    ['hop-fault'],
-  );
-  assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
-});
+    assert.ok(showsNoCredential(server.sessions[0]?.clear ?? ''));
+  },
+);
 
 test('tls none does not use STARTTLS even where it is offered', async (t) => {
   const server = await runScriptedServer(t, STARTTLS);
@@ -168,22 +210,27 @@ test('tls none does not use STARTTLS even where it is offered', async (t) => {
   assert.deepEqual([kinds(report), report.record.tls], [['delivered'], null]);
 });
 
-test('a hop that speaks nothing newer than TLS 1.1 gets no mail', async (t) => {
-  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
-  for (const [base, implicitTls] of [
-    [STARTTLS, false],
-    [IMPLICIT, true],
-  ] as const) {
-    const server = await runScriptedServer(t, { ...base, tls: old });
-    const { outcomes } = await makeSender(t).send(
-      verified(server, { tls: 'required', implicitTls }),
-    );
-    assert.equal(outcomes[0]?.kind, 'hop-fault');
-    assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
-  }
-});
+hostileTest(
+  'hop-tls',
+  'a hop that speaks nothing newer than TLS 1.1 gets no mail',
+  async (t, cases) => {
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+    for (const [base, implicitTls] of [
+      [STARTTLS, false],
+      [IMPLICIT, true],
+    ] as const) {
+      cases.add();
+      const server = await runScriptedServer(t, { ...base, tls: old });
+      const { outcomes } = await makeSender(t).send(
+        verified(server, { tls: 'required', implicitTls }),
+      );
+      assert.equal(outcomes[0]?.kind, 'hop-fault');
+      assert.ok(!server.lines().some((line) => /^(AUTH|MAIL)/.test(line)));
+    }
+  },
+);
 
-test('a TLS handshake that is never answered is given up', async (t) => {
+hostileTest('hop-tls', 'a TLS handshake that is never answered is given up', async (t) => {
   const server = await runScriptedServer(t, { greeting: () => undefined });
   const sender = makeSender(t, { connectTimeoutMs: 300 });
   const { outcomes, record } = await sender.send(verified(server, { implicitTls: true }));
