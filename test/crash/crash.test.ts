@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JournalEntry } from '../../src/sink/journal.js';
+import { hostileTest } from '../hostile/rows.js';
 import { drawUp, FAULTS, isClean, type Counts } from './accounts.js';
 import type { Quarantined } from './chain.js';
 import { CrashRun } from './crash-run.js';
@@ -15,16 +16,21 @@ const GOOD = 'r1-1@ok.crash.test';
 const OTHER = 'r2-1@ok.crash.test';
 const REFUSED = 'r2-1@refused.crash.test';
 
-test(`after ${KILLS} kills nothing is lost, and nothing came twice between own nodes`, async (t) => {
-  const run = new CrashRun(
-    { kills: KILLS, seed: SEED, perSecond: 100, plant: null, keep: false },
-    () => undefined,
-  );
-  t.after(() => run.abandon());
-  const result = await run.run();
-  assert.ok(result.clean, renderReport(result));
-  t.diagnostic(renderReport(result).trimEnd());
-});
+hostileTest(
+  'kill',
+  `after ${KILLS} kills nothing is lost, and nothing came twice between own nodes`,
+  async (t, cases) => {
+    const run = new CrashRun(
+      { kills: KILLS, seed: SEED, perSecond: 100, plant: null, keep: false },
+      () => undefined,
+    );
+    t.after(() => run.abandon());
+    const result = await run.run();
+    assert.ok(result.clean, renderReport(result));
+    cases.add(KILLS);
+    t.diagnostic(renderReport(result).trimEnd());
+  },
+);
 
 const BODY = 'aa';
 

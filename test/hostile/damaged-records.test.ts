@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import { until } from '../scenario/waiting.js';
+import { hostileTest } from './rows.js';
 import { Accounts } from './accounts.js';
 import { damageFile, damageRecords, type Damage } from './damage.js';
 import { startHop, type Hop } from './hop.js';
@@ -65,38 +66,43 @@ async function assertOthersGo(
   assert.ok([...hop.taken.values()].every((taken) => taken.length === 1));
 }
 
-test('damaged records and bodies are quarantined and shown; the others go', async (t) => {
-  const stopped = await stopWithMail(t, 12, 6);
-  const { node, accounts, hop } = stopped;
-  const ids = accounts.accepted.map((recipient) => accounts.queueId(recipient));
-  const [records, progresses, bodies] = [ids.slice(0, 3), ids.slice(3, 6), ids.slice(12, 15)];
-  const gone = ids[15] ?? '';
-  const damages = new Map<string, Damage>();
-  DAMAGES.forEach((damage, index) => {
-    damages.set(`q!${records[index]}`, damage);
-    damages.set(`q!${progresses[index]}!p`, damage);
-  });
-  await damageRecords(`${node.spoolDir}/store`, damages);
-  for (const [index, id] of bodies.entries()) {
-    await damageFile(`${node.spoolDir}/bodies/${id}`, DAMAGES[index] as Damage);
-  }
-  await rm(`${node.spoolDir}/bodies/${gone}`);
-  const kept = new Map<string, 'corrupt' | 'unreadable'>();
-  for (const id of [...records, ...progresses]) kept.set(id, 'corrupt');
-  for (const id of [...bodies, gone]) kept.set(id, 'unreadable');
+hostileTest(
+  'damaged-records',
+  'damaged records and bodies are quarantined and shown; the others go',
+  async (t, cases) => {
+    const stopped = await stopWithMail(t, 12, 6);
+    const { node, accounts, hop } = stopped;
+    const ids = accounts.accepted.map((recipient) => accounts.queueId(recipient));
+    const [records, progresses, bodies] = [ids.slice(0, 3), ids.slice(3, 6), ids.slice(12, 15)];
+    const gone = ids[15] ?? '';
+    const damages = new Map<string, Damage>();
+    DAMAGES.forEach((damage, index) => {
+      damages.set(`q!${records[index]}`, damage);
+      damages.set(`q!${progresses[index]}!p`, damage);
+    });
+    await damageRecords(`${node.spoolDir}/store`, damages);
+    for (const [index, id] of bodies.entries()) {
+      await damageFile(`${node.spoolDir}/bodies/${id}`, DAMAGES[index] as Damage);
+    }
+    await rm(`${node.spoolDir}/bodies/${gone}`);
+    const kept = new Map<string, 'corrupt' | 'unreadable'>();
+    for (const id of [...records, ...progresses]) kept.set(id, 'corrupt');
+    for (const id of [...bodies, gone]) kept.set(id, 'unreadable');
 
-  await assertOthersGo(stopped, kept);
-  const corrupt = (await node.log()).filter(({ code }) => code === 'SPOOL_RECORD_CORRUPT');
-  assert.deepEqual(
-    corrupt.map(({ queue_id: id }) => String(id)).sort(),
-    [...records, ...progresses].sort(),
-  );
-  await accounts.handInAll(3);
-  await hop.untilTaken(accounts.accepted.slice(-3));
+    await assertOthersGo(stopped, kept);
+    cases.add(kept.size);
+    const corrupt = (await node.log()).filter(({ code }) => code === 'SPOOL_RECORD_CORRUPT');
+    assert.deepEqual(
+      corrupt.map(({ queue_id: id }) => String(id)).sort(),
+      [...records, ...progresses].sort(),
+    );
+    await accounts.handInAll(3);
+    await hop.untilTaken(accounts.accepted.slice(-3));
 
-  assert.equal((await node.stop()).code, 0);
-  await node.start();
-  await node.untilRecovered();
-  assert.deepEqual([...(await quarantined(node)).keys()].sort(), [...kept.keys()].sort());
-  assert.ok(node.running);
-});
+    assert.equal((await node.stop()).code, 0);
+    await node.start();
+    await node.untilRecovered();
+    assert.deepEqual([...(await quarantined(node)).keys()].sort(), [...kept.keys()].sort());
+    assert.ok(node.running);
+  },
+);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { test } from 'node:test';
+
 import { codeOf } from '../../src/base/errors.js';
 import { scratchFolder } from '../scenario/programs.js';
 import { cannotMount, mountSmallDisk } from '../scenario/small-disk.js';
+import { hostileTest } from './rows.js';
 import { Accounts } from './accounts.js';
 import { startHop } from './hop.js';
 import { startHostileNode } from './node-process.js';
@@ -17,50 +18,55 @@ const SLACK_MS = 5000;
 const skip = cannotMount();
 const FULL = /^452 4\.3\.1 /;
 
-test('disk full, without a reserve: 452, and the node goes on by itself', { skip }, async (t) => {
-  const folder = await scratchFolder(t);
-  const disk = mountSmallDisk(t, path.join(folder, 'data'), DISK_BYTES);
-  const hop = await startHop(t);
-  const node = await startHostileNode(t, { hopPort: hop.port, folder });
-  const small = new Accounts(node.port, 'small');
-  const large = new Accounts(node.port, 'large');
-  small.start(t, { clients: 4, bodyBytes: 20 * KIB });
-  large.start(t, { clients: 1, bodyBytes: 400 * KIB });
-  await Promise.all([small.untilAnswered(30, /^250/), large.untilAnswered(3, /^250/)]);
+hostileTest(
+  'disk-full',
+  'disk full, without a reserve: 452, and the node goes on by itself',
+  async (t) => {
+    const folder = await scratchFolder(t);
+    const disk = mountSmallDisk(t, path.join(folder, 'data'), DISK_BYTES);
+    const hop = await startHop(t);
+    const node = await startHostileNode(t, { hopPort: hop.port, folder });
+    const small = new Accounts(node.port, 'small');
+    const large = new Accounts(node.port, 'large');
+    small.start(t, { clients: 4, bodyBytes: 20 * KIB });
+    large.start(t, { clients: 1, bodyBytes: 400 * KIB });
+    await Promise.all([small.untilAnswered(30, /^250/), large.untilAnswered(3, /^250/)]);
 
-  // The node writes meanwhile, so the end may come before the filler's last byte.
-  await disk.fillUpTo(0).catch((error: unknown) => assert.equal(codeOf(error), 'ENOSPC'));
-  await Promise.all([small.untilAnswered(50, FULL), large.untilAnswered(5, FULL)]);
-  await disk.removeFiller();
-  await Promise.all([small.untilAnswered(30, /^250/), large.untilAnswered(3, /^250/)]);
-  await Promise.all([small.stop(), large.stop()]);
-  await hop.untilTaken([...small.accepted, ...large.accepted]);
+    // The node writes meanwhile, so the end may come before the filler's last byte.
+    await disk.fillUpTo(0).catch((error: unknown) => assert.equal(codeOf(error), 'ENOSPC'));
+    await Promise.all([small.untilAnswered(50, FULL), large.untilAnswered(5, FULL)]);
+    await disk.removeFiller();
+    await Promise.all([small.untilAnswered(30, /^250/), large.untilAnswered(3, /^250/)]);
+    await Promise.all([small.stop(), large.stop()]);
+    await hop.untilTaken([...small.accepted, ...large.accepted]);
 
-  await node.api.control('(smarthost)', 'pause');
-  await small.handInAll(20);
-  // Traces are written a moment later, and before they are listed.
-  await node.api.records('nobody@hostile.test');
-  await node.kill();
-  await node.start();
-  await hop.untilTaken(small.accepted);
-  for (const accounts of [small, large]) {
-    t.diagnostic(accounts.summary);
-    accounts.assertKeptOnce(hop);
-    const others = accounts.refusals.filter((reply) => !FULL.test(reply));
-    assert.deepEqual(others, [], 'neither is the mail wrong nor the node broken');
-    const untold = await Promise.all(
-      accounts.accepted.map(async (recipient) => {
-        const [record] = await node.api.records(recipient);
-        return record?.finished_at == null ? [recipient] : [];
-      }),
-    );
-    assert.deepEqual(untold.flat(), [], 'every message can be followed');
-  }
-});
-
-test(
-  'a node whose disk is full stops in time, and has its mail at the next start',
+    await node.api.control('(smarthost)', 'pause');
+    await small.handInAll(20);
+    // Traces are written a moment later, and before they are listed.
+    await node.api.records('nobody@hostile.test');
+    await node.kill();
+    await node.start();
+    await hop.untilTaken(small.accepted);
+    for (const accounts of [small, large]) {
+      t.diagnostic(accounts.summary);
+      accounts.assertKeptOnce(hop);
+      const others = accounts.refusals.filter((reply) => !FULL.test(reply));
+      assert.deepEqual(others, [], 'neither is the mail wrong nor the node broken');
+      const untold = await Promise.all(
+        accounts.accepted.map(async (recipient) => {
+          const [record] = await node.api.records(recipient);
+          return record?.finished_at == null ? [recipient] : [];
+        }),
+      );
+      assert.deepEqual(untold.flat(), [], 'every message can be followed');
+    }
+  },
   { skip },
+);
+
+hostileTest(
+  'disk-full',
+  'a node whose disk is full stops in time, and has its mail at the next start',
   async (t) => {
     const folder = await scratchFolder(t);
     const disk = mountSmallDisk(t, path.join(folder, 'data'), DISK_BYTES);
@@ -82,4 +88,5 @@ test(
     t.diagnostic(accounts.summary);
     accounts.assertKeptOnce(hop);
   },
+  { skip },
 );

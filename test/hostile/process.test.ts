@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort, relaymesh } from '../scenario/programs.js';
 import { until } from '../scenario/waiting.js';
+import { hostileTest } from './rows.js';
 import { Accounts } from './accounts.js';
 import { startHop } from './hop.js';
 import { startHostileNode, type NodeProcess } from './node-process.js';
@@ -11,33 +12,42 @@ const CRASHING_HANDLER = fileURLToPath(new URL('crashing-handler.js', import.met
 /** The first attempt of fresh mail is not counted; then there are three, and one life more. */
 const MAX_LIVES = 6;
 
-test('a second process on the same spool is refused, and the first goes on', async (t) => {
-  const hop = await startHop(t);
-  const node = await startHostileNode(t, { hopPort: hop.port });
-  const accounts = new Accounts(node.port, 'second');
-  accounts.start(t, { clients: 3, bodyBytes: 2000 });
-  await accounts.untilAnswered(10, /^250 /);
-  const ports = [`--smtp-port=${await freePort()}`, `--api-port=${await freePort()}`];
-  const { code, stdout } = await relaymesh(['node', '--config', node.configFile, ...ports]);
-  assert.equal(code, 3, stdout);
-  assert.match(stdout, /"code":"SPOOL_IN_USE"/);
-  await accounts.untilAnswered(10, /^250 /);
-  await accounts.stop();
-  await hop.untilTaken(accounts.accepted);
-  accounts.assertKeptOnce(hop);
-  assert.deepEqual(accounts.refusals, []);
+hostileTest(
+  'second-process',
+  'a second process on the same spool is refused, and the first goes on',
+  async (t) => {
+    const hop = await startHop(t);
+    const node = await startHostileNode(t, { hopPort: hop.port });
+    const accounts = new Accounts(node.port, 'second');
+    accounts.start(t, { clients: 3, bodyBytes: 2000 });
+    await accounts.untilAnswered(10, /^250 /);
+    const ports = [`--smtp-port=${await freePort()}`, `--api-port=${await freePort()}`];
+    const { code, stdout } = await relaymesh(['node', '--config', node.configFile, ...ports]);
+    assert.equal(code, 3, stdout);
+    assert.match(stdout, /"code":"SPOOL_IN_USE"/);
+    await accounts.untilAnswered(10, /^250 /);
+    await accounts.stop();
+    await hop.untilTaken(accounts.accepted);
+    accounts.assertKeptOnce(hop);
+    assert.deepEqual(accounts.refusals, []);
 
-  // A process that was killed holds nothing.
-  await node.kill();
-  await node.start();
-  await accounts.handInAll(5);
-  await hop.untilTaken(accounts.accepted);
-});
+    // A process that was killed holds nothing.
+    await node.kill();
+    await node.start();
+    await accounts.handInAll(5);
+    await hop.untilTaken(accounts.accepted);
+  },
+);
 
-test('a message that crashes its handler is taken out after three times', async (t) => {
-  await t.test('its handler throws', (t) => assertTakenOut(t, 'throws'));
-  await t.test('its handler takes the process down', (t) => assertTakenOut(t, 'dies'));
-});
+hostileTest(
+  'crashing-message',
+  'a message that crashes its handler is taken out after three times',
+  async (t, cases) => {
+    await t.test('its handler throws', (t) => assertTakenOut(t, 'throws'));
+    cases.add(2);
+    await t.test('its handler takes the process down', (t) => assertTakenOut(t, 'dies'));
+  },
+);
 
 type Bug = 'throws' | 'dies';
 
