@@ -15,8 +15,9 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 const ROOTS_OF_NODE: ReadonlySet<string> = new Set(rootCertificates);
 
 /**
- * The certificates that a node shows to others or trusts in: those of its listeners, with what leads
- * from them to a root, and the roots that its settings name. Each once, with all that it is used by.
+ * The certificates that a node shows to others or trusts in: those of its listeners and of its
+ * logins, with what leads from them to a root, and the roots that its settings name. Each once, with
+ * all that it is used by.
  */
 export function certificatesOf(settings: NodeSettings): Certificate[] {
   const found = new Map<string, Certificate>();
@@ -33,11 +34,21 @@ export function certificatesOf(settings: NodeSettings): Certificate[] {
   };
   const { intake, route, trace } = settings;
   for (const { name, tls } of intake.listeners) {
-    const { certificate } = intake;
-    if (tls !== 'none' && certificate !== undefined) add(`listener ${name}`, [certificate.cert]);
+    const { certificate, otherCertificates = [], clientCa = [] } = intake;
+    if (tls === 'none' || certificate === undefined) continue;
+    add(
+      `listener ${name}`,
+      [certificate, ...otherCertificates].map(({ cert }) => cert),
+    );
+    add(`clients of listener ${name}`, clientCa);
   }
   for (const { hop } of topologyHops(route)) {
-    add(`${hop.kind === 'node' ? 'link' : hop.kind} ${hop.name}`, hop.ca ?? []);
+    const { kind, login } = hop;
+    const use = `${kind === 'node' ? 'link' : kind} ${hop.name}`;
+    if (login !== undefined && 'certificate' in login) {
+      add(`login at ${use}`, [login.certificate.cert]);
+    }
+    add(use, hop.ca ?? []);
   }
   add('mx', route.mx.ca ?? []);
   add('tls.ca', route.ca ?? []);

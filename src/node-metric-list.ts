@@ -164,6 +164,12 @@ const INTAKE: readonly MetricDefinition[] = [
     ['accepted', logins],
     ['refused', loginsRefused],
   ]),
+  byListener(
+    'intake_limited_total',
+    'Clients that a limit held back, by the reason that the log has too.',
+    'reason',
+    ({ limited }) => limited,
+  ),
   {
     name: 'intake_connections',
     type: 'gauge',

@@ -11,6 +11,7 @@ import { createLogger, type Logger } from './base/log.js';
 import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
+import { serverCertificates } from './intake/server-certificates.js';
 import { shownSettings } from './node-config.js';
 import { NodeEvents } from './node-events.js';
 import { NodeHistory } from './node-history.js';
@@ -23,11 +24,12 @@ import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
 import { NodeStatusSource } from './node-status.js';
 import { NodeTraffic } from './node-traffic.js';
+import { ClientLimits } from './policy/client-limits.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
 import { LevelSpool } from './queue/level-spool.js';
 import { MailQueue } from './queue/mail-queue.js';
-import { routeQuery } from './queue/route-query.js';
+import { leastSecurity, routeQuery } from './queue/route-query.js';
 import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
@@ -110,7 +112,7 @@ export class RelayNode {
       disk: systemDisk,
       bodyMemory,
       chooseRoute: (item, recipient, isWell) =>
-        this.#router.choose(routeQuery(item, recipient), item.settings?.security, isWell),
+        this.#router.choose(routeQuery(item, recipient), leastSecurity(item), isWell),
       attempt: createAttempt({
         pool: this.#pool,
         clock,
@@ -133,13 +135,14 @@ export class RelayNode {
       resolve: (host: string) => this.#locator.resolveOnce(host),
       sealer: () => this.#sealer,
     };
+    const limits = new ClientLimits(settings.intake, clock);
     this.#listeners = settings.intake.listeners.map(
       (listener) =>
         new Listener({
           ...intake,
           settings: settings.intake,
           listener,
-          sessions: () => this.#sessions,
+          limits,
         }),
     );
     this.#injection = new Injection({ ...intake, settings: () => this.#settings.intake });
@@ -242,6 +245,8 @@ export class RelayNode {
     if (this.#stopped !== null) {
       throw new RelayError('NODE_STOPPING', 'the node is stopping', { fault: 'operator' });
     }
+    // Certificates that cannot be used are found before anything has changed.
+    serverCertificates(settings.intake);
     const same = !changed(this.#settings.send.dnsServers, settings.send.dnsServers);
     const locator = same ? this.#locator : this.#createLocator(settings);
     const table = await pinnedSink(settings, this.#router.table, locator).catch((error) => {
@@ -268,6 +273,7 @@ export class RelayNode {
     this.#traffic.reload(table);
     this.#pool.retire();
     this.#peers = new NodePeers(settings.api.peers);
+    this.#api.reload(settings.api);
     this.#exporter.reload(settings.trace.otlp ?? null);
     this.#traceStore.reload(settings.trace);
     this.#queue.reload(settings.queue);

@@ -62,6 +62,8 @@ const COMMANDS: Readonly<Record<string, Load | Group>> = {
   trace: async ({ setExitCode }) => (await import('./trace.js')).traceCommand(setExitCode),
   queue: async ({ setExitCode }) => (await import('./queue.js')).queueCommand(setExitCode),
   status: async ({ setExitCode }) => (await import('./status.js')).statusCommand(setExitCode),
+  'hash-password': async ({ setExitCode }) =>
+    (await import('./hash-password.js')).hashPasswordCommand(setExitCode),
   completion: async () => (await import('./completion.js')).completionCommand(),
 };
 

@@ -65,7 +65,7 @@ export interface ConnectionExplanation {
 export interface LoginExplanation {
   username: string;
   where: string;
-  method: 'password' | 'token';
+  method: 'password' | 'token' | 'certificate';
   secret_from: string;
   secret_is_here: boolean;
 }

@@ -5,6 +5,7 @@ import { HopQueues } from '../topology/compile-hops.js';
 import { NextHopCompiler } from '../topology/compile-next-hop.js';
 import type { Path } from '../topology/fault.js';
 import { entryOf } from '../topology/hop-plan.js';
+import { shownCertificate } from '../topology/link-certificate.js';
 import { hopsOf, type NodeHop } from '../topology/node-hops.js';
 import type { CapacityEntry } from '../topology/schema-values.js';
 import type { LoginExplanation } from './route-explain.js';
@@ -92,6 +93,9 @@ export class HopSources {
     const { username, password, token, link } = planned.plan;
     if (username === undefined) return null;
     const { locate } = this.#node.prepared;
+    if (planned.plan.byCertificate === true) {
+      return this.#certificateLogin(username, link?.index ?? -1);
+    }
     const place = (key: 'username' | 'token'): string =>
       locate(link?.used === true ? ['links', link.index, key] : hop.keyPath(key));
     const where = place('username');
@@ -115,6 +119,25 @@ export class HopSources {
       method: 'password',
       secret_from: secret.where,
       secret_is_here: secret.isHere,
+    };
+  }
+
+  /** A login by what the node shows on a link. */
+  #certificateLogin(username: string, index: number): LoginExplanation | null {
+    const { prepared, inputs } = this.#node;
+    const path = ['links', index];
+    const link = prepared.topology.links[index];
+    if (link === undefined) return null;
+    const own = shownCertificate(prepared.topology, link, path);
+    const isFile = own.kind === 'files';
+    return {
+      username,
+      where: prepared.locate([...path, 'certificate']),
+      method: 'certificate',
+      secret_from: isFile ? `file ${inputs.resolvePath(own.cert)}` : 'made by `topology up`',
+      secret_is_here: isFile
+        ? [own.cert, own.key].every((file) => inputs.readPem(file) !== '')
+        : true,
     };
   }
 }

@@ -206,7 +206,7 @@ function queryOf(
 }
 
 function knows({ settings: { policy } }: ExplainedNode, username: string): boolean {
-  return [...policy.users, ...policy.peers].some((login) => login.username === username);
+  return loginsOf(policy).some((login) => login.username === username);
 }
 
 async function steeringOf(
@@ -243,13 +243,18 @@ async function steeringOf(
   };
 }
 
+/** Users, and link peers however they log in. */
+function loginsOf({ users, peers, certificatePeers = [] }: ExplainedNode['settings']['policy']) {
+  return [...users, ...peers, ...certificatePeers];
+}
+
 /** null: messages of this client may not name a smarthost at all. */
 function targetsOf(
   { settings: { policy } }: ExplainedNode,
   user: string | undefined,
 ): readonly SteerTarget[] | null {
   if (user === undefined) return policy.apiSteerTo;
-  const login = [...policy.users, ...policy.peers].find(({ username }) => username === user);
+  const login = loginsOf(policy).find(({ username }) => username === user);
   const may: readonly string[] = login?.may ?? [];
   return login !== undefined && may.includes('steer') ? login.steerTo : null;
 }

@@ -37,6 +37,7 @@ interface SendOptions extends AccessOptions {
   smarthostUsername?: string;
   smarthostPasswordFile?: string;
   tag?: string[];
+  requireTls?: boolean;
   idempotencyKey?: string;
   json?: boolean;
 }
@@ -74,6 +75,7 @@ export function sendCommand(
     .option('--smarthost-username <name>', 'login at that smarthost')
     .option('--smarthost-password-file <file>', 'file with the password of that login')
     .option('--tag <tag>', 'tag that routes may match; may be given several times', several)
+    .option('--require-tls', 'send it only by verified TLS, all the way (RFC 8689), or return it')
     .option('--idempotency-key <key>', 'do not store it again when this command is repeated')
     .option('--json', 'print what the API answers')
     .addHelpText('after', EXAMPLES)
@@ -106,6 +108,7 @@ async function send(
   const content = await mailContent(header, source);
   const query = new URLSearchParams({ envelope: options.from === '<>' ? '' : options.from });
   for (const recipient of options.to) query.append('recipient', recipient);
+  if (options.requireTls === true) query.append('requiretls', 'true');
   const key = options.idempotencyKey;
   const answer = await api.postMessage<Injected>(
     `/v1/inject?${query.toString()}`,

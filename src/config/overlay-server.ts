@@ -65,15 +65,18 @@ function overlayApi(node: NodeEntry, context: OverlayContext): void {
   const { config, nodeName, origins, declare } = context;
   const host = config.value('api-ip') ?? undefined;
   const port = config.value('api-port') ?? undefined;
+  const hosts = config.value('api-hosts');
   const tokenFile = config.value('api-token-file') ?? undefined;
-  if (host === undefined && port === undefined && tokenFile === undefined) return;
+  if ([host, port, hosts, tokenFile].every((value) => value === undefined)) return;
   const path = ['nodes', nodeName, 'api'];
   const api = node.api ?? { host: '127.0.0.1', port: 'auto' as const };
   node.api = {
     ...api,
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
+    ...(hosts === undefined ? {} : { hosts: hosts ?? [] }),
   };
+  origins.set([...path, 'hosts'], config.origin('api-hosts'));
   origins.set([...path, 'host'], config.origin('api-ip'));
   origins.set([...path, 'port'], config.origin('api-port'));
   if (tokenFile === undefined) return;

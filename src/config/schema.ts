@@ -7,6 +7,7 @@ import {
 } from '../topology/schema-otlp.js';
 import { flatKeys, mxKeys } from '../topology/schema-routes.js';
 import { capacityKeys, listenerTlsSchema, name, port } from '../topology/schema-values.js';
+import { apiHostsSchema } from '../topology/schema-node.js';
 import { topologySchema } from '../topology/schema.js';
 import { key } from './key.js';
 import { limits } from './limits.js';
@@ -112,7 +113,7 @@ export const CONFIG_KEYS = {
     form: 'path',
     schema: pathValue,
     default: EMPTY,
-    doc: 'File with lines `username: password`. Who logs in with one of them may relay.',
+    doc: 'File with lines `username: password`, or the hash of `relaymesh hash-password` in place of the password. Who logs in with one of them may relay.',
     mayBeEmpty: true,
   }),
   'steer-to': key({
@@ -138,6 +139,13 @@ export const CONFIG_KEYS = {
     default: '8025',
     doc: 'Port of the HTTP API and the console.',
     main: true,
+  }),
+  'api-hosts': key({
+    form: 'list',
+    type: 'list of hosts',
+    schema: apiHostsSchema,
+    default: EMPTY,
+    mayBeEmpty: true,
   }),
   'api-token-file': key({
     form: 'path',

@@ -4,10 +4,12 @@
  * as the command line shows it. They cannot turn around or hide what stands beside them.
  */
 export function shownWords(text: string): string {
-  return text
-    .replaceAll(/[\r\n\t\u2028\u2029 ]+/g, ' ')
-    .trim()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, visible);
+  return shownText(text.replaceAll(/[\r\n\t\u2028\u2029 ]+/g, ' ').trim());
+}
+
+/** The same for what has to stay as it is otherwise, blanks included: an address, a header field. */
+export function shownText(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, visible);
 }
 
 function visible(character: string): string {

@@ -6,11 +6,14 @@ export interface PathCommand {
   parameters: Map<string, string | true>;
 }
 
-const MAIL_PARAMETERS = new Set(['SIZE', 'BODY', 'SMTPUTF8', 'RET', 'ENVID', 'AUTH']);
+const MAIL_PARAMETERS = new Set(['SIZE', 'BODY', 'SMTPUTF8', 'RET', 'ENVID', 'AUTH', 'REQUIRETLS']);
 const RCPT_PARAMETERS = new Set(['NOTIFY', 'ORCPT']);
 
 /** The reply to an address above ASCII in a transaction that did not ask for SMTPUTF8. */
 export const NEEDS_SMTPUTF8 = '553 5.6.7 Address needs SMTPUTF8';
+
+/** The reply to REQUIRETLS in clear text, where it is not offered (RFC 8689 §2). */
+export const NEEDS_TLS = '555 5.5.4 Parameter REQUIRETLS is known inside of TLS only';
 
 /** The one name that EHLO or HELO gives, or null. */
 export function parseHelo(command: Buffer): string | null {
@@ -61,6 +64,8 @@ function mailFault({ address, parameters }: PathCommand): string | null {
   if (isBad('ENVID', /^[\x21-\x7e]{1,100}$/)) return '501 5.5.4 Bad ENVID';
   const smtpUtf8 = parameters.get('SMTPUTF8');
   if (smtpUtf8 !== undefined && smtpUtf8 !== true) return '501 5.5.4 SMTPUTF8 takes no value';
+  const requireTls = parameters.get('REQUIRETLS');
+  if (requireTls !== undefined && requireTls !== true) return '501 5.5.4 REQUIRETLS takes no value';
   return isAscii(address) || smtpUtf8 === true ? null : NEEDS_SMTPUTF8;
 }
 

@@ -11,13 +11,14 @@ import type { FaultReply } from './faults.js';
 import { keepMessage } from './keep.js';
 import { tlsOf, type SinkMessage } from './message.js';
 import { SinkParser } from './parser.js';
-import { NEEDS_SMTPUTF8, parseHelo, parseMail, parseRcpt } from './command.js';
+import { NEEDS_SMTPUTF8, NEEDS_TLS, parseHelo, parseMail, parseRcpt } from './command.js';
 import { receiveMessage, type ContentStream, type Received } from './receive.js';
 import { SessionFaults, type FaultySession, type Passed } from './session-faults.js';
 
 interface Transaction {
   sender: string;
   smtpUtf8: boolean;
+  requireTls: boolean;
   recipients: string[];
 }
 
@@ -201,6 +202,7 @@ export class SinkConnection extends SMTPConnection {
     const features = ['PIPELINING', `SIZE ${this.#context.limits.maxMessageBytes}`];
     features.push('8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN');
     if (!this.secure && this._isSupported('STARTTLS')) features.push('STARTTLS');
+    if (this.secure) features.push('REQUIRETLS');
     if (mayLogIn(this, this.#context) && !this.session.user) features.push('AUTH PLAIN LOGIN');
     this.#greet(command, [this.name, ...features], callback);
   }
@@ -241,6 +243,8 @@ export class SinkConnection extends SMTPConnection {
     if (typeof parsed === 'string') return this.#reject(parsed, callback);
     if (this.#transaction !== null) return this.#reject('503 5.5.1 Nested MAIL command', callback);
     const { address, parameters } = parsed;
+    const requireTls = parameters.has('REQUIRETLS');
+    if (requireTls && !this.secure) return this.#reject(NEEDS_TLS, callback);
     const { maxMessageBytes } = this.#context.limits;
     if (Number(parameters.get('SIZE') ?? 0) > maxMessageBytes) {
       return this.#refuse(552, `5.3.4 Message exceeds ${maxMessageBytes} bytes`, callback);
@@ -250,7 +254,7 @@ export class SinkConnection extends SMTPConnection {
       [address],
       ({ reply }) => {
         const smtpUtf8 = parameters.has('SMTPUTF8');
-        this.#transaction = { sender: address, smtpUtf8, recipients: [] };
+        this.#transaction = { sender: address, smtpUtf8, requireTls, recipients: [] };
         this.send(reply?.code ?? 250, reply?.text ?? '2.1.0 Ok', false);
         callback();
       },
@@ -365,10 +369,10 @@ export class SinkConnection extends SMTPConnection {
       if (passed === null) return;
       this.#context.store.countLost();
     } else {
-      const { sender, recipients } = transaction;
+      const { sender, recipients, requireTls } = transaction;
       const user = typeof this.session.user === 'string' ? this.session.user : null;
       const receivedAtMs = clock.nowMs();
-      const origin = { id, receivedAtMs, sender, recipients, user, tls };
+      const origin = { id, receivedAtMs, sender, recipients, user, tls, requireTls };
       await keepMessage(origin, received, this.#context);
     }
     const { code, text } = passed.reply ?? { code: 250, text: `2.0.0 Ok: queued as ${id}` };

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
-import { isMap, isNode, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
+import { isMap, isNode, isScalar, parseAllDocuments, type Document } from 'yaml';
 import { z } from 'zod';
 import { messageOf, RelayError } from '../base/errors.js';
+import { LinePlaces } from '../format/line-places.js';
 import { faultRuleSchema } from './fault-rule.js';
 import { MAX_FAULT_RULES, type FaultRule } from './faults.js';
 
@@ -37,12 +38,12 @@ export async function loadFaults(file: string): Promise<FaultRule[]> {
  * @throws RelayError SINK_FAULTS_INVALID with FILE:LINE:COL of each fault, at most 20 of them
  */
 export function parseFaults(text: string, file: string): FaultRule[] {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const places = new LinePlaces(text);
+  const documents = parseAllDocuments(text, { prettyErrors: false });
   const document = Array.isArray(documents) ? documents[0] : undefined;
   const place = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
+    const { line, column } = places.at(offset);
+    return `${file}:${line}:${column}`;
   };
   if (document === undefined) throw invalid([[place(0), 'must be a list of rules']]);
   if (Array.isArray(documents) && documents.length > 1) {

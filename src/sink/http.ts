@@ -133,8 +133,11 @@ function createApp(settings: SinkApiSettings, parts: SinkApiParts): Hono {
 /** The refusal of a request that may not see mail, or null. */
 function guard(c: Context, token: Secret | undefined): Response | null {
   if (token === undefined) {
-    // A page from elsewhere that had its name resolved to 127.0.0.1 is not on this machine.
-    return isLoopbackHost(new URL(c.req.url).hostname.replace(/^\[|\]$/g, ''))
+    // A page from elsewhere that had its name resolved to 127.0.0.1 is not on this machine, and
+    // neither is one that asks 127.0.0.1 from where it is.
+    const { hostname, host } = new URL(c.req.url);
+    const origin = c.req.header('origin') ?? `http://${host}`;
+    return isLoopbackHost(hostname.replace(/^\[|\]$/g, '')) && origin === `http://${host}`
       ? null
       : problem(c, 'SINK_HOST_REFUSED');
   }

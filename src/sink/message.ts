@@ -19,6 +19,8 @@ export interface SinkMessage {
   /** Who had logged in, or null. */
   user: string | null;
   tls: { protocol: string; cipher: string } | null;
+  /** The client said REQUIRETLS (RFC 8689). */
+  require_tls?: true;
   message_id: string | null;
   /** Names of its header fields, lower case, each once; at most 200. */
   header_names: string[];
@@ -32,6 +34,7 @@ export interface MessageOrigin {
   recipients: string[];
   user: string | null;
   tls: SinkMessage['tls'];
+  requireTls: boolean;
 }
 
 /** The record of a message that was taken. */
@@ -46,6 +49,7 @@ export function describeMessage(origin: MessageOrigin, digest: Digest): SinkMess
     body_sha256: digest.bodySha256,
     user: origin.user,
     tls: origin.tls,
+    ...(origin.requireTls ? { require_tls: true } : {}),
     message_id: digest.messageId,
     header_names: digest.headerNames,
   };

@@ -8,6 +8,7 @@ import type {
 } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import { messageOf, RelayError } from '../base/errors.js';
+import { TLS_TERMS } from '../base/tls-terms.js';
 import { SinkConnection } from './connection.js';
 import type { SinkContext } from './context.js';
 import { listen, type BoundAddress } from './listen.js';
@@ -124,7 +125,7 @@ function createServer(settings: SmtpListenerSettings, context: SinkContext): Sin
       {
         name: context.name,
         secure: context.tls === 'implicit',
-        minVersion: 'TLSv1.2',
+        ...TLS_TERMS,
         ...settings.certificate,
         // Who may log in, and when, is decided by the session itself; the library would count
         // commands before a login and close after ten.

@@ -10,6 +10,8 @@ export interface CertificateSources {
     | { kind: 'half'; path: Path; missing: 'cert' | 'key' }
     | { kind: 'ephemeral' }
     | { kind: 'none' };
+  /** Shown to clients that ask for a name which one of them carries. */
+  others: { cert: string; key: string; path: Path }[];
   /** File of the CA that vouches for the nodes of this mesh. */
   ca?: { file: string; path: Path };
   /** The CA that `topology up` makes is trusted. */
@@ -20,8 +22,8 @@ type TlsEntry = NonNullable<Topology['tls']>;
 
 /**
  * The sources for a node, or for the sinks when `nodeName` is undefined. A node's own `tls` goes
- * before the topology's, `cert` with `key` as a pair and `ca` by itself, so that nodes with
- * certificates of their own share the CA of the topology.
+ * before the topology's, `cert` with `key` as a pair, `certificates` as a whole and `ca` by itself,
+ * so that nodes with certificates of their own share the CA of the topology.
  */
 export function certificateSources(
   topology: Topology,
@@ -33,7 +35,7 @@ export function certificateSources(
     entries.push({ tls: node.tls, path: ['nodes', nodeName, 'tls'] });
   }
   if (topology.tls !== undefined) entries.push({ tls: topology.tls, path: ['tls'] });
-  const sources: CertificateSources = { own: { kind: 'none' }, ephemeralCa: false };
+  const sources: CertificateSources = { own: { kind: 'none' }, others: [], ephemeralCa: false };
   for (const { tls, path } of entries) {
     if ('ephemeral' in tls) {
       sources.ephemeralCa = true;
@@ -42,6 +44,10 @@ export function certificateSources(
     }
     if (tls.ca !== undefined) sources.ca ??= { file: tls.ca, path: [...path, 'ca'] };
     if (sources.own.kind === 'none') sources.own = ownFiles(tls, path);
+    if (sources.others.length > 0) continue;
+    sources.others = (tls.certificates ?? []).map(({ cert, key }, index) => {
+      return { cert, key, path: [...path, 'certificates', index] };
+    });
   }
   return sources;
 }

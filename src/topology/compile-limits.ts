@@ -1,3 +1,4 @@
+import type { ClientLimitSettings } from '../policy/client-limits.js';
 import type { QueueSettings } from '../queue/settings.js';
 import { tunablesOf, type Tunables } from './tunables.js';
 import { entryOf } from './hop-plan.js';
@@ -29,6 +30,23 @@ export function compileQueueLimits(
       maxPerMinute: tunables['max-reports-per-minute'],
       delayAfterSeconds: tunables['delay-report-after'],
     },
+  };
+}
+
+/** What one client of a node may take. */
+export function compileClientLimits(tunables: Tunables): ClientLimitSettings {
+  return {
+    maxSessionsPerClient: tunables['max-sessions-per-client'],
+    maxConnectsPerClientPerMinute: tunables['max-connects-per-client-per-minute'],
+    maxMessagesPerClientPerMinute: tunables['max-messages-per-client-per-minute'],
+    maxMessagesPerUserPerMinute: tunables['max-messages-per-user-per-minute'],
+    maxLoginFailuresPerClient: tunables['max-login-failures-per-client'],
+    maxLoginFailuresPerUser: tunables['max-login-failures-per-user'],
+    loginFailureWindowMs: tunables['login-failure-window'] * 1000,
+    maxErrorsPerSession: tunables['max-errors-per-session'],
+    maxErrorsPerClientPerMinute: tunables['max-errors-per-client-per-minute'],
+    loginTimeoutMs: tunables['login-timeout'] * 1000,
+    minDataRate: tunables['min-data-rate'],
   };
 }
 

@@ -1,6 +1,7 @@
 import { rootCertificates } from 'node:tls';
 import { RelayError } from '../base/errors.js';
-import type { Login, NextHop, TokenSettings } from '../send/next-hop.js';
+import { Secret } from '../base/secret.js';
+import type { ClientCertificate, Login, NextHop, TokenSettings } from '../send/next-hop.js';
 import { PRESETS } from '../send/presets.js';
 import type { ReplyRule } from '../send/reply-table.js';
 import { certificateSources } from './certificate-sources.js';
@@ -9,11 +10,14 @@ import { compileReplies } from './compile-replies.js';
 import type { Path } from './fault.js';
 import { entryOf, type HopPlan, type HopProblem } from './hop-plan.js';
 import { joinHostPort } from './host-address.js';
+import { shownCertificate } from './link-certificate.js';
 import type { NodeHop } from './node-hops.js';
+import { passwordToSend } from './password-hashes.js';
 import type { Topology } from './schema.js';
 
 /** Turns the plans of one node into next hops: with ports, logins, and roots to verify with. */
 export class NextHopCompiler {
+  readonly #topology: Topology;
   readonly #inputs: CompileInputs;
   /** PEM texts of the CAs of the mesh that this node trusts. */
   readonly #meshRoots: readonly string[];
@@ -23,17 +27,15 @@ export class NextHopCompiler {
   readonly replyRules: readonly ReplyRule[];
 
   constructor(topology: Topology, nodeName: string, inputs: CompileInputs) {
+    this.#topology = topology;
     this.#inputs = inputs;
     this.replyRules = [entryOf(topology.nodes, nodeName), topology.defaults].flatMap((entry) =>
       compileReplies(entry?.replies),
     );
-    const { ca, ephemeralCa } = certificateSources(topology, nodeName);
-    const files = ca === undefined ? [] : [ca.file];
-    const ephemeral = ephemeralCa ? inputs.allotment?.tls?.ca : undefined;
-    if (ephemeral !== undefined) files.push(ephemeral);
-    this.#meshRoots = files.map((file) => inputs.readPem(file));
+    this.#meshRoots = meshRoots(topology, nodeName, inputs);
     // a sink or an internal host may have its certificate from the CA of the mesh
-    this.outsideRoots = files.length === 0 ? undefined : [...rootCertificates, ...this.#meshRoots];
+    this.outsideRoots =
+      this.#meshRoots.length === 0 ? undefined : [...rootCertificates, ...this.#meshRoots];
   }
 
   /**
@@ -112,9 +114,12 @@ export class NextHopCompiler {
 
   #loginOf(plan: HopPlan, hop: NodeHop): Login | undefined {
     const { username, password, token } = plan;
+    if (username !== undefined && plan.byCertificate === true) {
+      return { username, certificate: this.#certificateOf(plan) };
+    }
     if (username === undefined && password === undefined && token === undefined) return undefined;
     if (username !== undefined && password !== undefined && token === undefined) {
-      return { username, password: this.#inputs.resolveSecret(password) };
+      return { username, password: passwordToSend(password, this.#inputs) };
     }
     if (username !== undefined && token !== undefined && password === undefined) {
       return { username, token: this.#tokenSettings(token) };
@@ -136,9 +141,38 @@ export class NextHopCompiler {
     );
   }
 
+  /** What the node shows on a link that it logs in at by certificate. */
+  #certificateOf({ name, link }: HopPlan): ClientCertificate {
+    const path = ['links', link?.index ?? -1];
+    const entry = this.#topology.links[link?.index ?? -1];
+    const shown = entry && shownCertificate(this.#topology, entry, path);
+    const { allotment, readPem, locate } = this.#inputs;
+    const files = shown?.kind === 'ephemeral' ? allotment?.tls : shown;
+    if (files !== undefined && 'cert' in files) {
+      return { cert: readPem(files.cert), key: new Secret(readPem(files.key)) };
+    }
+    throw new RelayError('NO_CERTIFICATE', `the link to '${name}' logs in by a certificate`, {
+      fault: 'operator',
+      where: locate([...path, 'certificate']),
+      hint:
+        shown?.kind === 'ephemeral'
+          ? 'ephemeral certificates are made by `relaymesh topology up`; start the node through it'
+          : 'name `cert` and `key` there, or under `tls`',
+    });
+  }
+
   #tokenSettings(token: NonNullable<HopPlan['token']>): TokenSettings {
     return 'file' in token
       ? { kind: 'file', path: this.#inputs.resolvePath(token.file) }
       : { kind: 'command', argv: token.command };
   }
+}
+
+/** PEM texts of the CAs that vouch for nodes of the mesh, as a node sees it. */
+export function meshRoots(topology: Topology, nodeName: string, inputs: CompileInputs): string[] {
+  const { ca, ephemeralCa } = certificateSources(topology, nodeName);
+  const files = ca === undefined ? [] : [ca.file];
+  const ephemeral = ephemeralCa ? inputs.allotment?.tls?.ca : undefined;
+  if (ephemeral !== undefined) files.push(ephemeral);
+  return files.map((file) => inputs.readPem(file));
 }

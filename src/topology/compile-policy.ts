@@ -1,9 +1,16 @@
-import type { PeerSettings, PolicySettings, SteerTarget } from '../policy/settings.js';
+import type {
+  CertificatePeerSettings,
+  PeerSettings,
+  PolicySettings,
+  SteerTarget,
+} from '../policy/settings.js';
 import type { CompileInputs } from './compile-inputs.js';
 import type { NextHopCompiler } from './compile-next-hop.js';
 import type { Path } from './fault.js';
 import { entryOf } from './hop-plan.js';
 import { reachableHost } from './host-address.js';
+import { checkCosts, passwordToCheck } from './password-hashes.js';
+import { certificateLinksTo, certificateNameOf, certificateOf } from './link-certificate.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { parseSteerEntry } from './steer-entry.js';
 
@@ -11,7 +18,7 @@ import { parseSteerEntry } from './steer-entry.js';
  * Who may log in at a node, relay through it, and name a smarthost.
  *
  * @throws RelayError UNKNOWN_SMARTHOST for an entry of `steer-to` that means nothing,
- *   PORT_NOT_ALLOTTED, and whatever `inputs` throw.
+ *   PORT_NOT_ALLOTTED, PASSWORD_HASH_INVALID, and whatever `inputs` throw.
  */
 export function compilePolicy(
   topology: Topology,
@@ -31,24 +38,46 @@ export function compilePolicy(
       {
         node: link.from,
         username: link.username,
-        passwords: secrets.map(({ secret }) => inputs.resolveSecret(secret)),
+        passwords: secrets.map(({ secret }) => passwordToCheck(secret, inputs)),
         may: link.may,
         steerTo: steerTo(link['steer-to'], ['links', index, 'steer-to']),
       },
     ];
   });
+  const certificatePeers = certificateLinksTo(topology, nodeName).map(
+    ({ link, index }): CertificatePeerSettings => ({
+      node: link.from,
+      username: link.from,
+      name: certificateNameOf(topology, link),
+      sha256: (certificateOf(link)?.sha256 ?? []).map(plainFingerprint),
+      may: link.may,
+      steerTo: steerTo(link['steer-to'], ['links', index, 'steer-to']),
+    }),
+  );
   const path = ['nodes', nodeName];
+  const users = node.users.map((user, index) => ({
+    username: user.username,
+    password: passwordToCheck(user.password.secret, inputs),
+    may: user.may,
+    steerTo: steerTo(user['steer-to'], [...path, 'users', index, 'steer-to']),
+  }));
+  const accounts = [
+    ...users.map(({ password }) => [password]),
+    ...peers.map(({ passwords }) => passwords),
+  ];
+  checkCosts(accounts, nodeName, inputs.locate(path));
   return {
-    users: node.users.map((user, index) => ({
-      username: user.username,
-      password: inputs.resolveSecret(user.password.secret),
-      may: user.may,
-      steerTo: steerTo(user['steer-to'], [...path, 'users', index, 'steer-to']),
-    })),
+    users,
     peers,
+    ...(certificatePeers.length === 0 ? {} : { certificatePeers }),
     relayFrom: node['relay-from'],
     apiSteerTo: steerTo(node['steer-to'], [...path, 'steer-to']),
   };
+}
+
+/** OpenSSL writes colons, others do not. */
+function plainFingerprint(text: string): string {
+  return text.replaceAll(':', '').toLowerCase();
 }
 
 function steerTarget(

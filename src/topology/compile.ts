@@ -6,14 +6,15 @@ import type { IntakeSettings } from '../intake/settings.js';
 import type { NodeSettings } from '../node-settings.js';
 import { certificateSources } from './certificate-sources.js';
 import type { CompileInputs } from './compile-inputs.js';
-import { compileQueueLimits } from './compile-limits.js';
-import { NextHopCompiler } from './compile-next-hop.js';
+import { compileClientLimits, compileQueueLimits } from './compile-limits.js';
+import { meshRoots, NextHopCompiler } from './compile-next-hop.js';
 import { compileOtlp } from './compile-otlp.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
 import { entryOf } from './hop-plan.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
+import { certificateLinksTo } from './link-certificate.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 import { tunablesOf, type Tunables } from './tunables.js';
@@ -73,7 +74,7 @@ export function compileNode(
       maxBytes: tunables['trace-max-size'],
       ...(otlp === undefined ? {} : { otlp }),
     },
-    api: compileApi(topology, nodeName, node, inputs),
+    api: compileApi(topology, nodeName, node, hostname, inputs),
     messageKeyFile: join(inputs.dataDir, 'message-key'),
     drainTimeoutMs: tunables['drain-timeout'] * 1000,
     logLevel: 'info',
@@ -113,14 +114,36 @@ function compileIntake(
       tls: listener.tls,
       acceptTraceHeader: listener.trace === 'accept',
     })),
-    ...(certificate === undefined ? {} : { certificate }),
+    ...(certificate === undefined
+      ? {}
+      : { certificate, ...moreCertificates(topology, nodeName, inputs) }),
     // What would never fit into the queue is said to be too large, not that there is no room for it now.
     maxMessageBytes: Math.min(tunables['max-message-size'], tunables['max-queue-size']),
     maxRecipients: tunables['max-recipients'],
     maxSessions: tunables['max-sessions'],
+    clients: compileClientLimits(tunables),
     maxHeaderBytes: tunables['max-header-size'],
     idleTimeoutMs: tunables['command-timeout'] * 1000,
     dataTimeoutMs: tunables['data-timeout'] * 1000,
+  };
+}
+
+/** What the listeners show besides, and whom they ask for certificates. */
+function moreCertificates(
+  topology: Topology,
+  nodeName: string,
+  inputs: CompileInputs,
+): Pick<IntakeSettings, 'otherCertificates' | 'clientCa'> {
+  const { others } = certificateSources(topology, nodeName);
+  const otherCertificates = others.map(({ cert, key }) => {
+    return { cert: inputs.readPem(cert), key: inputs.readPem(key) };
+  });
+  const isAsked = certificateLinksTo(topology, nodeName).length > 0;
+  const clientCa = isAsked ? meshRoots(topology, nodeName, inputs) : [];
+  return {
+    ...(otherCertificates.length === 0 ? {} : { otherCertificates }),
+    // an empty list would be that of the system, which vouches for half the world
+    ...(clientCa.length === 0 ? {} : { clientCa }),
   };
 }
 
@@ -151,6 +174,7 @@ function compileApi(
   topology: Topology,
   nodeName: string,
   node: NodeEntry,
+  hostname: string,
   inputs: CompileInputs,
 ): ApiSettings {
   const token = apiToken(node, inputs);
@@ -167,6 +191,7 @@ function compileApi(
     host: node.api?.host ?? '127.0.0.1',
     port: port === 'auto' ? (entryOf(allotted, nodeName) ?? 0) : port,
     token,
+    hosts: [...new Set([nodeName, node.host, hostname, ...(node.api?.hosts ?? [])])],
     peers,
   };
 }

@@ -5,9 +5,10 @@ import { readIfThere, writePrivateFile } from './state.js';
 
 /*
  * Certificates for a run on one machine: a CA that nobody else trusts, and under it one certificate
- * a server. All keys are EC P-256, files of mode 0600. What is there is used again while it is
- * valid for another day and carries the wanted names, so that a node that is started by hand, or a
- * client that was told of the CA, goes on after a second `up`.
+ * a server, with which it may also log in as a client. All keys are EC P-256, files of mode 0600.
+ * What is there is used again while it is valid for another day and carries the wanted names, so
+ * that a node that is started by hand, or a client that was told of the CA, goes on after a second
+ * `up`.
  *
  *   DIR/ca.pem  DIR/ca-key.pem  DIR/<name>/cert.pem  DIR/<name>/key.pem
  */
@@ -16,6 +17,8 @@ const VALID_DAYS = 30;
 const DAY_MS = 86_400_000;
 /** Certificates begin in the past, for a client whose clock is behind. */
 const BACKDATE_MS = 3_600_000;
+/** RFC 5280 §4.2.1.12; certificates of earlier versions lack it. */
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' };
 
@@ -87,6 +90,8 @@ async function stillFits(
     validForADay(certificate, nowMs) &&
     certificate.checkIssued(authority.certificate) &&
     certificate.verify(authority.certificate.publicKey) &&
+    // undefined, not empty, where the extension is missing
+    (certificate.keyUsage as readonly string[] | undefined)?.includes(CLIENT_AUTH) === true &&
     names.every((name) =>
       isIP(name) === 0
         ? certificate.checkHost(name) !== undefined
@@ -184,7 +189,10 @@ async function makeCertificate(
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
       new x509.SubjectAlternativeNameExtension(
         names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
       ),

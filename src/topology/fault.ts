@@ -6,7 +6,13 @@ export const RULES = {
   'alias-bomb': { severity: 'error', meaning: 'YAML aliases that repeat too much or without end.' },
   'certificate-name': {
     severity: 'error',
-    meaning: 'A certificate does not carry the name that a `verified` hop checks it for.',
+    meaning:
+      'A certificate does not carry the name that a `verified` hop or a login checks it for.',
+  },
+  'certificate-without-tls': {
+    severity: 'error',
+    meaning:
+      'A link logs in by certificate and may do without TLS; a warning where the other end is not verified.',
   },
   'cleartext-secret': {
     severity: 'error',
@@ -54,7 +60,8 @@ export const RULES = {
   },
   'invalid-certificate': {
     severity: 'error',
-    meaning: 'A certificate or key that cannot be used: unreadable, or not a pair.',
+    meaning:
+      'A certificate or key that cannot be used: unreadable, not a pair, or not for its purpose.',
   },
   'invalid-lint-comment': {
     severity: 'warning',
@@ -71,11 +78,12 @@ export const RULES = {
   },
   'missing-ca': {
     severity: 'error',
-    meaning: 'A `verified` hop inside the mesh, and no CA to verify with.',
+    meaning:
+      'A `verified` hop or a login by certificate inside the mesh, and no CA to verify with.',
   },
   'missing-certificate': {
     severity: 'error',
-    meaning: 'A listener offers TLS and has no certificate or key.',
+    meaning: 'A listener offers TLS, or a link shows a certificate, and there is none or no key.',
   },
   'missing-credential': {
     severity: 'error',
@@ -90,7 +98,7 @@ export const RULES = {
   'open-relay': { severity: 'error', meaning: '`relay-from` lets the whole internet relay.' },
   'password-and-token': {
     severity: 'error',
-    meaning: 'A login with both a password and an access token.',
+    meaning: 'A login with more than one of password, access token and certificate.',
   },
   'secret-unavailable': {
     severity: 'warning',
@@ -132,6 +140,10 @@ export const RULES = {
     meaning: '`trace: envelope` on a link without a login, where it cannot travel.',
   },
   'plaintext-login': { severity: 'error', meaning: 'A login that would cross a network in clear.' },
+  'plaintext-token': {
+    severity: 'warning',
+    meaning: 'An API that other machines reach: its token crosses the network in clear.',
+  },
   'unfit-change': {
     severity: 'error',
     meaning: 'A `change` of a test with which the topology is not in order.',
@@ -139,6 +151,11 @@ export const RULES = {
   'unfit-expectation': {
     severity: 'error',
     meaning: 'An expectation of a test that can never hold, or that says nothing.',
+  },
+  'unfit-hash': {
+    severity: 'error',
+    meaning:
+      'A hash of a password that cannot be used; a warning where a login needs the password itself.',
   },
   'unfit-step': {
     severity: 'error',
@@ -166,6 +183,11 @@ export const RULES = {
   },
   'unused-link': { severity: 'warning', meaning: 'A link that no mail takes.' },
   'unused-secret': { severity: 'warning', meaning: 'A secret that nothing refers to.' },
+  'weak-hash': {
+    severity: 'warning',
+    meaning:
+      'A hash of so low a cost that its password is cheap to guess, or one of another program, which is taken as the password itself.',
+  },
   'zero-weight-pool': {
     severity: 'error',
     meaning: 'A pool in which every weight is 0.',

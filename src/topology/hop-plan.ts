@@ -34,6 +34,8 @@ export interface HopPlan {
   password?: string;
   /** Where the access token comes from, instead of a password. */
   token?: NonNullable<HopObject['token']>;
+  /** The login is the certificate of the link, instead of a password; `username` is the node. */
+  byCertificate?: true;
   allowInsecureAuth: boolean;
   trace: TraceCarrier;
   preset?: NonNullable<HopObject['preset']>;
@@ -174,11 +176,11 @@ export function unknownName(topology: Topology, path: Path, name: string): HopPr
 /** The same text for the same host, login and protection, and the same meaning of its replies. */
 export function identityOf(plan: HopPlan): string {
   const { kind, name, host, port, tls, implicitTls, username, password, token } = plan;
-  const { allowInsecureAuth, trace, preset, replies } = plan;
+  const { allowInsecureAuth, trace, preset, replies, byCertificate } = plan;
   return JSON.stringify([
     [kind, name, host, port],
     [tls, implicitTls, allowInsecureAuth, trace],
-    [username, password, token],
+    [username, password, token, byCertificate],
     preset,
     replies,
   ]);
@@ -289,6 +291,7 @@ function planNode(
   const port = wanted.port ?? listener?.port ?? 25;
   const plan = planListener(to, node, listener, port, { ...merged, tls });
   if (link !== undefined) plan.link = { index, used };
+  if (used && link.certificate !== undefined) plan.byCertificate = true;
   return { plan };
 }
 
@@ -312,14 +315,16 @@ function planListener(
 }
 
 function withLink(keys: HopKeys, link: LinkEntry): HopKeys {
+  // who logs in by certificate is called by its node
+  const username = link.certificate === undefined ? link.username : link.from;
   // XMESH is only taken from a client that logged in, so a link without a login cannot use it
-  const carried = link.trace === 'envelope' && link.username === undefined ? 'none' : link.trace;
+  const carried = link.trace === 'envelope' && username === undefined ? 'none' : link.trace;
   const tls = keys.tls ?? link.tls;
   const replies = [...(keys.replies ?? []), ...(link.replies ?? [])];
   return {
     ...keys,
     ...(tls === undefined ? {} : { tls }),
-    ...(link.username === undefined ? {} : { username: link.username }),
+    ...(username === undefined ? {} : { username }),
     ...(link.password === undefined ? {} : { password: link.password }),
     'allow-insecure-auth': keys['allow-insecure-auth'] === true || link['allow-insecure-auth'],
     trace: keys.trace ?? carried,

@@ -3,7 +3,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   parseDocument,
   visit,
   type Alias,
@@ -13,6 +12,7 @@ import {
   type ParsedNode,
   type YAMLError,
 } from 'yaml';
+import { LinePlaces } from '../format/line-places.js';
 import { inFileOrder, RULES, type Fault, type Path, type RuleId } from './fault.js';
 import { readSilences, type Silence } from './lint/silence.js';
 
@@ -59,17 +59,15 @@ const PLAIN_TAGS = new Set(
  * hold a password in the wrong place.
  */
 export function parseYaml(file: string, text: string): ParsedYaml {
-  const lines = new LineCounter();
+  const places = new LinePlaces(text);
   // no `prettyErrors`: those quote the source
   const document = parseDocument(text, {
-    lineCounter: lines,
     prettyErrors: false,
     stringKeys: true,
     resolveKnownTags: false,
     logLevel: 'error',
   });
   const fault = (ruleId: RuleId, offset: number, message: string, hint?: string): Fault => {
-    const { line, col } = lines.linePos(Math.max(0, offset));
     const { severity } = RULES[ruleId];
     return {
       ruleId,
@@ -77,8 +75,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
       message,
       ...(hint === undefined ? {} : { hint }),
       file,
-      line: Math.max(1, line),
-      column: Math.max(1, col),
+      ...places.at(offset),
     };
   };
   const faults = syntaxFaults(document.errors, fault);
@@ -91,7 +88,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
   }
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    const positions = { ...positionsOf(file, document, lines), silences: readSilences(text) };
+    const positions = { ...positionsOf(file, document, places), silences: readSilences(text) };
     return { faults, content: { value, positions } };
   } catch {
     // the only throw that is left after `nodeFaults`: maxAliasCount
@@ -187,7 +184,7 @@ interface Step {
 function positionsOf(
   file: string,
   document: Document<ParsedNode>,
-  lines: LineCounter,
+  places: LinePlaces,
 ): SourcePositions {
   const follow = (path: Path): { steps: Step[]; complete: boolean } => {
     let node: Node | undefined = document.contents ?? undefined;
@@ -208,8 +205,7 @@ function positionsOf(
       const { key, value } = steps.at(-1) as Step;
       const isText = isScalar(value) && value.value !== null;
       const node = key === undefined || (isText && part === 'value' && complete) ? value : key;
-      const { line, col } = lines.linePos(node?.range?.[0] ?? 0);
-      return { line: Math.max(1, line), column: Math.max(1, col) };
+      return places.at(node?.range?.[0] ?? 0);
     },
     has: (path) => follow(path).complete,
   };

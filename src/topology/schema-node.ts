@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isHost } from './host-address.js';
 import { limitKeys } from './schema-limits.js';
 import { otlpSchema } from './schema-otlp.js';
 import { repliesSchema } from './schema-replies.js';
@@ -44,6 +45,23 @@ export const tlsSchema = z
           ),
         ),
       key: z.string().optional().meta(doc('PEM private key of `cert`.', 'pki/key.pem')),
+      certificates: z
+        .array(
+          z.strictObject({
+            cert: z
+              .string()
+              .meta(doc('PEM certificate chain; the names in it decide.', 'pki/mx2.pem')),
+            key: z.string().meta(doc('PEM private key of `cert`.', 'pki/mx2-key.pem')),
+          }),
+        )
+        .max(100)
+        .optional()
+        .meta(
+          doc(
+            'Further certificates: a client that asks for a name (SNI) sees the first one that carries it, after `cert`; every other client sees `cert`. Default none.',
+            [{ cert: 'pki/mx2.pem', key: 'pki/mx2-key.pem' }],
+          ),
+        ),
     }),
   ])
   .meta(
@@ -82,6 +100,17 @@ const listenerSchema = z.strictObject({
     ),
 });
 
+/** Names by which an API is asked. */
+export const apiHostsSchema = z
+  .array(z.string().refine(isHost, 'must be a hostname'))
+  .max(100)
+  .meta(
+    doc(
+      'More names by which the API is asked, such as that of a proxy in front of it. Known without being listed: `localhost`, IP addresses, the name of the node, its `host` and its `hostname`. A request for any other name is refused.',
+      ['relay.example'],
+    ),
+  );
+
 const apiSchema = z.strictObject({
   host: z
     .string()
@@ -94,6 +123,7 @@ const apiSchema = z.strictObject({
       'auto',
     ),
   ),
+  hosts: apiHostsSchema.optional(),
   token: passwordSchema
     .optional()
     .meta(
@@ -106,7 +136,12 @@ const apiSchema = z.strictObject({
 
 const userSchema = z.strictObject({
   username: z.string().min(1).max(255).meta(doc('Name that the client logs in with.', 'app')),
-  password: passwordSchema,
+  password: passwordSchema.meta(
+    doc(
+      'A reference to a secret with the password, or with its hash, which `relaymesh hash-password` makes.',
+      { secret: 'app' },
+    ),
+  ),
   may: z
     .array(z.enum(['relay', 'steer']))
     .default(['relay'])

@@ -24,6 +24,10 @@ import {
  * are refused everywhere (`strictObject`), so that a misspelt key is found before production.
  */
 
+const DNS_NAME =
+  /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i;
+const SHA256 = /^[0-9a-f]{2}(?::?[0-9a-f]{2}){31}$/i;
+
 const secretSchema = z
   .union([
     z.strictObject({
@@ -50,6 +54,55 @@ const secretSchema = z
       { file: 'secrets/app' },
       { env: 'APP_PASSWORD' },
       { generate: true },
+    ),
+  );
+
+const linkCertificateSchema = z
+  .union([
+    z.literal(true),
+    z.strictObject({
+      cert: z
+        .string()
+        .optional()
+        .meta(
+          doc(
+            'PEM certificate chain that `from` shows to `to`. Default: that of its `tls`.',
+            'pki/edge-client.pem',
+          ),
+        ),
+      key: z
+        .string()
+        .optional()
+        .meta(doc('PEM private key of `cert`. Default: that of its `tls`.', 'pki/edge-client-key')),
+      name: z
+        .string()
+        .regex(DNS_NAME, 'must be a DNS name')
+        .max(253)
+        .optional()
+        .meta(
+          doc(
+            'DNS name that the certificate must carry. Default: the `host` of `from` where that is a name, else the name of `from`.',
+            'edge.mail.example',
+          ),
+        ),
+      sha256: z
+        .array(z.string().regex(SHA256, 'must be 64 hex digits, with or without colons'))
+        .min(1)
+        .max(8)
+        .optional()
+        .meta(
+          doc(
+            'SHA-256 fingerprints of the only certificates that `to` takes, whatever their names; several during a rotation. Default: any with the name.',
+            ['2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'],
+          ),
+        ),
+    }),
+  ])
+  .meta(
+    doc(
+      'A certificate as the login of `from` at `to`, in place of a password (SASL EXTERNAL): `true`, or where it is and what it must be. The `tls: { ca }` of `to` has to vouch for it.',
+      true,
+      { cert: 'pki/edge-client.pem', key: 'pki/edge-client-key.pem' },
     ),
   );
 
@@ -82,13 +135,11 @@ const linkSchema = z
           { secret: 'edge-core-next' },
         ]),
       ),
+    certificate: linkCertificateSchema.optional(),
     tls: tlsModeSchema
       .optional()
       .meta(
-        doc(
-          `${TLS_MODES} Default: \`verified\` with a username, else \`opportunistic\`.`,
-          'verified',
-        ),
+        doc(`${TLS_MODES} Default: \`verified\` with a login, else \`opportunistic\`.`, 'verified'),
       ),
     listener: name
       .optional()

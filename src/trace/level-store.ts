@@ -240,7 +240,8 @@ export class LevelTraceStore implements TraceStore {
   }
 
   #inMemory(queueId: string): HeldRecord | undefined {
-    return this.#unwritten.get(queueId) ?? this.#cache.get<HeldRecord>(queueId);
+    // null is what node-cache has for `__proto__` and whatever else a plain object inherits
+    return this.#unwritten.get(queueId) ?? this.#cache.get<HeldRecord>(queueId) ?? undefined;
   }
 
   async #get(queueId: string): Promise<HeldRecord | undefined> {

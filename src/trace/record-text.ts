@@ -1,3 +1,4 @@
+import { isHopRecord } from './record-form.js';
 import type { AttemptRecord, HopRecord, PhasesMs, RecipientRecord } from './record.js';
 
 /*
@@ -69,6 +70,7 @@ const ATTEMPT: Places<keyof AttemptRecord> = {
   carrier: 15,
   recipients: 16,
   replies: 17,
+  require_tls: 18,
 };
 
 const RECIPIENT: Places<keyof RecipientRecord> = {
@@ -98,7 +100,13 @@ const ATTEMPT_PLACES = placesOf(ATTEMPT);
 const RECIPIENT_PLACES = placesOf(RECIPIENT);
 const PHASE_PLACES = placesOf(PHASES);
 /** Absent where the list has null, which is no value of theirs; so are all phases. */
-const MAY_BE_ABSENT: ReadonlySet<string> = new Set(['expires_at', 'carrier', 'replies', 'orcpt']);
+const MAY_BE_ABSENT: ReadonlySet<string> = new Set([
+  'expires_at',
+  'carrier',
+  'replies',
+  'orcpt',
+  'require_tls',
+]);
 const PHASE_NAMES: ReadonlySet<string> = new Set(Object.keys(PHASES));
 
 export function encodeRecord(record: HopRecord): string {
@@ -134,12 +142,12 @@ function isSame(list: readonly string[], other: readonly string[]): boolean {
   return list.length === other.length && list.every((one, index) => one === other[index]);
 }
 
-/** Undefined for a damaged record: it must not hide the others. */
+/** Undefined for a damaged record: it must not hide the others, nor trip those who show it. */
 export function parseRecord(text: string): HopRecord | undefined {
   try {
     const value = JSON.parse(text) as unknown;
-    if (!Array.isArray(value)) return value as HopRecord;
-    return value[0] === FORM ? unpack(value) : undefined;
+    const record = !Array.isArray(value) ? value : value[0] === FORM ? unpack(value) : undefined;
+    return isHopRecord(record) ? (record as HopRecord) : undefined;
   } catch {
     return undefined;
   }

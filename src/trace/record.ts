@@ -32,6 +32,7 @@ export type AttemptState =
   | 'authlogin'
   | 'authcrammd5'
   | 'authxoauth2'
+  | 'authexternal'
   | 'mailfrom'
   | 'rcptto'
   | 'data'
@@ -86,6 +87,8 @@ export interface AttemptRecord {
   phases_ms: PhasesMs;
   /** How the trace went along; absent: it did not, and nobody behind that hop can tell of it. */
   carrier?: Exclude<TraceCarrier, 'none'>;
+  /** REQUIRETLS went along (RFC 8689): the hop sees to the rest of the way. */
+  require_tls?: true;
   recipients: string[];
   /** In the order of the recipients, where they were answered differently. */
   replies?: ReplyRecord[];
@@ -140,7 +143,8 @@ export interface HopRecord {
   /** `ESMTPSA` and the like (RFC 3848), or `local` for a bounce made here. */
   protocol: string;
   client: { address: string; helo: string; user: string | null };
-  envelope: { sender: string; recipients: string[] };
+  /** `require_tls`: the client said REQUIRETLS (RFC 8689). */
+  envelope: { sender: string; recipients: string[]; require_tls?: true };
   size_bytes: number;
   message_id: string | null;
   /** Envelope id of the sender, as it came (RFC 3461 §4.4: xtext). */

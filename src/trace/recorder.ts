@@ -42,6 +42,7 @@ export interface ArrivedMessage {
   /** As they came (RFC 3461); `orcpts` in the order of the recipients. */
   envid?: string;
   orcpts?: Array<string | null>;
+  requireTls?: true;
   /** The smarthost that the message names itself, as `host:port`. */
   ownSmarthost?: string;
   /** What else it says about its own delivery. */
@@ -185,7 +186,10 @@ export class TraceRecorder {
 
 /** Conditions rather than spreads: nearly all mail has none of them. */
 function addOptionalParts(record: HopRecord, message: ArrivedMessage): void {
-  const { arrival, ownSmarthost, settings, unknownKeys, link, envid } = message;
+  const { arrival, ownSmarthost, settings, unknownKeys, link, envid, requireTls } = message;
+  if (requireTls === true) {
+    record.envelope.require_tls = true;
+  }
   const { removedHeaders } = arrival;
   if (link !== undefined) record.links = [{ trace_id: link.traceId, span_id: link.spanId }];
   if (envid !== undefined) record.envid = envid;

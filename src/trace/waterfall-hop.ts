@@ -156,6 +156,7 @@ function describeArrival(hop: HopRecord, nowMs: number): string[] {
   // RFC 3848: the S stands for TLS.
   const secured = /^(?:UTF8)?(?:E?SMTP|LMTP)S/i.test(hop.protocol) ? ' (TLS)' : '';
   parts.push(`${printableReply(hop.protocol, 20)}${secured}`);
+  if (hop.envelope.require_tls === true) parts.push('REQUIRETLS');
   if (hop.client.user !== null) parts.push(`login ${printableReply(hop.client.user, 60)}`);
   if (hop.client.address !== '') {
     const helo = hop.client.helo === '' ? '' : ` (${printableReply(hop.client.helo, 60)})`;
@@ -227,6 +228,7 @@ function describeConnection(record: AttemptRecord): string[] {
     const trust = record.tls.verified ? 'verified' : 'not verified';
     parts.push(`${printableReply(record.tls.protocol, 20)} ${trust}`);
   }
+  if (record.require_tls === true) parts.push('REQUIRETLS');
   if (record.user !== null) parts.push(`login ${printableReply(record.user, 60)}`);
   return parts;
 }

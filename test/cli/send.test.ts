@@ -94,18 +94,19 @@ test('send hands a file or its input to the API and prints where to follow it', 
   }
 });
 
-test('several recipients, no sender, an Idempotency-Key, JSON', async () => {
+test('several recipients, no sender, an Idempotency-Key, REQUIRETLS, JSON', async () => {
   const done = await run([
     '--url=http://127.0.0.1:8025',
     '--from=<>',
     '--to=b+1@y.test',
     '--to=ö@y.test',
     '--idempotency-key=k 1',
+    '--require-tls',
     '--json',
   ]);
   assert.equal(
     done.path,
-    '/v1/inject?envelope=&recipient=b%2B1%40y.test&recipient=%C3%B6%40y.test',
+    '/v1/inject?envelope=&recipient=b%2B1%40y.test&recipient=%C3%B6%40y.test&requiretls=true',
   );
   assert.deepEqual(done.headers, { 'idempotency-key': 'k 1' });
   assert.deepEqual(JSON.parse(done.stdout), ANSWER);

@@ -6,9 +6,9 @@ import { bytesOf } from '../../src/topology/size.js';
 import { loadNode } from './config-files.js';
 
 /** Names of keys that bound something, whoever adds them. */
-const BOUNDS = /(^|-)max-|-(size|timeout|reserve|after)$/;
+const BOUNDS = /(^|-)(max|min)-|-(size|timeout|window|reserve|after)$/;
 const UNITS =
-  /^(bytes, or as in 64MiB|seconds|messages|recipients|sessions|attempts|reports|records|connections)$/;
+  /^(bytes, or as in 64MiB|seconds|messages|recipients|sessions|attempts|reports|records|connections|failures|errors|bytes a second)$/;
 /** What happens: after `beyond it`, `further ones`, `then`, or to what is larger. */
 const EFFECT = /; (beyond it|further|then|a (larger one|message with a larger one)|one that) .+/;
 
@@ -43,7 +43,8 @@ ${LIMIT_KEYS.map((key) => `    ${key}: ${value(key, '11', '2MiB')}\n`).join('')}
   const numbers = ({ settings }: typeof fromConfig): unknown[] => {
     const { limits, deliveryKeys, reports } = settings.queue;
     const { maxMessageBytes, maxHeaderBytes, maxRecipients, maxSessions } = settings.intake;
-    const { idleTimeoutMs, dataTimeoutMs } = settings.intake;
+    const { idleTimeoutMs, dataTimeoutMs, clients } = settings.intake;
+    const { loginFailureWindowMs, loginTimeoutMs, ...counts } = clients;
     const { maxAgeSeconds, maxRecords, maxBytes } = settings.trace;
     return [
       ...Object.values(limits),
@@ -53,6 +54,9 @@ ${LIMIT_KEYS.map((key) => `    ${key}: ${value(key, '11', '2MiB')}\n`).join('')}
       maxHeaderBytes,
       maxRecipients,
       maxSessions,
+      ...Object.values(counts),
+      loginFailureWindowMs / 1000,
+      loginTimeoutMs / 1000,
       idleTimeoutMs / 1000,
       dataTimeoutMs / 1000,
       maxAgeSeconds,

@@ -253,6 +253,7 @@ dns-servers: 192.0.2.53
 mx-port: 2526
 api-ip: 127.0.0.3
 api-port: 9999
+api-hosts: relay.example console.example
 api-token-file: token
 log-level: debug
 drain-timeout: 3
@@ -274,6 +275,7 @@ drain-timeout: 3
   assert.deepEqual(settings.send.dnsServers, ['192.0.2.53']);
   assert.equal(settings.route.mx.port, 2526);
   assert.deepEqual([settings.api.host, settings.api.port], ['127.0.0.3', 9999]);
+  assert.deepEqual(settings.api.hosts.slice(-2), ['relay.example', 'console.example']);
   assert.equal(settings.api.token.reveal(), 'the-token');
   assert.equal(settings.logLevel, 'debug');
   assert.equal(settings.drainTimeoutMs, 3000);

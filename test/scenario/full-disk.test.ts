@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { scratchFolder } from './programs.js';
 import { cannotMount, mountSmallDisk, type SmallDisk } from './small-disk.js';
 import { startTwoNodes, type TwoNodes } from './two-nodes.js';
@@ -33,13 +34,19 @@ async function startOnSmallDisk(
 }
 
 // Each waits for pauses to end most of the time.
-test('a disk that is full', { skip, concurrency: true }, async (t) => {
-  await Promise.all([
-    t.test('of what others write: mail is refused until that is gone', assertFilledByOthers),
-    t.test('of the mail itself: it is refused until that has left', assertFilledByMail),
-    t.test('to the last byte: nothing that got its 250 is lost', assertNothingLeft),
-  ]);
-});
+hostileTest(
+  'disk-full',
+  'a disk that is full',
+  async (t, cases) => {
+    cases.add(3);
+    await Promise.all([
+      t.test('of what others write: mail is refused until that is gone', assertFilledByOthers),
+      t.test('of the mail itself: it is refused until that has left', assertFilledByMail),
+      t.test('to the last byte: nothing that got its 250 is lost', assertNothingLeft),
+    ]);
+  },
+  { skip, concurrency: true },
+);
 
 async function assertFilledByOthers(t: TestContext): Promise<void> {
   const { nodes, disk } = await startOnSmallDisk(t, RESERVE_BYTES);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+
+import { hostileTest } from '../hostile/rows.js';
 import { reportDuplicates } from './duplicate-report.js';
 import { MailLoad } from './mail-load.js';
 import { shippedTopology, startTopology } from './running-topology.js';
@@ -9,7 +10,7 @@ const PER_SECOND = 100;
 const AROUND = 150;
 const ARRIVED_DEADLINE_MS = 45_000;
 
-test('what got a 250 arrives, whichever node is killed', async (t) => {
+hostileTest('kill', 'what got a 250 arrives, whichever node is killed', async (t) => {
   const topology = await startTopology(t, shippedTopology('three-tier'));
 
   for (const name of ['edge', 'core', 'exit']) {

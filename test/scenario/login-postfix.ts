@@ -66,7 +66,7 @@ export async function startLoginPostfix(
     relayPort,
     port: async (config, folder) => {
       passwords = path.join(folder, 'sasldb2');
-      await setPassword(passwords, 'postmaster', 'whoever-knows-this-may-relay');
+      await setSaslPassword(passwords, 'postmaster', 'whoever-knows-this-may-relay');
       const [owner, group] = await ownerOf('postfix');
       await chown(passwords, owner, group);
       await writeFile(path.join(folder, 'cert.pem'), certificate.cert);
@@ -82,7 +82,7 @@ export async function startLoginPostfix(
   });
   return {
     ...postfix,
-    setPassword: (username, password) => setPassword(passwords, username, password),
+    setPassword: (username, password) => setSaslPassword(passwords, username, password),
     removeUser: (username) => saslpasswd(passwords, ['-d', username]),
   };
 }
@@ -96,11 +96,7 @@ async function masterCf(
     // Each service reads the file of its own name.
     await writeFile(
       path.join(sasl, `smtpd-${port}.conf`),
-      `pwcheck_method: auxprop
-auxprop_plugin: sasldb
-sasldb_path: ${passwords}
-mech_list: ${mechanisms.join(' ')}
-`,
+      saslMechanismsFor(passwords, mechanisms),
     );
     return `127.0.0.1:${port} inet n - n - - smtpd
   -o smtpd_sasl_path=smtpd-${port}
@@ -127,7 +123,17 @@ smtpd_relay_restrictions = permit_sasl_authenticated,
 `;
 }
 
-function setPassword(file: string, username: string, password: string): Promise<void> {
+/** What Cyrus SASL reads for a service: its logins, and how they may be given. */
+export function saslMechanismsFor(passwords: string, mechanisms: readonly Mechanism[]): string {
+  return `pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: ${passwords}
+mech_list: ${mechanisms.join(' ')}
+`;
+}
+
+/** A user of Postfix's own is made, or gets another password. */
+export function setSaslPassword(file: string, username: string, password: string): Promise<void> {
   return saslpasswd(file, ['-c', '-p', username], password);
 }
 

@@ -16,6 +16,8 @@ export interface Submission {
   recipients: string[];
   raw: Buffer | Readable;
   dsn?: SMTPEnvelopeDsn;
+  /** Says REQUIRETLS (RFC 8689); the server has to offer it. */
+  requireTls?: boolean;
 }
 
 /** Sends mail; each promise stands for one 250, or is rejected. */
@@ -66,10 +68,11 @@ interface Transport {
 }
 
 async function deliver(transport: Transport, mail: Submission): Promise<void> {
-  const { sender, recipients, raw, dsn } = mail;
+  const { sender, recipients, raw, dsn, requireTls = false } = mail;
   const info = await transport.sendMail({
     envelope: { from: sender === '' ? false : sender, to: recipients },
     raw,
+    requireTLSExtensionEnabled: requireTls,
     ...(dsn === undefined ? {} : { dsn }),
   });
   // One refused recipient among several does not reject: a 250 counts only for all.

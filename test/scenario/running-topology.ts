@@ -158,13 +158,13 @@ export class RunningTopology {
   }
 
   /** Starts a node that has ended with the same data, and waits until it takes connections. */
-  async startByHand(name: string): Promise<void> {
+  async startByHand(name: string, env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { dataDir, logFile } = this.node(name);
     const log = openSync(logFile, 'a');
     const args = ['node', '--topology', this.file, '--name', name, '--data', dataDir];
     const child = spawn(process.execPath, [MAIN_JS, ...args], {
       stdio: ['ignore', log, log, 'ipc'],
-      env: cleanEnvironment(),
+      env: cleanEnvironment(env),
     });
     closeSync(log);
     this.#byHand.set(name, child);

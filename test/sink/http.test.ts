@@ -3,6 +3,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { Secret } from '../../src/base/secret.js';
 import type { MessagePage } from '../../src/sink/store.js';
+import { hostileTest } from '../hostile/rows.js';
 import { get, runSink, SmtpClient } from './client.js';
 
 interface Problem {
@@ -113,23 +114,38 @@ test('with a token only the probes are open', async (t) => {
   assert.equal(reset.status, 401);
 });
 
-test('without a token a page whose name was pointed at loopback is turned away', async (t) => {
-  const sink = await runSink(t);
-  const statusFor = (host: string): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const { port } = sink.api;
-      const options = { host: '127.0.0.1', port, path: '/stats', headers: { host } };
-      http
-        .get(options, (response) => {
-          response.resume();
-          resolve(response.statusCode ?? 0);
-        })
-        .on('error', reject);
-    });
-  assert.equal(await statusFor('evil.example'), 403);
-  assert.equal(await statusFor(`localhost:${sink.api.port}`), 200);
-  assert.equal(await statusFor('[::1]'), 200);
-});
+hostileTest(
+  'api-origin',
+  'without a token a page whose name was pointed at loopback is turned away',
+  async (t, cases) => {
+    const sink = await runSink(t);
+    const statusFor = (host: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const { port } = sink.api;
+        const options = { host: '127.0.0.1', port, path: '/stats', headers: { host } };
+        http
+          .get(options, (response) => {
+            response.resume();
+            resolve(response.statusCode ?? 0);
+          })
+          .on('error', reject);
+      });
+    assert.equal(await statusFor('evil.example'), 403);
+    cases.add();
+    for (const origin of ['http://evil.example', 'null', 'http://localhost:1']) {
+      cases.add();
+      const headers = { origin, 'content-type': 'text/plain' };
+      const { status } = await fetch(`http://127.0.0.1:${sink.api.port}/faults`, {
+        method: 'POST',
+        headers,
+        body: '{"at":"rcpt","reply":"550 5.1.1 no"}',
+      });
+      assert.equal(status, 403, origin);
+    }
+    assert.equal(await statusFor(`localhost:${sink.api.port}`), 200);
+    assert.equal(await statusFor('[::1]'), 200);
+  },
+);
 
 test('without a token the API does not listen beyond loopback', async (t) => {
   await assert.rejects(runSink(t, { apiHost: '0.0.0.0' }), { code: 'SINK_SETTINGS_INVALID' });

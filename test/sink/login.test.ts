@@ -77,6 +77,31 @@ test('TLS is offered or required by STARTTLS, and is shown with the message', as
   assert.match(messages[0]?.tls.cipher ?? '', /^TLS_AES_/);
 });
 
+test('REQUIRETLS is offered and taken inside TLS only, and is shown with the message', async (t) => {
+  const certificate = makeCertificate(scratchDirectory(t));
+  const sink = await runSink(t, { tls: 'opportunistic', certificate });
+  const client = await SmtpClient.connect(sink.smtp.port);
+  await client.reply();
+  assert.doesNotMatch(await client.ask('EHLO client.example'), /REQUIRETLS/);
+  assert.match(await client.ask('MAIL FROM:<a@x.example> REQUIRETLS'), /^555 5\.5\.4 /);
+  await client.startTls();
+  assert.match(await client.ask('EHLO client.example'), /^250[- ]REQUIRETLS$/m);
+  assert.match(await client.ask('MAIL FROM:<a@x.example> REQUIRETLS=yes'), /^501 5\.5\.4 /);
+  assert.match(await client.ask('MAIL FROM:<a@x.example> REQUIRETLS'), /^250 /);
+  await client.ask('RCPT TO:<b@x.example>');
+  await client.ask('DATA');
+  assert.match(await client.ask('x\r\n.'), /^250 /);
+  await client.send('a@x.example', ['b@x.example'], 'x');
+  const { messages } = (await (await get(sink, '/messages')).json()) as {
+    messages: Array<{ require_tls?: true }>;
+  };
+  assert.deepEqual(
+    // The newest one first.
+    messages.map((message) => message.require_tls),
+    [undefined, true],
+  );
+});
+
 test('opportunistic TLS takes mail with and without it', async (t) => {
   const certificate = makeCertificate(scratchDirectory(t));
   const sink = await runSink(t, { tls: 'opportunistic', certificate });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { SmtpClient } from '../sink/client.js';
+import { hostileTest } from '../hostile/rows.js';
 import { contentFor, handIn } from './mail-client.js';
 import { startSteeringNode, STEERER } from './steering-node.js';
 
@@ -172,118 +173,138 @@ suite('SMARTHOST: one message: header fields', { concurrency: 2 }, () => {
     });
   });
 
-  test('fields that are not in order refuse the message: 550 5.6.0 with the name', async (t) => {
-    const { node, own, configured } = await startSteeringNode(t, {
-      steerTo: ['127.0.0.1:25', 'host.test:25'],
-    });
+  hostileTest(
+    'steering-headers',
+    'fields that are not in order refuse the message: 550 5.6.0 with the name',
+    async (t, cases) => {
+      const { node, own, configured } = await startSteeringNode(t, {
+        steerTo: ['127.0.0.1:25', 'host.test:25'],
+      });
 
-    await t.test('a header that stands twice', async () => {
-      for (const [name, fields] of Object.entries(TWICE)) {
-        const content = contentFor('a@one.test', fields);
-        const reply = await handIn(node.port, { recipient: 'a@one.test', content, login: STEERER });
-        assert.match(reply, /^550 5\.6\.0 /, name);
-        assert.ok(reply.includes(name), reply);
-        assert.doesNotMatch(reply, /Secret/);
-        const { status, text } = await node.api.injectMime('', 'a@one.test', content);
-        assert.equal(status, 422, text);
-        assert.ok(text.includes(name), text);
-        assert.doesNotMatch(text, /Secret/);
-      }
-    });
-
-    await t.test('a broken value', async () => {
-      for (const [name, values] of Object.entries(BROKEN)) {
-        for (const value of values) {
-          const fields = name.endsWith('hostname') ? [] : [HOSTNAME];
-          const content = contentFor('a@one.test', [...fields, `${name}: ${value}`]);
+      await t.test('a header that stands twice', async () => {
+        for (const [name, fields] of Object.entries(TWICE)) {
+          cases.add(2);
+          const content = contentFor('a@one.test', fields);
           const reply = await handIn(node.port, {
             recipient: 'a@one.test',
             content,
             login: STEERER,
           });
-          // A NUL is refused for itself, before anything is read.
-          const due = value.includes('\u0000') ? /^550 5\.6\.11 / : /^550 5\.6\.0 /;
-          assert.match(reply, due, `${name}: ${JSON.stringify(value)}`);
-          if (!value.includes('\u0000')) assert.ok(reply.includes(name), reply);
+          assert.match(reply, /^550 5\.6\.0 /, name);
+          assert.ok(reply.includes(name), reply);
           assert.doesNotMatch(reply, /Secret/);
+          const { status, text } = await node.api.injectMime('', 'a@one.test', content);
+          assert.equal(status, 422, text);
+          assert.ok(text.includes(name), text);
+          assert.doesNotMatch(text, /Secret/);
         }
-      }
-    });
+      });
 
-    await t.test('a port, a username or a password without a hostname', async () => {
-      for (const name of ['port', 'username', 'password']) {
-        const content = contentFor('a@one.test', [`x-mq-smarthost-${name}: 25`]);
-        const reply = await handIn(node.port, { recipient: 'a@one.test', content, login: STEERER });
-        assert.match(reply, new RegExp(`^550 5\\.6\\.0 .*x-mq-smarthost-${name}`));
-      }
-    });
+      await t.test('a broken value', async () => {
+        for (const [name, values] of Object.entries(BROKEN)) {
+          for (const value of values) {
+            cases.add();
+            const fields = name.endsWith('hostname') ? [] : [HOSTNAME];
+            const content = contentFor('a@one.test', [...fields, `${name}: ${value}`]);
+            const reply = await handIn(node.port, {
+              recipient: 'a@one.test',
+              content,
+              login: STEERER,
+            });
+            // A NUL is refused for itself, before anything is read.
+            const due = value.includes('\u0000') ? /^550 5\.6\.11 / : /^550 5\.6\.0 /;
+            assert.match(reply, due, `${name}: ${JSON.stringify(value)}`);
+            if (!value.includes('\u0000')) assert.ok(reply.includes(name), reply);
+            assert.doesNotMatch(reply, /Secret/);
+          }
+        }
+      });
 
-    await t.test('a bare CR or LF never makes a new header line', async () => {
-      for (const ending of ['\r', '\n', '\r\r\n', '\n\r']) {
-        const content = contentFor('a@one.test', [`X-Harmless: 1${ending}${HOSTNAME}`]);
-        const reply = await handIn(node.port, { recipient: 'a@one.test', content, login: STEERER });
-        assert.match(reply, /^550 5\.6\.11 /, JSON.stringify(ending));
-        const { status, text } = await node.api.inject({
-          envelope: '',
-          recipient: 'a@one.test',
-          mime: content,
-        });
-        assert.equal(status, 422, text);
-      }
-    });
+      await t.test('a port, a username or a password without a hostname', async () => {
+        for (const name of ['port', 'username', 'password']) {
+          cases.add();
+          const content = contentFor('a@one.test', [`x-mq-smarthost-${name}: 25`]);
+          const reply = await handIn(node.port, {
+            recipient: 'a@one.test',
+            content,
+            login: STEERER,
+          });
+          assert.match(reply, new RegExp(`^550 5\\.6\\.0 .*x-mq-smarthost-${name}`));
+        }
+      });
 
-    await t.test('JSON with the same faults', async () => {
-      const message = { envelope: '', recipient: 'a@one.test', mime: contentFor('a@one.test') };
-      const hosts = [
-        ...(BROKEN['x-mq-smarthost-hostname'] ?? []),
-        'a\r\nRCPT TO:<b@c>',
-        '\u010a',
-        5,
-        null,
-        [],
-        {},
-      ];
-      const ports = [
-        ...(BROKEN['x-mq-smarthost-port'] ?? []),
-        0,
-        -1,
-        65_536,
-        2.5,
-        1e30,
-        true,
-        null,
-        [25],
-        {},
-      ];
-      const cases: [string, unknown][] = [
-        ...hosts.map((hostname): [string, unknown] => ['smarthost.hostname', { hostname }]),
-        ...ports.map((port): [string, unknown] => [
-          'smarthost.port',
-          { hostname: 'host.test', port },
-        ]),
-        ...[5, null, ['Secret'], 'Secret\r\nx: y', 'Secret\u0000'].map(
-          (password): [string, unknown] => [
-            'smarthost.password',
-            { hostname: 'host.test', username: 'u', password },
-          ],
-        ),
-        ['smarthost.hostname', { port: 25 }],
-        ['smarthost', 'host.test'],
-        ['smarthost', null],
-      ];
-      for (const [place, smarthost] of cases) {
-        const { status, text, body } = await node.api.inject({ ...message, smarthost });
-        assert.equal(status, 422, `${JSON.stringify(smarthost)}: ${text}`);
-        const paths = (body['faults'] as { path: string }[]).map(({ path }) => path);
-        assert.ok(paths.includes(place), `${JSON.stringify(smarthost)}: ${text}`);
-        assert.doesNotMatch(text, /Secret/);
-      }
-    });
+      await t.test('a bare CR or LF never makes a new header line', async () => {
+        for (const ending of ['\r', '\n', '\r\r\n', '\n\r']) {
+          cases.add(2);
+          const content = contentFor('a@one.test', [`X-Harmless: 1${ending}${HOSTNAME}`]);
+          const reply = await handIn(node.port, {
+            recipient: 'a@one.test',
+            content,
+            login: STEERER,
+          });
+          assert.match(reply, /^550 5\.6\.11 /, JSON.stringify(ending));
+          const { status, text } = await node.api.inject({
+            envelope: '',
+            recipient: 'a@one.test',
+            mime: content,
+          });
+          assert.equal(status, 422, text);
+        }
+      });
 
-    await t.test('nothing of them is stored, and nobody is connected to', async () => {
-      assert.deepEqual(await node.api.records('a@one.test'), []);
-      assert.deepEqual(await node.api.queueNames(), []);
-      assert.deepEqual([own.sessions, configured.sessions], [[], []]);
-    });
-  });
+      await t.test('JSON with the same faults', async () => {
+        const message = { envelope: '', recipient: 'a@one.test', mime: contentFor('a@one.test') };
+        const hosts = [
+          ...(BROKEN['x-mq-smarthost-hostname'] ?? []),
+          'a\r\nRCPT TO:<b@c>',
+          '\u010a',
+          5,
+          null,
+          [],
+          {},
+        ];
+        const ports = [
+          ...(BROKEN['x-mq-smarthost-port'] ?? []),
+          0,
+          -1,
+          65_536,
+          2.5,
+          1e30,
+          true,
+          null,
+          [25],
+          {},
+        ];
+        const cases: [string, unknown][] = [
+          ...hosts.map((hostname): [string, unknown] => ['smarthost.hostname', { hostname }]),
+          ...ports.map((port): [string, unknown] => [
+            'smarthost.port',
+            { hostname: 'host.test', port },
+          ]),
+          ...[5, null, ['Secret'], 'Secret\r\nx: y', 'Secret\u0000'].map(
+            (password): [string, unknown] => [
+              'smarthost.password',
+              { hostname: 'host.test', username: 'u', password },
+            ],
+          ),
+          ['smarthost.hostname', { port: 25 }],
+          ['smarthost', 'host.test'],
+          ['smarthost', null],
+        ];
+        for (const [place, smarthost] of cases) {
+          const { status, text, body } = await node.api.inject({ ...message, smarthost });
+          assert.equal(status, 422, `${JSON.stringify(smarthost)}: ${text}`);
+          const paths = (body['faults'] as { path: string }[]).map(({ path }) => path);
+          assert.ok(paths.includes(place), `${JSON.stringify(smarthost)}: ${text}`);
+          assert.doesNotMatch(text, /Secret/);
+        }
+      });
+
+      await t.test('nothing of them is stored, and nobody is connected to', async () => {
+        assert.deepEqual(await node.api.records('a@one.test'), []);
+        assert.deepEqual(await node.api.queueNames(), []);
+        assert.deepEqual([own.sessions, configured.sessions], [[], []]);
+      });
+    },
+  );
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -31,10 +31,14 @@ export async function filesIn(folder: string): Promise<{ file: string; bytes: Bu
   return Promise.all(files.map(async (file) => ({ file, bytes: await readFile(file) })));
 }
 
-/** Raw, base64 wherever it begins, AUTH PLAIN being one of these, hex, URL-encoded. */
-function formsOf(secret: string): Map<string, string> {
+/**
+ * Raw, base64 wherever it begins, AUTH PLAIN being one of these, hex, URL-encoded, as escapes, in
+ * wide characters, and as the digest that a table would turn back. Each as one byte a character.
+ */
+export function formsOf(secret: string): Map<string, string> {
   const bytes = Buffer.from(secret);
   const every = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+  const escapes = [...bytes].map((byte) => `\\u${byte.toString(16).padStart(4, '0')}`).join('');
   return new Map([
     ['raw', secret],
     ...[0, 1, 2].map((offset): [string, string] => [
@@ -51,6 +55,10 @@ function formsOf(secret: string): Map<string, string> {
     ['URL, all of it', every],
     ['URL, all of it, upper case', every.toUpperCase()],
     ['UTF-16', Buffer.from(secret, 'utf16le').toString('latin1')],
+    ['UTF-16, big end first', Buffer.from(secret, 'utf16le').swap16().toString('latin1')],
+    ['JSON escapes', escapes],
+    ['reversed', secret.split('').toReversed().join('')],
+    ['SHA-256', createHash('sha256').update(secret).digest('hex')],
   ]);
 }
 

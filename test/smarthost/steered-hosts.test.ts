@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { suite } from 'node:test';
 import type { DnsZone } from '../route/dns-server.js';
 import { freePort } from '../scenario/programs.js';
 import { until } from '../scenario/waiting.js';
+import { hostileTest } from '../hostile/rows.js';
 import { contentFor, utc } from './mail-client.js';
 import { startNameServer } from './name-server.js';
 import { ownAddresses } from './own-address.js';
@@ -65,7 +66,7 @@ const LEADING: DnsZone = {
 
 // Two at a time: what takes long is the start of a node.
 suite('SMARTHOST: who may steer: hosts', { concurrency: 2 }, () => {
-  test('no connection that the list does not name', async (t) => {
+  hostileTest('steering-hosts', 'no connection that the list does not name', async (t, cases) => {
     const trap = await startRecordingServer(t);
     const traps = await Promise.all(
       ['127.0.0.2', '::1', ...ownAddresses()].map((host) =>
@@ -85,6 +86,7 @@ suite('SMARTHOST: who may steer: hosts', { concurrency: 2 }, () => {
     await t.test('hosts by address, in every spelling: 403 at the API', async () => {
       for (const hostname of PLACES) {
         for (const port of [...ports, ...ownPorts]) {
+          cases.add();
           const recipient = 'a@trap.test';
           const message = { envelope: '', recipient, mime: contentFor(recipient) };
           const { status, text } = await node.api.inject({
@@ -101,6 +103,7 @@ suite('SMARTHOST: who may steer: hosts', { concurrency: 2 }, () => {
         const recipient = 'a@trap.test';
         const message = { envelope: '', recipient, mime: contentFor(recipient) };
         for (const port of [...ports, ...ownPorts]) {
+          cases.add();
           const { status, text } = await node.api.inject({
             ...message,
             smarthost: { hostname, port },
@@ -112,6 +115,7 @@ suite('SMARTHOST: who may steer: hosts', { concurrency: 2 }, () => {
 
     await t.test('both in header fields: 550 5.7.1', async () => {
       for (const hostname of [...PLACES, ...Object.keys(LEADING)]) {
+        cases.add();
         const reply = await sendWith(
           steering,
           'a@trap.test',
@@ -133,60 +137,64 @@ suite('SMARTHOST: who may steer: hosts', { concurrency: 2 }, () => {
     });
   });
 
-  test('the address is resolved once, checked, and that address is connected to', async (t) => {
-    const port = await freePort();
-    const conduct = { port, replies: { RCPT: ['451 4.2.0 later', '250 2.1.5 ok'] } };
-    const checked = await startRecordingServer(t, { ...conduct, host: '127.0.0.1' });
-    const other = await startRecordingServer(t, { ...conduct, host: '127.0.0.2' });
-    const names = await startNameServer(t, {
-      'listed.test': { A: ['127.0.0.1'] },
-      'turns.test': { A: ['203.0.113.7'] },
-    });
-    // Answers of these are not remembered from the check.
-    const turned = await startNameServer(t, {
-      'listed.test': { A: ['127.0.0.2'] },
-      'turns.test': { A: ['127.0.0.2'] },
-    });
-    const config = { 'dns-servers': names.address, 'retry-interval': 600 };
-    const steering = await startSteeringNode(t, {
-      config,
-      steerTo: [`listed.test:${port}`, `127.0.0.1:${port}`, `turns.test:${port}`],
-    });
-    const { node } = steering;
-    const soon = utc(Date.now() + 1500);
-    const fields = [...namingFields('turns.test', port), `x-mq-delayed: ${soon}`];
-    assert.match(await sendWith(steering, 'a@turns.test', fields, STEERER), /^250 /);
-    assert.match(
-      await sendWith(steering, 'a@listed.test', namingFields('listed.test', port), STEERER),
-      /^250 /,
-    );
-    const queue = `(smarthost) listed.test:${port}`;
-    await node.api.untilQueue(queue, ({ deferred }) => deferred === 1);
-    names.set({ 'listed.test': { A: ['127.0.0.2'] }, 'turns.test': { A: ['127.0.0.2'] } });
-    await node.configure({ ...config, 'dns-servers': turned.address });
-    assert.equal((await node.reload())['event'], 'reloaded');
-
-    await t.test('a later attempt goes to the same address', async () => {
-      await node.api.control(queue, 'retry');
-      await checked.untilMessage('a@listed.test');
-      const { attempts } = await node.api.untilRecord(
-        'a@listed.test',
-        ({ action }) => action === 'relayed',
+  hostileTest(
+    'steering-hosts',
+    'the address is resolved once, checked, and that address is connected to',
+    async (t) => {
+      const port = await freePort();
+      const conduct = { port, replies: { RCPT: ['451 4.2.0 later', '250 2.1.5 ok'] } };
+      const checked = await startRecordingServer(t, { ...conduct, host: '127.0.0.1' });
+      const other = await startRecordingServer(t, { ...conduct, host: '127.0.0.2' });
+      const names = await startNameServer(t, {
+        'listed.test': { A: ['127.0.0.1'] },
+        'turns.test': { A: ['203.0.113.7'] },
+      });
+      // Answers of these are not remembered from the check.
+      const turned = await startNameServer(t, {
+        'listed.test': { A: ['127.0.0.2'] },
+        'turns.test': { A: ['127.0.0.2'] },
+      });
+      const config = { 'dns-servers': names.address, 'retry-interval': 600 };
+      const steering = await startSteeringNode(t, {
+        config,
+        steerTo: [`listed.test:${port}`, `127.0.0.1:${port}`, `turns.test:${port}`],
+      });
+      const { node } = steering;
+      const soon = utc(Date.now() + 1500);
+      const fields = [...namingFields('turns.test', port), `x-mq-delayed: ${soon}`];
+      assert.match(await sendWith(steering, 'a@turns.test', fields, STEERER), /^250 /);
+      assert.match(
+        await sendWith(steering, 'a@listed.test', namingFields('listed.test', port), STEERER),
+        /^250 /,
       );
-      assert.deepEqual([...new Set(attempts.map(({ remote }) => remote))], [`127.0.0.1:${port}`]);
-    });
+      const queue = `(smarthost) listed.test:${port}`;
+      await node.api.untilQueue(queue, ({ deferred }) => deferred === 1);
+      names.set({ 'listed.test': { A: ['127.0.0.2'] }, 'turns.test': { A: ['127.0.0.2'] } });
+      await node.configure({ ...config, 'dns-servers': turned.address });
+      assert.equal((await node.reload())['event'], 'reloaded');
 
-    await t.test(
-      'a name that turns to loopback between check and connect leads nowhere',
-      async () => {
-        const tried = await until('the attempt', async () => {
-          const found = await node.api.queue(`(smarthost) turns.test:${port}`);
-          return found !== undefined && (found.sending > 0 || found.last_fault !== null);
-        });
-        assert.ok(tried);
-        assert.deepEqual(turned.questions, []);
-        assert.deepEqual(other.sessions, []);
-      },
-    );
-  });
+      await t.test('a later attempt goes to the same address', async () => {
+        await node.api.control(queue, 'retry');
+        await checked.untilMessage('a@listed.test');
+        const { attempts } = await node.api.untilRecord(
+          'a@listed.test',
+          ({ action }) => action === 'relayed',
+        );
+        assert.deepEqual([...new Set(attempts.map(({ remote }) => remote))], [`127.0.0.1:${port}`]);
+      });
+
+      await t.test(
+        'a name that turns to loopback between check and connect leads nowhere',
+        async () => {
+          const tried = await until('the attempt', async () => {
+            const found = await node.api.queue(`(smarthost) turns.test:${port}`);
+            return found !== undefined && (found.sending > 0 || found.last_fault !== null);
+          });
+          assert.ok(tried);
+          assert.deepEqual(turned.questions, []);
+          assert.deepEqual(other.sessions, []);
+        },
+      );
+    },
+  );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { freePort } from '../scenario/programs.js';
+import { hostileTest } from '../hostile/rows.js';
 import { contentFor, type Letter, utc } from './mail-client.js';
 import { startNameServer } from './name-server.js';
 import { startRecordingServer } from './recording-server.js';
@@ -29,7 +30,7 @@ links:
 
 // Two at a time: what takes long is the start of a node.
 suite('SMARTHOST: who may steer', { concurrency: 2 }, () => {
-  test('headers of those who may not steer', async (t) => {
+  hostileTest('steering-headers', 'headers of those who may not steer', async (t) => {
     const steering = await startSteeringNode(t, {
       more: LINKS('may: [steer]'),
     });
@@ -80,79 +81,83 @@ suite('SMARTHOST: who may steer', { concurrency: 2 }, () => {
     });
   });
 
-  test('a user and a link steer with `may: [steer]`, and only to hosts of their `steer-to`', async (t) => {
-    const [ofApi, ofLink] = [await startRecordingServer(t), await startRecordingServer(t)];
-    const steering = await startSteeringNode(t, {
-      apiSteerTo: [ofApi.place],
-      more: LINKS(`may: [steer], steer-to: ["${ofLink.place}"]`),
-    });
-    const { node, own, configured } = steering;
-    const logins = { user: STEERER, link: PEER };
-    const servers = { user: own, link: ofLink, api: ofApi };
+  hostileTest(
+    'steering-hosts',
+    'a user and a link steer with `may: [steer]`, and only to hosts of their `steer-to`',
+    async (t) => {
+      const [ofApi, ofLink] = [await startRecordingServer(t), await startRecordingServer(t)];
+      const steering = await startSteeringNode(t, {
+        apiSteerTo: [ofApi.place],
+        more: LINKS(`may: [steer], steer-to: ["${ofLink.place}"]`),
+      });
+      const { node, own, configured } = steering;
+      const logins = { user: STEERER, link: PEER };
+      const servers = { user: own, link: ofLink, api: ofApi };
 
-    for (const who of ['user', 'link'] as const) {
-      await t.test(`${who}: to a listed host`, async () => {
-        const fields = namingFields(servers[who].host, servers[who].port);
-        assert.match(await sendWith(steering, `${who}@may.test`, fields, logins[who]), /^250 /);
-        await servers[who].untilMessage(`${who}@may.test`);
-        const record = await node.api.untilRecord(`${who}@may.test`);
-        assert.deepEqual(
-          [record.own_smarthost, record.removed_headers],
-          [servers[who].place, undefined],
+      for (const who of ['user', 'link'] as const) {
+        await t.test(`${who}: to a listed host`, async () => {
+          const fields = namingFields(servers[who].host, servers[who].port);
+          assert.match(await sendWith(steering, `${who}@may.test`, fields, logins[who]), /^250 /);
+          await servers[who].untilMessage(`${who}@may.test`);
+          const record = await node.api.untilRecord(`${who}@may.test`);
+          assert.deepEqual(
+            [record.own_smarthost, record.removed_headers],
+            [servers[who].place, undefined],
+          );
+        });
+
+        await t.test(
+          `${who}: to another: 550 5.7.1 at the final dot, and nothing is stored`,
+          async () => {
+            for (const other of Object.values(servers).filter((one) => one !== servers[who])) {
+              const fields = namingFields(other.host, other.port);
+              assert.match(
+                await sendWith(steering, `${who}@not.test`, fields, logins[who]),
+                /^550 5\.7\.1 /,
+              );
+            }
+            assert.deepEqual(await node.api.records(`${who}@not.test`), []);
+          },
         );
+      }
+
+      await t.test('who holds the token of the API: to the list of the node', async () => {
+        const message = { envelope: '', mime: contentFor('api@may.test') };
+        const smarthost = { hostname: ofApi.host, port: ofApi.port };
+        await node.api.take({ ...message, recipient: 'api@may.test', smarthost });
+        await ofApi.untilMessage('api@may.test');
       });
 
-      await t.test(
-        `${who}: to another: 550 5.7.1 at the final dot, and nothing is stored`,
-        async () => {
-          for (const other of Object.values(servers).filter((one) => one !== servers[who])) {
-            const fields = namingFields(other.host, other.port);
-            assert.match(
-              await sendWith(steering, `${who}@not.test`, fields, logins[who]),
-              /^550 5\.7\.1 /,
-            );
+      await t.test('API: to another: 403, and nothing is stored, of an array neither', async () => {
+        const recipient = 'api@not.test';
+        const message = { envelope: '', recipient, mime: contentFor(recipient) };
+        for (const { host: hostname, port } of [own, ofLink]) {
+          const steered = { ...message, smarthost: { hostname, port } };
+          for (const body of [steered, [message, steered]]) {
+            const { status, text } = await node.api.inject(body);
+            assert.equal(status, 403, text);
+            assert.ok(text.includes('smarthost'), text);
           }
-          assert.deepEqual(await node.api.records(`${who}@not.test`), []);
-        },
-      );
-    }
-
-    await t.test('who holds the token of the API: to the list of the node', async () => {
-      const message = { envelope: '', mime: contentFor('api@may.test') };
-      const smarthost = { hostname: ofApi.host, port: ofApi.port };
-      await node.api.take({ ...message, recipient: 'api@may.test', smarthost });
-      await ofApi.untilMessage('api@may.test');
-    });
-
-    await t.test('API: to another: 403, and nothing is stored, of an array neither', async () => {
-      const recipient = 'api@not.test';
-      const message = { envelope: '', recipient, mime: contentFor(recipient) };
-      for (const { host: hostname, port } of [own, ofLink]) {
-        const steered = { ...message, smarthost: { hostname, port } };
-        for (const body of [steered, [message, steered]]) {
-          const { status, text } = await node.api.inject(body);
-          assert.equal(status, 403, text);
-          assert.ok(text.includes('smarthost'), text);
+          const mime = contentFor(recipient, namingFields(hostname, port));
+          assert.equal((await node.api.injectMime('', recipient, mime)).status, 403);
         }
-        const mime = contentFor(recipient, namingFields(hostname, port));
-        assert.equal((await node.api.injectMime('', recipient, mime)).status, 403);
-      }
-      assert.deepEqual(await node.api.records(recipient), []);
-    });
+        assert.deepEqual(await node.api.records(recipient), []);
+      });
 
-    await t.test('what was refused went nowhere, and stands in no file', async () => {
-      for (const { file, bytes } of await filesIn(node.dataDir)) {
-        assert.ok(!bytes.includes('@not.test'), file);
-      }
-      assert.deepEqual(configured.messages, []);
-      const heard = Object.values(servers).flatMap(({ messages }) => messages);
-      assert.deepEqual(heard.flatMap(({ recipients }) => recipients).sort(), [
-        'api@may.test',
-        'link@may.test',
-        'user@may.test',
-      ]);
-    });
-  });
+      await t.test('what was refused went nowhere, and stands in no file', async () => {
+        for (const { file, bytes } of await filesIn(node.dataDir)) {
+          assert.ok(!bytes.includes('@not.test'), file);
+        }
+        assert.deepEqual(configured.messages, []);
+        const heard = Object.values(servers).flatMap(({ messages }) => messages);
+        assert.deepEqual(heard.flatMap(({ recipients }) => recipients).sort(), [
+          'api@may.test',
+          'link@may.test',
+          'user@may.test',
+        ]);
+      });
+    },
+  );
 
   test('`steer-to`: its forms', async (t) => {
     const port = await freePort();

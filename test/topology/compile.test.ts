@@ -5,7 +5,7 @@ import type { NextHop } from '../../src/send/next-hop.js';
 import type { CompileInputs } from '../../src/topology/compile-inputs.js';
 import { compileNode, hostnameOf } from '../../src/topology/compile.js';
 import { compile, inputs, loginOf, smarthostOf } from './compiling.js';
-import { allotment, parsed, SOUND, soundBut } from './topology-files.js';
+import { allotment, MACHINES, parsed, SOUND, soundBut } from './topology-files.js';
 
 function hop(text: string, node = 'core', more: Partial<CompileInputs> = {}): NextHop {
   return smarthostOf(compile(text, node, more));
@@ -308,6 +308,19 @@ test('the APIs of the other nodes are known with their tokens', () => {
   assert.equal(edge.token.reveal(), 'value of app');
   const [core] = compile(named, 'edge').api.peers;
   assert.equal(core?.token.reveal(), 'value of app');
+});
+
+test('an API is known by the names that its node has in the file, and by those that it lists', () => {
+  assert.deepEqual(compile(SOUND, 'edge').api.hosts, ['edge', '127.0.0.1', 'edge.mesh']);
+  const listed = soundBut(['port: 8025', 'port: 8025, hosts: [relay.example]']);
+  assert.ok(compile(listed, 'edge').api.hosts.includes('relay.example'));
+  // the others ask it by its host
+  const { hosts } = compile(MACHINES, 'core').api;
+  assert.deepEqual(hosts, ['core', 'core.example.com']);
+  for (const host of ['two words', 'a:1', 'http://a', '']) {
+    const text = SOUND.replace('port: 8025', `port: 8025, hosts: ['${host}']`);
+    assert.throws(() => compile(text, 'edge'), host);
+  }
 });
 
 test('a node without an API has one on loopback, known to others only when it was allotted', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -81,4 +82,18 @@ test('what still fits is used again; a new name, or a near end, makes a new cert
   assert.equal(await readFile(first.caFile, 'utf8'), ca);
   await ensureEphemeralTls(folder, [EDGE], nowMs + 29.5 * DAY_MS);
   assert.notEqual(await readFile(first.caFile, 'utf8'), ca);
+});
+
+test('a certificate is good for a login too; one that is not is made anew', async () => {
+  const nowMs = Date.now();
+  const tls = await ensureEphemeralTls(folder, [EDGE], nowMs);
+  const { certFile = '', keyFile = '' } = tls.certificates.get('edge') ?? {};
+  const { keyUsage } = new X509Certificate(await readFile(certFile));
+  // serverAuth and clientAuth (RFC 5280 §4.2.1.12)
+  assert.deepEqual([...keyUsage].sort(), ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
+  // the CA has no extended key usage, as certificates of others may have none
+  await writeFile(certFile, await readFile(tls.caFile));
+  await writeFile(keyFile, await readFile(path.join(folder, 'ca-key.pem')));
+  await ensureEphemeralTls(folder, [EDGE], nowMs);
+  assert.match(new X509Certificate(await readFile(certFile)).subject, /^CN=edge$/);
 });

@@ -50,3 +50,23 @@ test('an argument of a token program that looks like a secret is a warning', () 
     assert.deepEqual(lint(withArgument(argument)), [], argument);
   }
 });
+
+test('a hash suits who checks logins, and warns where a login needs the password; nothing of it is quoted', () => {
+  const hash = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+  const text = soundBut(
+    ['app: { generate: true }', 'app: { env: HASH }'],
+    ['edge-core: { generate: true }', 'edge-core: { env: HASH }'],
+  );
+  const faults = lint(text, { env: { HASH: hash } });
+  assert.deepEqual(places(faults), ['unfit-hash@18:65']);
+  assert.equal(faults[0]?.severity, 'warning');
+  const weak = lint(text, { env: { HASH: hash.replace('15', '13') } });
+  assert.deepEqual(places(weak), ['weak-hash@4:3', 'weak-hash@5:3', 'unfit-hash@18:65']);
+  const foreign = lint(text, { env: { HASH: '$2b$12$R9h/cIPz0gi.URNNX3kh2O' } });
+  assert.deepEqual(places(foreign), ['weak-hash@4:3', 'weak-hash@5:3']);
+  const broken = lint(text, { env: { HASH: '$scrypt$ln=40,r=8,p=1$AAAA$AAAA' } });
+  assert.deepEqual(places(broken), ['unfit-hash@4:3', 'unfit-hash@5:3']);
+  for (const found of [faults, weak, foreign, broken]) {
+    assert.doesNotMatch(JSON.stringify(found), /AAAA|R9h/);
+  }
+});

@@ -243,7 +243,7 @@ test('a wait waits for something, and a secret that is changed is there', () => 
     'unfit-step@25:17 this waits for nothing',
   ]);
   assert.deepEqual(step('{ rotate: { secret: edge-cor } }'), [
-    "unknown-secret@25:27 no secret is named 'edge-cor'",
+    'unknown-secret@25:27 no secret has this name',
   ]);
 });
 

@@ -148,6 +148,10 @@ for (const [what, text, place] of REFUSED) {
   });
 }
 
+test('a place behind text that cannot be parsed is right', () => {
+  assert.deepEqual(places(formFaults('{\n[}"\n ')).at(-1), 'yaml-syntax@3:1');
+});
+
 test('aliases that blow up are refused', () => {
   const row = (name: string, of: string) => `${name}: &${name} [${Array(9).fill(of).join(', ')}]\n`;
   const text = row('a', '1') + row('b', '*a') + row('c', '*b') + row('d', '*c');

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import type { RuleId, Severity } from '../../src/topology/fault.js';
 import {
   CA_PEM,
@@ -7,14 +6,26 @@ import {
   OTHER_CA_PEM,
   OTHER_KEY_PEM,
 } from './certificate-fixtures.js';
+import {
+  NO_SINK,
+  SPARE,
+  NO_LOGIN,
+  EDGE_SECRET,
+  LINK_LOGIN,
+  but,
+  core,
+  secretBefore,
+  chain,
+  U,
+  RATED,
+  type Change,
+} from './rule-changes.js';
 import { MACHINES, SOUND, soundBut, tested } from './topology-files.js';
 
 /*
  * Every rule with a topology that breaks it, and one as near to it as can be that is sound. The
  * type of the table keeps a rule without such a pair from being built.
  */
-
-type Change = [string, string];
 
 interface Pair {
   wrong: string | Buffer;
@@ -27,58 +38,15 @@ interface Pair {
 }
 
 const MIB = 1024 * 1024;
+const HASH = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
 /** What stands beside every topology. */
 export const FILES = {
   'ca.pem': CA_PEM,
   'cert.pem': CORE_PEM,
   'key.pem': CORE_KEY_PEM,
   'token.txt': 'x',
+  'users.hash': `${HASH}\n`,
 };
-
-const NO_SINK: Change = ['sinks:\n  mx: { port: 2527 }', 'sinks: {}'];
-const SPARE: Change = ['  mx: { port: 2527 }', '  mx: { port: 2527 }\n  spare: { port: 2528 }'];
-const NO_LOGIN: Change[] = [
-  ['  edge-core: { generate: true }\n', ''],
-  ['username: edge, password: { secret: edge-core } ', ''],
-  ['    smarthost: mx', '    relay-from: [127.0.0.1]\n    smarthost: mx'],
-];
-
-function but(text: string, ...changes: Change[]): string {
-  let changed = text;
-  for (const [from, to] of changes) {
-    assert.ok(changed.includes(from), from);
-    changed = changed.replace(from, () => to);
-  }
-  return changed;
-}
-
-/** The sound topology with these lines in `core`, from line 16 on, before or as its smarthost. */
-function core(...lines: string[]): string {
-  const own = lines.some((line) => line.startsWith('smarthost:')) ? [] : ['smarthost: mx'];
-  return soundBut([
-    '    smarthost: mx\n',
-    [...lines, ...own].map((line) => `    ${line}\n`).join(''),
-  ]);
-}
-
-function secretBefore(comment: string, name = 'spare'): string {
-  return soundBut(['  app:', `${comment}\n  ${name}: { generate: true }\n  app:`]);
-}
-
-/** So many nodes in a row. */
-function chain(nodes: number): string {
-  const entries = Array.from({ length: nodes }, (_, at) => {
-    const next = at + 1 === nodes ? 'mx' : `n${at + 2}`;
-    return `  n${at + 1}: { listen: [{ port: auto }], relay-from: [127.0.0.1], smarthost: ${next} }\n`;
-  });
-  return `version: 1\nname: mesh\nnodes:\n${entries.join('')}sinks: { mx: { port: auto } }\n`;
-}
-
-const U = 'username: u, password: { secret: app }';
-const RATED: Change = [
-  'smarthost: core',
-  'smarthost: { hostname: core, max-messages-per-minute: 9 }',
-];
 
 /** Those of the command line and of exports are not about the text of a topology. */
 type OfOthers = 'unreadable-file' | 'not-exportable';
@@ -94,6 +62,11 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: but(MACHINES, ['host: core.example.com', 'host: relay.example.com']),
     at: '9:5',
     near: MACHINES,
+  },
+  'certificate-without-tls': {
+    wrong: soundBut([LINK_LOGIN, 'certificate: true, tls: opportunistic '], EDGE_SECRET),
+    at: '17:53',
+    near: soundBut([LINK_LOGIN, 'certificate: true, tls: verified '], EDGE_SECRET),
   },
   'cleartext-secret': {
     wrong: soundBut(['password: { secret: app }', 'password: hunter2']),
@@ -255,6 +228,11 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     at: '16:84',
     near: but(core(`smarthost: { hostname: h.example, ${U}, tls: required }`), NO_SINK),
   },
+  'plaintext-token': {
+    wrong: soundBut(['api: { port: 8026 }', 'api: { host: 192.0.2.1, port: 8026 }']),
+    at: '15:18',
+    near: soundBut(['api: { port: 8026 }', 'api: { host: 127.0.0.2, port: 8026 }']),
+  },
   'secret-unavailable': {
     wrong: soundBut(['app: { generate: true }', 'app: { env: GONE }']),
     at: '4:3',
@@ -284,10 +262,14 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
   'token-missing': {
     wrong: but(MACHINES, ['smarthost: mx.', 'api: { host: 0.0.0.0, port: 8025 }, smarthost: mx.']),
     at: '7:91',
-    near: but(MACHINES, [
-      'smarthost: mx.',
-      'api: { host: 0.0.0.0, port: 8025, token: { secret: app } }, smarthost: mx.',
-    ]),
+    near: but(
+      MACHINES,
+      ['version: 1', 'version: 1 # relaymesh-lint-disable-file plaintext-token: a VPN'],
+      [
+        'smarthost: mx.',
+        'api: { host: 0.0.0.0, port: 8025, token: { secret: app } }, smarthost: mx.',
+      ],
+    ),
   },
   'too-few-sessions': {
     wrong: core('max-sessions: 19'),
@@ -314,6 +296,12 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: tested('', '{ path: [edge, core] }'),
     at: '24:28',
     near: tested('', '{ path: [edge, core, mx] }'),
+  },
+  'unfit-hash': {
+    wrong: soundBut(['app: { generate: true }', 'app: { file: users.hash }']),
+    wrongFiles: { ...FILES, 'users.hash': '$scrypt$ln=15,r=8,p=1$short$short\n' },
+    at: '4:3',
+    near: soundBut(['app: { generate: true }', 'app: { file: users.hash }']),
   },
   'unfit-step': {
     wrong: tested('{ partition: { from: edge, to: mx } }', '{}'),
@@ -408,6 +396,12 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: soundBut(['name: mesh', 'name: !own mesh']),
     at: '2:12',
     near: soundBut(['name: mesh', 'name: !!str mesh']),
+  },
+  'weak-hash': {
+    wrong: soundBut(['app: { generate: true }', 'app: { file: users.hash }']),
+    wrongFiles: { ...FILES, 'users.hash': HASH.replace('ln=15', 'ln=13') },
+    at: '4:3',
+    near: soundBut(['app: { generate: true }', 'app: { file: users.hash }']),
   },
   'zero-weight-pool': {
     wrong: core('smarthost: { pool: [{ to: mx, weight: 0 }] }'),

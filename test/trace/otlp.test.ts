@@ -135,6 +135,21 @@ test('a hop consumes what an attempt produced; an attempt without a carrier is a
   assert.equal(attemptSpan(hop, carried, 'domain').kind, 4);
 });
 
+test('REQUIRETLS is an attribute of the hop that was asked for it and of the attempt that asked', () => {
+  const hop = threeHops().hops[0] as HopRecord;
+  const envelope = { ...hop.envelope, require_tls: true as const };
+  const attempt = sampleAttempt('a', 0, 'core', { require_tls: true });
+  const key = 'smtp.require_tls';
+  const asked = [hopSpan({ ...hop, envelope }, DOMAINS), attemptSpan(hop, attempt, 'domain')];
+  for (const { attributes } of asked) {
+    assert.deepEqual(attributes?.find((one) => one.key === key)?.value, { boolValue: true });
+  }
+  const others = [hopSpan(hop, DOMAINS), attemptSpan(hop, sampleAttempt('a', 0, 'core'), 'domain')];
+  for (const { attributes } of others) {
+    assert.ok(!attributes?.some((one) => one.key === key));
+  }
+});
+
 test('a span begins by the wall clock and lasts as long as was measured, whatever the clock did', () => {
   const hop = sampleHop('core', 10, {
     // the clock was set back by an hour meanwhile

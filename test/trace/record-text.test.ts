@@ -8,6 +8,7 @@ import { aHopRecord, anAttempt, aRecipientRecord } from './hop-records.js';
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 const address = fc.oneof(text, fc.constantFrom('one@b.example', 'two@b.example'));
 const addresses = fc.array(address, { maxLength: 4 });
+const time = fc.date({ noInvalidDate: true }).map((date) => date.toISOString());
 
 const phases: fc.Arbitrary<PhasesMs> = fc.record(
   {
@@ -32,6 +33,7 @@ const attempt = fc
       description: text,
       phases_ms: phases,
       carrier: fc.constantFrom('envelope', 'header'),
+      require_tls: fc.constant(true as const),
       recipients: addresses,
       replies: fc.array(
         fc.record({
@@ -51,7 +53,7 @@ const recipient = fc
   .record(
     {
       address,
-      next_attempt_at: fc.option(text),
+      next_attempt_at: fc.option(time),
       description: fc.option(text),
       orcpt: text,
     },
@@ -65,13 +67,16 @@ const record: fc.Arbitrary<HopRecord> = fc
       parent_span_id: fc.option(text),
       links: fc.array(fc.record({ trace_id: text, span_id: text })),
       path: fc.array(text),
-      finished_at: fc.option(text),
+      finished_at: fc.option(time),
       queue_wait_ms: fc.option(fc.nat()),
       client: fc.record({ address: text, helo: text, user: fc.option(text) }),
-      envelope: fc.record({ sender: text, recipients: addresses }),
+      envelope: fc.record(
+        { sender: text, recipients: addresses, require_tls: fc.constant(true as const) },
+        { requiredKeys: ['sender', 'recipients'] },
+      ),
       message_id: fc.option(text),
       envid: text,
-      expires_at: text,
+      expires_at: time,
       attempts: fc.array(attempt, { maxLength: 3 }),
       attempts_dropped: fc.nat(),
       recipients: fc.array(recipient, { maxLength: 4 }),
@@ -133,4 +138,23 @@ test('an action that a record has is never ruled out by its text', () => {
     assert.ok(mayHaveAction(JSON.stringify(one), action));
     assert.ok(!mayHaveAction(encodeRecord(one), 'failed'));
   }
+});
+
+test('a text of another form is no record', () => {
+  const one = aHopRecord('1M82Z585E6PSDZBCRT', { attempts: [anAttempt()] });
+  const others: unknown[] = [
+    5,
+    'text',
+    {},
+    { ...one, received_at: 'never' },
+    { ...one, envelope: null },
+    { ...one, path: 'edge' },
+    { ...one, attempts: [{}] },
+    { ...one, attempts: [anAttempt({ phases_ms: { mail: '1' as unknown as number } })] },
+    { ...one, recipients: [aRecipientRecord({ address: 7 as unknown as string })] },
+  ];
+  for (const other of others) {
+    assert.equal(parseRecord(JSON.stringify(other)), undefined, JSON.stringify(other));
+  }
+  assert.deepEqual(parseRecord(JSON.stringify(one)), one);
 });

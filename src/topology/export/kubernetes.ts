@@ -1,6 +1,6 @@
 import type { Topology } from '../schema.js';
 import { CONTAINER_PATHS, CONTAINER_UID, commandOf, usesLowPort } from './compose.js';
-import type { NeededFile } from './needed-files.js';
+import { NUMBERED_ID, type NeededFile } from './needed-files.js';
 import { readme, sliceText, type ExportOptions, type OutputFile } from './output.js';
 import { planNode, stopSeconds, type Mesh, type NodePlan } from './plan.js';
 import { MARKER, yamlText, type Comment } from './yaml-text.js';
@@ -210,8 +210,10 @@ function labelsOf({ name: topology }: Topology, { name }: NodePlan): Record<stri
 }
 
 /** The Secret and the key that hold a file. */
-function secretOf(topology: Topology, plan: NodePlan, { id }: NeededFile): [string, string] {
+function secretOf(topology: Topology, plan: NodePlan, { id, kind }: NeededFile): [string, string] {
   const tlsKey = TLS_KEYS[id];
+  // a node has its own of these, and cert-manager keeps only one certificate in a Secret
+  if (kind !== 'token' && NUMBERED_ID.test(id)) return [`${plan.name}-certificates`, id];
   return tlsKey === undefined ? [topology.name, id] : [`${plan.name}-tls`, tlsKey];
 }
 

@@ -17,6 +17,8 @@ export interface NeededFile {
 export type PlaceFile = (file: NeededFile) => string;
 
 const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca'];
+/** Of files of which there may be several. */
+export const NUMBERED_ID = /^(?:token|tls-cert|tls-key|client-cert|client-key)-\d+$/;
 
 /**
  * Lets a slice name its files where `place` puts them, and lists them. Certificates stand under
@@ -52,6 +54,7 @@ export function withFiles(
     ...(secrets.length === 0 ? {} : { secrets: Object.fromEntries(secrets) as Written }),
     tls: tls.entry,
     nodes,
+    ...withClientCertificates(slice, nodeName, put),
   };
   if (Object.keys(tls.entry).length === 0) delete changed['tls'];
   withOtlp(changed, nodeName, put);
@@ -67,7 +70,7 @@ export function secretIds(topology: Topology): Map<string, string> {
       .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
       .replace(/^[^A-Za-z0-9]+/, '')
       .slice(0, 60);
-    const base = plain === '' || /^token-\d+$/.test(plain) ? `secret-${plain}` : plain;
+    const base = plain === '' || NUMBERED_ID.test(plain) ? `secret-${plain}` : plain;
     let id = base;
     for (let number = 2; taken.has(id); number++) id = `${base}-${number}`;
     taken.add(id);
@@ -81,7 +84,7 @@ function certificatesOf(
   nodeName: string,
   put: PlaceFile,
 ): { entry: Written; isWhole: boolean } {
-  const { own, ca } = certificateSources(topology, nodeName);
+  const { own, others, ca } = certificateSources(topology, nodeName);
   const entry: Written = {};
   if (ca !== undefined) {
     const source = { file: ca.file };
@@ -93,7 +96,50 @@ function certificatesOf(
   const key = { kind: 'key', id: 'tls-key', what: `private key ${whose}` } as const;
   entry['cert'] = put({ ...chain, source: { file: own.cert } });
   entry['key'] = put({ ...key, source: { file: own.key } });
+  if (others.length > 0) {
+    entry['certificates'] = others.map((files, index) =>
+      pairOf(files, { id: 'tls', number: index + 2, what: `${whose}, by name` }, put),
+    );
+  }
   return { entry, isWhole: true };
+}
+
+/** A certificate of which a node may have several, and its key. */
+function pairOf(
+  { cert, key }: { cert: string; key: string },
+  { id, number, what }: { id: 'tls' | 'client'; number: number; what: string },
+  put: PlaceFile,
+): { cert: string; key: string } {
+  return {
+    cert: put({
+      kind: 'cert',
+      id: `${id}-cert-${number}`,
+      what: `certificate chain ${what}`,
+      source: { file: cert },
+    }),
+    key: put({
+      kind: 'key',
+      id: `${id}-key-${number}`,
+      what: `private key ${what}`,
+      source: { file: key },
+    }),
+  };
+}
+
+/** The links of a slice, where the node has a certificate for one of them alone. */
+function withClientCertificates(slice: Written, nodeName: string, put: PlaceFile): Written {
+  const links = slice['links'] as Written[] | undefined;
+  if (links === undefined) return {};
+  let number = 0;
+  const changed = links.map((link) => {
+    const { cert, key, ...others } = mappingAt(link, 'certificate');
+    const isShown = link['from'] === nodeName && typeof cert === 'string';
+    if (!isShown || typeof key !== 'string') return link;
+    const what = `for the link to \`${String(link['to'])}\``;
+    const files = pairOf({ cert, key }, { id: 'client', number: ++number, what }, put);
+    return { ...link, certificate: { ...files, ...others } };
+  });
+  return { links: changed };
 }
 
 function withOwn(entry: Written, topology: Topology, name: string, own: unknown): Written {

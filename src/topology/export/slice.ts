@@ -46,7 +46,7 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
   if (node.otlp !== undefined) delete defaults['otlp'];
   const links = topology.links.flatMap((link, index): Written[] => {
     const entry = (written['links'] as Written[])[index] ?? {};
-    if (link.to === nodeName) return [entry];
+    if (link.to === nodeName) return [asReceived(entry)];
     return link.from === nodeName ? [except(entry, RECEIVER_KEYS)] : [];
   });
   const secrets = secretsOf(topology, nodeName, node, [...goals]);
@@ -146,6 +146,13 @@ function secretsOf(
     ...(otlp === undefined ? [] : otlpSecrets(otlp.entry, otlp.path)),
   ];
   return new Set(named.flatMap((one) => (one === undefined ? [] : [one.secret])));
+}
+
+/** A link as its receiving end needs it: the files that the other end shows are not here. */
+function asReceived(entry: Written): Written {
+  if (entry['certificate'] === undefined) return entry;
+  const shown = except(mappingAt(entry, 'certificate'), ['cert', 'key']);
+  return { ...entry, certificate: Object.keys(shown).length === 0 ? true : shown };
 }
 
 function only(mapping: Written, keys: Iterable<string>): Written {

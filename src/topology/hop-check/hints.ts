@@ -61,6 +61,9 @@ function authHint(fault: SessionFault, hop: NextHop, context: HintContext, who: 
   if (/clear text/.test(message)) return `let ${who} offer TLS, or set \`tls: required\` here`;
   if (/access token/.test(message))
     return 'see what `token` names: a file, or a program that prints it';
+  if (hop.login !== undefined && 'certificate' in hop.login) {
+    return `the log of ${who} says why it does not take the certificate: see \`certificate-refused\` there`;
+  }
   if (code === null)
     return `compare the mechanisms that ${who} offers with PLAIN, LOGIN and CRAM-MD5`;
   if (code >= 400 && code <= 499) return `${who} cannot check logins at the moment: see its log`;

@@ -152,7 +152,7 @@ function readPem(path: string): string {
   } catch (cause) {
     throw new RelayError('PEM_UNREADABLE', `${path} cannot be read (${codeOf(cause)})`, {
       fault: 'operator',
-      hint: 'the CA is needed on the machine that checks',
+      hint: 'CA and certificates of the node are needed on the machine that checks',
       cause,
     });
   }

@@ -47,7 +47,10 @@ export class Links {
           const port = listener === null ? whole.sinks[to] : whole.listeners[to]?.[listener];
           if (port === undefined) continue;
           const way = { from, to, listener, tls: mode };
-          await this.#leadOne(way, { host: LOOPBACK, port }, certificateOf(tls, to), ports);
+          const certificate = certificateOf(tls, to);
+          // a link that logs in by certificate does so over its proxy too
+          const shown = { certificate, client: tls?.certificates.get(from) };
+          await this.#leadOne(way, { host: LOOPBACK, port }, shown, ports);
         }
       }
     }
@@ -86,7 +89,7 @@ export class Links {
   async #leadOne(
     way: Omit<Way, 'proxy'>,
     target: { host: string; port: number },
-    certificate: LinkProxyOptions['certificate'],
+    shown: Pick<LinkProxyOptions, 'certificate' | 'client'>,
     ports: PortAllotter,
   ): Promise<void> {
     const { from, to, listener, tls } = way;
@@ -101,7 +104,7 @@ export class Links {
     this.#ways.delete(key);
     const seed = derivedSeed(this.#seed, key);
     const port = await ports.allot(LOOPBACK);
-    const proxy = await LinkProxy.open({ target, tls, certificate, seed, port });
+    const proxy = await LinkProxy.open({ target, tls, ...shown, seed, port });
     this.#ways.set(key, { ...way, proxy });
   }
 

@@ -19,10 +19,11 @@ const ALL_OF_LOOPBACK = `${LOOPBACK}/32`;
  * made for the run; hosts outside become the sinks that stand for them (`stands-for`). The names,
  * ways, limits and logins stay. What is such a topology already comes out as it is, without `tests`.
  *
- * Where it differs from the original: the nodes share one CA; a login by access token becomes one
- * by password; `relay-from` also means this machine, where it means anyone; delivery by MX goes to
- * the sink that stands for `*`; hosts that messages may name are dropped where no sink stands for
- * them; spans go to a collector on this machine only.
+ * Where it differs from the original: the nodes share one CA; a link that logs in by certificate
+ * does so with the one of its node; a login by access token becomes one by password; `relay-from`
+ * also means this machine, where it means anyone; delivery by MX goes to the sink that stands for
+ * `*`; hosts that messages may name are dropped where no sink stands for them; spans go to a
+ * collector on this machine only.
  *
  * @param loaded Without errors.
  * @throws RelayError LAB_OUTSIDE or LAB_STAND_IN with FILE:LINE:COL
@@ -91,6 +92,8 @@ function localizeLinks(topology: Topology, local: Written, hops: HopLocalizer): 
   const links = (local['links'] ?? []) as Written[];
   topology.links.forEach((link, index) => {
     const entry = links[index] ?? {};
+    // those that are made for the run carry the names of their nodes
+    if (link.certificate !== undefined) entry['certificate'] = true;
     hops.localizeSteering(entry, link['steer-to'], ['links', index, 'steer-to']);
   });
   for (const [pair, listener] of hops.needs.listeners) {

@@ -10,6 +10,7 @@ import {
 import { certificateSources, type CertificateSources } from '../certificate-sources.js';
 import type { Path } from '../fault.js';
 import type { HopPlan } from '../hop-plan.js';
+import { checkCertificateLogins } from './certificate-logins.js';
 import type { LintContext } from './context.js';
 
 /**
@@ -36,10 +37,11 @@ export function checkCertificates(context: LintContext): void {
       if (isVerified) files.checkHop(name, planned.plan, path);
     }
   }
+  checkCertificateLogins(context, files);
 }
 
 /** Reads every file once and reports each of its faults once. */
-class CertificateCheck {
+export class CertificateCheck {
   readonly #context: LintContext;
   readonly #chains = new Map<string, X509Certificate[] | undefined>();
   readonly #pairs = new Set<string>();
@@ -61,22 +63,27 @@ class CertificateCheck {
     here: boolean,
   ): void {
     const { topology, report } = this.#context;
-    const { own, ca } = certificateSources(topology, nodeName);
+    const { own, others, ca } = certificateSources(topology, nodeName);
     if (own.kind === 'half') {
-      const key = own.path.join('.');
-      if (this.#halves.has(key)) return;
-      this.#halves.add(key);
-      const given = String(own.path.at(-1));
-      const message = `\`${given}\` is given without \`${own.missing}\``;
-      report('missing-certificate', own.path, message, { part: 'key' });
+      this.reportHalf(own);
     } else if (own.kind === 'none' && server !== undefined) {
       report('missing-certificate', path, `a ${server} offers TLS and there is no certificate`, {
         hint: 'name `cert` and `key` under `tls`, or say `tls: { ephemeral: true }` on one machine',
       });
     }
     if (!here) return;
-    if (own.kind === 'files') this.#checkPair(own);
-    if (ca !== undefined) this.#chain(ca.file, ca.path);
+    if (own.kind === 'files') this.checkPair(own);
+    for (const other of others) this.checkPair(other);
+    if (ca !== undefined) this.chain(ca.file, ca.path);
+  }
+
+  reportHalf(own: Extract<CertificateSources['own'], { kind: 'half' }>): void {
+    const key = own.path.join('.');
+    if (this.#halves.has(key)) return;
+    this.#halves.add(key);
+    const given = String(own.path.at(-1));
+    const message = `\`${given}\` is given without \`${own.missing}\``;
+    this.#context.report('missing-certificate', own.path, message, { part: 'key' });
   }
 
   /** What a `verified` hop would find wrong with the other end. */
@@ -95,7 +102,7 @@ class CertificateCheck {
     const { own } = certificateSources(topology, plan.kind === 'node' ? plan.name : undefined);
     // the other end's certificate is on the other end's machine
     if (onlyNode !== undefined || own.kind !== 'files') return;
-    const chain = this.#chain(own.cert, [...own.path, 'cert']);
+    const chain = this.chain(own.cert, [...own.path, 'cert']);
     const leaf = chain?.[0];
     if (chain === undefined || leaf === undefined) return;
     const host = plan.servername ?? plan.host;
@@ -104,7 +111,7 @@ class CertificateCheck {
         hint: `it names ${leaf.subjectAltName ?? 'nothing'}`,
       });
     }
-    const roots = ca === undefined ? undefined : this.#chain(ca.file, ca.path);
+    const roots = ca === undefined ? undefined : this.chain(ca.file, ca.path);
     if (
       plan.kind === 'node' &&
       roots !== undefined &&
@@ -120,14 +127,15 @@ class CertificateCheck {
     }
   }
 
-  #checkPair(own: Extract<CertificateSources['own'], { kind: 'files' }>): void {
+  /** Both are there, fit each other, and hold now. */
+  checkPair(own: { cert: string; key: string; path: Path }): void {
     const { baseDir, report } = this.#context;
     const pair = `${own.cert}\n${own.key}`;
     if (this.#pairs.has(pair)) return;
     this.#pairs.add(pair);
     const keyPath = [...own.path, 'key'];
     if (this.#isInline(own.key, keyPath)) return;
-    const chain = this.#chain(own.cert, [...own.path, 'cert']);
+    const chain = this.chain(own.cert, [...own.path, 'cert']);
     try {
       const key = readPrivateKey(resolve(baseDir, own.key));
       if (chain?.[0]?.checkPrivateKey(key) === false) {
@@ -143,7 +151,7 @@ class CertificateCheck {
   }
 
   /** The certificates of a file; its faults are reported the first time. */
-  #chain(file: string, path: Path): X509Certificate[] | undefined {
+  chain(file: string, path: Path): X509Certificate[] | undefined {
     if (this.#chains.has(file)) return this.#chains.get(file);
     let chain: X509Certificate[] | undefined;
     if (this.#isInline(file, path)) return undefined;

@@ -52,12 +52,12 @@ function checkHalfLogins({ topology, positions, hops, report }: LintContext): vo
     }
     // `envelope` is also the default, which stands aside without a login
     const askedFor = link.trace === 'envelope' && positions.has(['links', index, 'trace']);
-    if (link.username === undefined && askedFor) {
+    if (link.username === undefined && link.certificate === undefined && askedFor) {
       report(
         'trace-without-login',
         ['links', index, 'trace'],
         'trace: envelope needs a login, which this link does not have',
-        { hint: 'give the link a username and a password, or use trace: header' },
+        { hint: 'give the link a username and a password or a certificate, or use trace: header' },
       );
     }
   });
@@ -139,7 +139,7 @@ function checkLoginAtNode(context: LintContext, from: string, plan: HopPlan, hop
     if (half || mayRelay(target, sender.host)) return;
     const message = `node '${plan.name}' would refuse mail of node '${from}'`;
     report('missing-credential', hop.path, message, {
-      hint: `add a link from '${from}' to '${plan.name}' with a username and a password, or ${sender.host} to its relay-from`,
+      hint: `add a link from '${from}' to '${plan.name}' with a username and a password or a certificate, or ${sender.host} to its relay-from`,
     });
     return;
   }
@@ -203,7 +203,11 @@ function checkKnown(
     const message = `${plan.kind} '${plan.name}' has no user '${username}'`;
     const hint = didYouMean(username, known.keys()) ?? 'add it to `users` there';
     context.report('unknown-user', keyPath('username'), message, { hint });
-  } else if (password !== undefined && !secrets.includes(password)) {
+  } else if (
+    password !== undefined &&
+    Object.hasOwn(context.topology.secrets, password) &&
+    !secrets.includes(password)
+  ) {
     context.report(
       'different-secret',
       [...keyPath('password'), 'secret'],

@@ -119,7 +119,9 @@ function checkUsernames({ topology, positions, report }: LintContext): void {
     // the same link twice is a fault of its own
     const first = !pairs.has(pair);
     pairs.add(pair);
-    if (!first || link.username === undefined || !Object.hasOwn(topology.nodes, link.to)) return;
-    claim(link.to, link.username, ['links', index, 'username']);
+    if (!first || !Object.hasOwn(topology.nodes, link.to)) return;
+    if (link.certificate !== undefined) claim(link.to, link.from, ['links', index, 'certificate']);
+    else if (link.username !== undefined)
+      claim(link.to, link.username, ['links', index, 'username']);
   });
 }

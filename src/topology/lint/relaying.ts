@@ -40,7 +40,16 @@ export function checkRelaying(context: LintContext): void {
     }
     const { api } = node;
     const elsewhere = Object.keys(topology.nodes).length > 1 && !isLoopbackHost(node.host);
-    if (api !== undefined && api.token === undefined && elsewhere && !isLoopbackHost(api.host)) {
+    if (api === undefined || isLoopbackHost(api.host)) continue;
+    if (context.node === undefined || context.node === name) {
+      report(
+        'plaintext-token',
+        [...path, 'api', 'host'],
+        `the API of node '${name}' is plain HTTP on ${api.host}: who reads along has its token`,
+        { hint: 'leave it on loopback behind a TLS proxy, a tunnel or a VPN' },
+      );
+    }
+    if (api.token === undefined && elsewhere) {
       report(
         'token-missing',
         [...path, 'api'],

@@ -1,4 +1,11 @@
 import { RelayError } from '../../base/errors.js';
+import {
+  isForeignHash,
+  isPasswordHash,
+  isWeak,
+  parsePasswordHash,
+} from '../../base/password-hash.js';
+import type { Secret } from '../../base/secret.js';
 import type { Path } from '../fault.js';
 import { otlpSecrets } from '../compile-otlp.js';
 import { resolveSecret } from '../secrets.js';
@@ -11,10 +18,12 @@ export function checkSecrets(context: LintContext): void {
   const { topology, report } = context;
   const names = Object.keys(topology.secrets);
   const used = new Set<string>();
-  for (const { secret, path } of secretReferences(context)) {
+  const references = secretReferences(context);
+  for (const { secret, path } of references) {
     used.add(secret);
     if (Object.hasOwn(topology.secrets, secret)) continue;
-    report('unknown-secret', path, `no secret is named '${secret}'`, {
+    // not quoted: a password may have been written in place of the name of its secret
+    report('unknown-secret', path, 'no secret has this name', {
       hint: didYouMean(secret, names) ?? 'declare it under `secrets`',
     });
   }
@@ -26,7 +35,7 @@ export function checkSecrets(context: LintContext): void {
   }
   checkArguments(context);
   // a node that starts fetches what it needs, and fails by itself
-  if (context.node === undefined) checkAvailable(context, used);
+  if (context.node === undefined) checkValues(context, references);
 }
 
 /** What a program is told on its command line that everybody on the machine can read. */
@@ -48,12 +57,14 @@ function checkArguments({ hops, report }: LintContext): void {
   }
 }
 
-function checkAvailable(context: LintContext, used: ReadonlySet<string>): void {
+function checkValues(context: LintContext, references: readonly Reference[]): void {
   const { topology, baseDir, env, report } = context;
   for (const [name, entry] of Object.entries(topology.secrets)) {
-    if (!used.has(name) || 'generate' in entry) continue;
+    const uses = references.filter(({ secret }) => secret === name);
+    if (uses.length === 0 || 'generate' in entry) continue;
     try {
-      resolveSecret(name, entry, { baseDir, env, allotment: undefined, where: '' });
+      const value = resolveSecret(name, entry, { baseDir, env, allotment: undefined, where: '' });
+      checkHash(context, name, value, uses);
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       report('secret-unavailable', ['secrets', name], `${error.message} on this machine`, {
@@ -64,35 +75,87 @@ function checkAvailable(context: LintContext, used: ReadonlySet<string>): void {
   }
 }
 
+/** What is said of a value quotes nothing of it. */
+function checkHash(
+  { report }: LintContext,
+  name: string,
+  value: Secret,
+  uses: readonly Reference[],
+): void {
+  const text = value.reveal();
+  const place: Path = ['secrets', name];
+  const isChecked = uses.some(({ use }) => use !== 'other');
+  if (isChecked && isForeignHash(text)) {
+    const message = `secret '${name}' looks like the hash of another program, and is taken as the password itself`;
+    report('weak-hash', place, message, { part: 'key', hint: HASH_HINT });
+  }
+  if (!isChecked || !isPasswordHash(text)) return;
+  const parsed = parsePasswordHash(text);
+  if ('problem' in parsed) {
+    const message = `secret '${name}' is no hash that can be used: ${parsed.problem}`;
+    report('unfit-hash', place, message, { part: 'key', hint: HASH_HINT });
+    return;
+  }
+  if (isWeak(parsed.cost)) {
+    const message = `the cost of the hash in secret '${name}' is so low that its password is cheap to guess`;
+    report('weak-hash', place, message, { part: 'key', hint: HASH_HINT });
+  }
+  for (const { path } of uses.filter(({ use }) => use === 'login')) {
+    const message = `secret '${name}' is on this machine the hash of a password, and this login needs the password itself`;
+    report('unfit-hash', path, message, {
+      severity: 'warning',
+      hint: 'a node that logs in with it will not start; the end that checks the login may have a secret of its own',
+    });
+  }
+}
+
+const HASH_HINT = 'make one with `relaymesh hash-password`';
+
+interface Reference {
+  secret: string;
+  path: Path;
+  /** A login with it; logins that are compared with it; or what is no password of ours. */
+  use: 'login' | 'check' | 'other';
+}
+
 /** Every `{ secret: NAME }` of a topology. */
-function secretReferences({ topology, hops }: LintContext): { secret: string; path: Path }[] {
-  const references: { secret: string; path: Path }[] = [];
-  const add = (password: { secret: string } | undefined, path: Path): void => {
+function secretReferences({ topology, hops }: LintContext): Reference[] {
+  const references: Reference[] = [];
+  const add = (
+    password: { secret: string } | undefined,
+    path: Path,
+    use: Reference['use'],
+  ): void => {
     if (password !== undefined) {
-      references.push({ secret: password.secret, path: [...path, 'secret'] });
+      references.push({ secret: password.secret, path: [...path, 'secret'], use });
     }
   };
   for (const [name, node] of Object.entries(topology.nodes)) {
     const path = ['nodes', name];
-    add(node.api?.token, [...path, 'api', 'token']);
-    node.users.forEach((user, index) => add(user.password, [...path, 'users', index, 'password']));
-    for (const { keys, keyPath } of hops.get(name) ?? []) add(keys.password, keyPath('password'));
+    add(node.api?.token, [...path, 'api', 'token'], 'other');
+    node.users.forEach((user, index) =>
+      add(user.password, [...path, 'users', index, 'password'], 'check'),
+    );
+    for (const { keys, keyPath } of hops.get(name) ?? [])
+      add(keys.password, keyPath('password'), 'login');
     // also where they are out of place
     for (const key of ['smarthost-password', 'smtp-sink-password'] as const) {
-      add(node[key], [...path, key]);
+      add(node[key], [...path, key], 'login');
     }
   }
   topology.links.forEach((link, index) => {
-    add(link.password, ['links', index, 'password']);
-    link['also-accept'].forEach((also, at) => add(also, ['links', index, 'also-accept', at]));
+    add(link.password, ['links', index, 'password'], 'login');
+    link['also-accept'].forEach((also, at) =>
+      add(also, ['links', index, 'also-accept', at], 'check'),
+    );
   });
   for (const [name, sink] of Object.entries(topology.sinks)) {
     sink.users.forEach((user, index) =>
-      add(user.password, ['sinks', name, 'users', index, 'password']),
+      add(user.password, ['sinks', name, 'users', index, 'password'], 'login'),
     );
   }
   for (const { entry, path } of otlpEntries({ topology })) {
-    for (const named of otlpSecrets(entry, path)) add(named, named.path);
+    for (const named of otlpSecrets(entry, path)) add(named, named.path, 'other');
   }
   return references;
 }

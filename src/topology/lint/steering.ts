@@ -15,7 +15,8 @@ export function checkSteering(context: LintContext): void {
   topology.links.forEach((link, index) => {
     const path = ['links', index];
     checkPair(context, link, path);
-    if (link.may.length === 0 || link.username !== undefined) return;
+    const hasLogin = link.username !== undefined || link.certificate !== undefined;
+    if (link.may.length === 0 || hasLogin) return;
     report('steering', [...path, 'may'], 'without a login nobody steers over this link', {
       part: 'key',
       hint: 'give the link a username and a password',

@@ -264,7 +264,7 @@ function checkRotate(
 ): void {
   const secrets = Object.keys(context.topology.secrets);
   if (!secrets.includes(secret)) {
-    context.report('unknown-secret', [...path, 'secret'], `no secret is named '${secret}'`, {
+    context.report('unknown-secret', [...path, 'secret'], 'no secret has this name', {
       hint: didYouMean(secret, secrets) ?? `there are ${secrets.slice(0, 12).join(', ')}`,
     });
   }

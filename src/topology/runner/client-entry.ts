@@ -38,6 +38,22 @@ export function entryWithLogin(
   return { node, name, listener, login };
 }
 
+/**
+ * Whether a node has users, or that one, whom nobody here can log in as: of them only the hashes of
+ * their passwords are known.
+ */
+export function isAnyHashed(
+  topology: Topology,
+  state: RunState,
+  name: string,
+  { user }: EntryWish = {},
+): boolean {
+  const known = new Set(state.users[name]?.map(({ username }) => username));
+  return (topology.nodes[name]?.users ?? []).some(
+    ({ username }) => !known.has(username) && (user === undefined || username === user),
+  );
+}
+
 /** Without a login, at a node that relays for this machine. */
 export function entryByAddress(
   topology: Topology,

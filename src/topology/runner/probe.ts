@@ -7,7 +7,13 @@ import { submit } from '../../send/submit.js';
 import type { ChainTrace } from '../../trace/record.js';
 import type { Topology } from '../schema.js';
 import type { RunState } from '../state.js';
-import { entryByAddress, entryWithLogin, sessionOf, type ClientEntry } from './client-entry.js';
+import {
+  entryByAddress,
+  entryWithLogin,
+  isAnyHashed,
+  sessionOf,
+  type ClientEntry,
+} from './client-entry.js';
 
 /*
  * The probe: one message that goes through the chain after a start. It is sent the way that a
@@ -44,7 +50,9 @@ export async function sendProbe(options: ProbeOptions): Promise<ProbeResult> {
   const { topology, state, signal } = options;
   const entry = chooseEntry(topology, state);
   if (entry === null) {
-    const problem = 'no started node takes mail from a client here: no `users`, no `relay-from`';
+    const problem = isAnyUserHashed(options)
+      ? 'no started node takes mail from a client here: of its `users` only hashes of passwords are known, which nobody can log in with; no `relay-from`'
+      : 'no started node takes mail from a client here: no `users`, no `relay-from`';
     return { arrived: false, waterfall: null, problem };
   }
   const messageId = `probe.${randomBytes(8).toString('hex')}@${topology.name}.test`;
@@ -141,6 +149,12 @@ async function inSink(state: RunState, topology: Topology, messageId: string): P
     if (messages.some((one) => one.message_id?.replace(/^<|>$/g, '') === messageId)) return true;
   }
   return false;
+}
+
+function isAnyUserHashed({ topology, state }: ProbeOptions): boolean {
+  return Object.entries(state.nodes).some(
+    ([name, { pid }]) => pid !== null && isAnyHashed(topology, state, name),
+  );
 }
 
 /** The first running node that takes mail from us: one with a user, else one that relays for us. */

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isPasswordHash } from '../../base/password-hash.js';
 import { certificateSources } from '../certificate-sources.js';
 import { isWildcard, joinHostPort } from '../host-address.js';
+import { hashInPlaceOfPassword } from '../password-hashes.js';
 import { describePortProblem, portProblem } from '../ports.js';
 import type { NodeEntry, SinkEntry, Topology } from '../schema.js';
 import { resolveSecret } from '../secrets.js';
@@ -106,7 +108,10 @@ export async function sinkSpec(
     const file = path.join(folder, 'users');
     let lines = '';
     for (const user of sink.users) {
-      lines += `${user.username}:${secrets(user.password.secret)}\n`;
+      const password = secrets(user.password.secret);
+      // a sink compares with the text itself
+      if (isPasswordHash(password)) throw hashInPlaceOfPassword(user.password.secret, place.file);
+      lines += `${user.username}:${password}\n`;
     }
     await writePrivateFile(file, lines);
     args.push('--users-file', file);
@@ -176,6 +181,8 @@ export async function checkPorts(topology: Topology, started: ReadonlySet<string
 /**
  * The state before any child runs: all that is known from the topology and the allotment.
  *
+ * Users whose password is known as a hash alone are left out.
+ *
  * @throws RelayError when a login or token of a node that is to be started cannot be had.
  */
 export function plannedState(
@@ -207,7 +214,8 @@ export function plannedState(
     if (token !== null) state.nodes[name].apiToken = token;
     state.users[name] = node.users.flatMap(({ username, password }) => {
       const value = known(password.secret);
-      return value === null ? [] : [{ username, password: value }];
+      // with a hash nobody can log in
+      return value === null || isPasswordHash(value) ? [] : [{ username, password: value }];
     });
   }
   for (const [name, { host, tls }] of Object.entries(topology.sinks)) {

@@ -97,6 +97,57 @@ test('kubernetes: certificates are in a Secret of the node, all else in that of 
   ]);
 });
 
+/** One node with two names, which logs in by certificates of its own at two others. */
+const CERTIFICATES = `version: 1
+name: files
+secrets: { client-cert-1: { env: ESP } }
+tls: { ca: ca.pem, cert: cert.pem, key: key.pem, certificates: [{ cert: b.pem, key: b.key }] }
+nodes:
+  out:
+    host: out.mail.internal
+    listen: [{ port: 2525, tls: required }]
+    relay-from: [10.0.0.0/8]
+    routes: [{ recipient: "*@b.example", smarthost: b }]
+    smarthost: a
+  a: { host: a.mail.internal, listen: [{ port: 2525, tls: required }], smarthost: { hostname: smtp.esp.example, username: u, password: { secret: client-cert-1 } } }
+  b: { host: b.mail.internal, listen: [{ port: 2525, tls: required }], smarthost: smtp.esp.example }
+links:
+  - { from: out, to: a, certificate: { cert: /pki/a.pem, key: a.key } }
+  - { from: out, to: b, certificate: { cert: c.pem, key: c.key, name: out.b.example } }
+`;
+
+test('certificates by name and of links are files of their node alone', async (t) => {
+  const { topology } = parsed(CERTIFICATES);
+  assert.deepEqual([...secretIds(topology)], [['client-cert-1', 'secret-client-cert-1']]);
+  const systemd = await exportedFiles(t, 'systemd', CERTIFICATES);
+  const credentials = (node: string): string[] =>
+    (systemd.get(`${node}/relaymesh-files-${node}.service`) ?? '')
+      .match(/^LoadCredential=.*(?:cert|key)-\d+:.*$/gm)
+      ?.map((line) => line.replace(/^LoadCredential=(?!secret)/, '')) ?? [];
+  assert.deepEqual(credentials('out'), [
+    'tls-cert-2:/etc/relaymesh/files/b.pem',
+    'tls-key-2:/etc/relaymesh/files/b.key',
+    'client-cert-1:/pki/a.pem',
+    'client-key-1:/etc/relaymesh/files/a.key',
+    'client-cert-2:/etc/relaymesh/files/c.pem',
+    'client-key-2:/etc/relaymesh/files/c.key',
+  ]);
+  assert.deepEqual(credentials('b'), [
+    'tls-cert-2:/etc/relaymesh/files/b.pem',
+    'tls-key-2:/etc/relaymesh/files/b.key',
+  ]);
+  for (const node of ['out', 'a', 'b']) {
+    const faults = lint(systemd.get(`${node}/${node}.yaml`) ?? '', { node });
+    assert.deepEqual(
+      places(faults).filter((one) => !/missing-c/.test(one)),
+      [],
+      node,
+    );
+  }
+  const text = (await exportedFiles(t, 'kubernetes', CERTIFICATES)).get('README.md') ?? '';
+  assert.deepEqual(text.match(/^\| `out-certificates` \| `[^`]*` \|/gm)?.length, 6);
+});
+
 test('a line break in a name is refused: it would end a line of a unit', async (t) => {
   const text = LOCAL.replace('{ file: edge-core }', '{ file: "x\\nExecStartPre=/bin/false" }');
   const { faults, files } = await exported(t, 'systemd', text);

@@ -73,3 +73,13 @@ test('a refused login outside of the mesh names the user and the secret', () => 
   const text = hintFor(fault, hop, { secret: 'esp', ofLink: false });
   assert.match(text, /user 'edge' and secret 'esp' with what esp\.example:587 knows/);
 });
+
+test('a certificate that is not taken is explained by the log of the other end', () => {
+  const certificate = { cert: 'pem', key: new Secret('open-sesame-4711') };
+  const hop: NextHop = { ...HOP, login: { username: 'edge', certificate } };
+  for (const code of [null, 535]) {
+    const fault = new SessionFault('auth', 'error', 'the hop offers no login with it', code);
+    const text = hintFor(fault, hop, { secret: undefined, ofLink: true });
+    assert.match(text, /log of node 'core'.*certificate-refused/);
+  }
+});

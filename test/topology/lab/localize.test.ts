@@ -139,6 +139,21 @@ test('a topology of several machines runs on one, with its ways, logins and name
   assert.doesNotMatch(JSON.stringify(local), /\.pem|\.key|token":\{"file|otel/);
 });
 
+test('a link that logs in by certificate does so with the one that is made for its node', () => {
+  const { local } = localized(`version: 1
+name: mesh
+tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
+nodes:
+  edge: { host: edge.example, listen: [{ port: 2525 }], relay-from: [192.0.2.1], smarthost: core }
+  core: { host: core.example, listen: [{ port: 2526, tls: required }], smarthost: mx }
+links:
+  - { from: edge, to: core, certificate: { cert: c.pem, key: k.pem, name: relay.example } }
+sinks: { mx: { port: 2527 } }
+`);
+  assert.deepEqual(local['links'], [{ from: 'edge', to: 'core', certificate: true }]);
+  assert.deepEqual(local['tls'], { ephemeral: true });
+});
+
 test('a listener that was chosen by its port is chosen by its name', () => {
   const [hop] = hopsOf(localized(PRODUCTION).loaded.topology, 'edge');
   assert.ok(hop !== undefined && 'plan' in hop.planned);

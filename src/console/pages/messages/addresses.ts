@@ -1,3 +1,5 @@
+import { shownText } from '../../words.js';
+
 /** The address of the page of a message: its id is a queue id, a trace id or a Message-ID. */
 export function messageHref(node: string, id: string): string {
   return `/messages/${encodeURIComponent(node)}/${encodeURIComponent(id)}`;
@@ -18,9 +20,9 @@ export function queueHref(node: string, queue: string): string {
   return `/queues/${encodeURIComponent(node)}/${encodeURIComponent(queue)}`;
 }
 
-/** The first ones, and how many more there are. */
+/** The first ones, as they are shown, and how many more there are. */
 export function someOf(addresses: readonly string[], most: number): string {
-  const shown = addresses.slice(0, most).join(', ');
+  const shown = addresses.slice(0, most).map(shownText).join(', ');
   const left = addresses.length - most;
   return left > 0 ? `${shown} and ${left.toLocaleString('en-GB')} more` : shown;
 }

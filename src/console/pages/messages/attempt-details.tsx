@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { Badge } from '../../pieces/badge.js';
 import { ReplyText } from '../../pieces/fault-text.js';
 import { formatInstant, formatMilliseconds } from '../../quantities.js';
+import { shownText } from '../../words.js';
 import { someOf } from './addresses.js';
 import { phasesOf } from './phases.js';
 import { instantOf, type Attempt } from './timeline.js';
@@ -72,6 +73,7 @@ function Connection({ record }: { record: Attempt }): ReactNode {
         ) : (
           `${tls.protocol}, ${tls.verified ? 'verified' : 'not verified'}, ${tls.cipher}`
         )}
+        {record.require_tls === true && ', REQUIRETLS'}
       </dd>
       <dt>Login</dt>
       <dd>{record.user ?? <span className="soft">none</span>}</dd>
@@ -80,7 +82,7 @@ function Connection({ record }: { record: Attempt }): ReactNode {
       {record.remote_queue_id !== null && (
         <>
           <dt>Remote id</dt>
-          <dd>{record.remote_queue_id}</dd>
+          <dd>{shownText(record.remote_queue_id)}</dd>
         </>
       )}
     </dl>
@@ -129,7 +131,7 @@ function Replies({ record: { replies = [], recipients } }: { record: Attempt }):
     <ul className="attempt-replies">
       {replies.slice(0, MAX_REPLIES).map((reply, index) => (
         <li key={recipients[index] ?? index}>
-          {recipients[index] ?? ''}{' '}
+          {shownText(recipients[index] ?? '')}{' '}
           <ReplyText
             code={reply.code}
             enhanced_code={reply.enhanced_code}

@@ -4,6 +4,7 @@ import { FromNow } from '../../pieces/value.js';
 import { ReplyText } from '../../pieces/fault-text.js';
 import { Table, type Column } from '../../pieces/table.js';
 import { formatInstant } from '../../quantities.js';
+import { shownText } from '../../words.js';
 import { ActionBadge } from './action-badge.js';
 import { messageHref, someOf } from './addresses.js';
 import { groupByMessage, type Found, type HopRecord, type MessageRow } from './search.js';
@@ -105,7 +106,7 @@ function Way({ hops }: { hops: readonly HopRecord[] }): ReactNode {
 }
 
 function senderOf({ envelope }: HopRecord): string {
-  return envelope.sender === '' ? '<>' : envelope.sender;
+  return envelope.sender === '' ? '<>' : shownText(envelope.sender);
 }
 
 /** The words of the attempt that ended last, of the hop that is least settled. */

@@ -3,6 +3,7 @@ import type { MessageHeaders as Headers } from '../../../api/shape/node.js';
 import { pathOf } from '../../api.js';
 import { useAskedNode } from '../../mesh-query.js';
 import { useLive } from '../../queries.js';
+import { shownText } from '../../words.js';
 import { isOpen } from './fates.js';
 import type { ChainTrace } from './timeline.js';
 
@@ -53,8 +54,8 @@ function Fields({ node, id }: { node: string; id: string }): ReactNode {
             // The same field may stand several times.
             // oxlint-disable-next-line no-array-index-key
             <tr key={index}>
-              <th scope="row">{name}</th>
-              <td>{text}</td>
+              <th scope="row">{shownText(name)}</th>
+              <td>{shownText(text)}</td>
             </tr>
           ))}
         </tbody>

@@ -6,6 +6,7 @@ import { ReplyText } from '../../pieces/fault-text.js';
 import { Table, type Column } from '../../pieces/table.js';
 import { useAskedNode } from '../../mesh-query.js';
 import { useLive } from '../../queries.js';
+import { shownText } from '../../words.js';
 import type { ChainTrace } from './timeline.js';
 
 type Message = z.output<typeof message>;
@@ -15,7 +16,12 @@ const EVERY_MS = 5000;
 
 const COLUMNS: ReadonlyArray<Column<Result & { key: string }>> = [
   { key: 'time', title: 'Time (UTC)', sortBy: ({ time }) => time, cell: ({ time }) => time },
-  { key: 'recipient', title: 'Recipient', isHeader: true, cell: ({ recipient }) => recipient },
+  {
+    key: 'recipient',
+    title: 'Recipient',
+    isHeader: true,
+    cell: ({ recipient }) => shownText(recipient),
+  },
   {
     key: 'result',
     title: 'Result',

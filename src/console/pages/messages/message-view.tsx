@@ -8,6 +8,7 @@ import { CommandTwin } from '../../pieces/command-twin.js';
 import { formatBytes, formatInstant } from '../../quantities.js';
 import { useAskedNode } from '../../mesh-query.js';
 import { useLive, useOwnNode, type Live } from '../../queries.js';
+import { shownText } from '../../words.js';
 import { someOf } from './addresses.js';
 import { MessageHeaders } from './message-headers.js';
 import { MessageResults } from './message-results.js';
@@ -154,11 +155,11 @@ function Summary({ trace }: { trace: ChainTrace }): ReactNode {
   return (
     <dl className="facts panel message-facts">
       <dt>From</dt>
-      <dd>{envelope.sender === '' ? '<> (the null sender)' : envelope.sender}</dd>
+      <dd>{envelope.sender === '' ? '<> (the null sender)' : shownText(envelope.sender)}</dd>
       <dt>To</dt>
       <dd>{someOf(envelope.recipients, 3)}</dd>
       <dt>Message-ID</dt>
-      <dd>{messageId ?? <span className="soft">none</span>}</dd>
+      <dd>{messageId === null ? <span className="soft">none</span> : shownText(messageId)}</dd>
       <dt>Trace id</dt>
       <dd>
         <code>{trace.trace_id}</code>

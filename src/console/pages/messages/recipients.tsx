@@ -3,6 +3,7 @@ import { ReplyText } from '../../pieces/fault-text.js';
 import { Table, type Column } from '../../pieces/table.js';
 import { FromNow, Unknown } from '../../pieces/value.js';
 import { formatCount } from '../../quantities.js';
+import { shownText } from '../../words.js';
 import { ActionBadge } from './action-badge.js';
 import { fatesOf, type Fate } from './fates.js';
 import type { ChainTrace } from './timeline.js';
@@ -15,7 +16,7 @@ const COLUMNS: ReadonlyArray<Column<Fate>> = [
     sortBy: ({ record }) => record.address,
     cell: ({ record, reportOf }) => (
       <>
-        {record.address}
+        {shownText(record.address)}
         {reportOf !== null && <span className="soft"> (of the report)</span>}
       </>
     ),

@@ -7,6 +7,7 @@ import { ReplyText } from '../../pieces/fault-text.js';
 import { Pager, Table, type Column } from '../../pieces/table.js';
 import { Bytes, FromNow, Unknown } from '../../pieces/value.js';
 import { useLive } from '../../queries.js';
+import { shownText } from '../../words.js';
 import { QueuedActions } from './message-actions.js';
 import { messageHref, type QueuedMessage, type QueuedPage } from './queue-names.js';
 
@@ -96,7 +97,8 @@ function columns(nodeName: string, node: string | null): ReadonlyArray<Column<Qu
       key: 'sender',
       title: 'Sender',
       wraps: true,
-      cell: ({ sender }) => (sender === '' ? <span className="soft">null sender</span> : sender),
+      cell: ({ sender }) =>
+        sender === '' ? <span className="soft">null sender</span> : shownText(sender),
     },
     {
       key: 'recipients',
@@ -145,7 +147,7 @@ function Recipients({ message }: { message: QueuedMessage }): ReactNode {
   }
   return (
     <>
-      {first.address}
+      {shownText(first.address)}
       {more > 0 && <span className="soft"> and {more} more</span>}{' '}
       <Badge tone={TONES[first.state]}>{first.state}</Badge>
     </>

@@ -6,7 +6,7 @@ import { Badge } from '../../pieces/badge.js';
 import { Pager, Table, type Column } from '../../pieces/table.js';
 import { Bytes, FromNow, Unknown } from '../../pieces/value.js';
 import { useLive } from '../../queries.js';
-import { shownWords } from '../../words.js';
+import { shownText, shownWords } from '../../words.js';
 import { QuarantinedActions } from './message-actions.js';
 import { QueueActions } from './queue-actions.js';
 import {
@@ -116,14 +116,14 @@ function columns(name: string, node: string | null): ReadonlyArray<Column<Quaran
         ) : sender === '' ? (
           <span className="soft">null sender</span>
         ) : (
-          sender
+          shownText(sender)
         ),
     },
     {
       key: 'recipients',
       title: 'Recipients',
       wraps: true,
-      cell: ({ recipients }) => recipients.map(({ address }) => address).join(', '),
+      cell: ({ recipients }) => recipients.map(({ address }) => shownText(address)).join(', '),
     },
     {
       key: 'size',

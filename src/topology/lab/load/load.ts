@@ -8,6 +8,7 @@ import {
   entryByAddress,
   entryOfStranger,
   entryWithLogin,
+  isAnyHashed,
   sessionOf,
   type ClientEntry,
 } from '../../runner/client-entry.js';
@@ -149,14 +150,20 @@ export class Load implements MailLoad {
       ...(user === undefined ? {} : { user }),
       ...(listener === undefined ? {} : { listener }),
     };
-    const found =
+    const welcome =
       entryWithLogin(state, via, wish) ??
-      (user === undefined ? entryByAddress(topology, state, via, wish) : null) ??
-      (user === undefined ? entryOfStranger(state, via, wish) : null);
+      (user === undefined ? entryByAddress(topology, state, via, wish) : null);
+    if (welcome === null && isAnyHashed(topology, state, via, wish)) {
+      throw noEntry(via, HASHED);
+    }
+    const found = welcome ?? (user === undefined ? entryOfStranger(state, via, wish) : null);
     if (found === null) throw noEntry(via, 'it has no such listener or user');
     return found;
   }
 }
+
+const HASHED =
+  'of its user only the hash of the password is known, which nobody can log in with; send as a user whose secret is the password, or from `relay-from`';
 
 function noEntry(node: string, why: string): RelayError {
   return new RelayError('LAB_NO_ENTRY', `no mail can be handed to ${node}: ${why}`, {

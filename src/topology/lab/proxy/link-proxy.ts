@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { systemClock, type Clock } from '../../../base/clock.js';
 import { codeOf, messageOf, RelayError } from '../../../base/errors.js';
 import { FaultPlan, type FaultRule, type FaultStage } from '../../../sink/faults.js';
@@ -17,6 +17,11 @@ const HOST = '127.0.0.1';
 /** What a link that cannot read its TLS still sees. */
 const STAGES_IN_CLEAR: ReadonlySet<FaultStage> = new Set(['connect', 'helo', 'starttls']);
 
+interface CertificatePaths {
+  certFile: string;
+  keyFile: string;
+}
+
 export interface LinkProxyOptions {
   target: { host: string; port: number };
   /** How the target's listener does TLS (ListenerEntry['tls']). */
@@ -25,7 +30,9 @@ export interface LinkProxyOptions {
    * Certificate that it shows in place of the target's, and the CA to verify the target with. Null:
    * TLS passes through unread, and faults inside of it cannot act.
    */
-  certificate: { certFile: string; keyFile: string; caFile: string } | null;
+  certificate: ({ caFile: string } & CertificatePaths) | null;
+  /** What the node shows itself by to a target that asks; default: nothing. */
+  client?: CertificatePaths | undefined;
   /** Seed (uint32) of what its fault rules draw. */
   seed: number;
   /** Port to listen on; default: a free one below those of outgoing connections. */
@@ -86,9 +93,9 @@ export class LinkProxy {
    * cannot be used; RunnerError NO_FREE_PORT
    */
   static async open(options: LinkProxyOptions): Promise<LinkProxy> {
-    const { certificate, tls } = options;
+    const { certificate, client, tls } = options;
     const secure =
-      certificate === null || tls === 'none' ? null : await readCertificate(certificate);
+      certificate === null || tls === 'none' ? null : await readCertificates(certificate, client);
     const port = options.port ?? (await new PortAllotter().allot(HOST));
     const proxy = new LinkProxy(options, port, secure);
     await proxy.#listen(0);
@@ -245,18 +252,14 @@ function listenOn(server: net.Server, port: number): Promise<Error | null> {
   });
 }
 
-async function readCertificate(files: {
-  certFile: string;
-  keyFile: string;
-  caFile: string;
-}): Promise<{ context: SecureContext; ca: Buffer }> {
+async function readCertificates(
+  files: { caFile: string } & CertificatePaths,
+  client: CertificatePaths | undefined,
+): Promise<NonNullable<LinkContext['secure']>> {
   try {
-    const [cert, key, ca] = await Promise.all([
-      readFile(files.certFile),
-      readFile(files.keyFile),
-      readFile(files.caFile),
-    ]);
-    return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), ca };
+    const [own, ca] = await Promise.all([readPair(files), readFile(files.caFile)]);
+    const context = createSecureContext({ ...own, minVersion: 'TLSv1.2' });
+    return { context, ca, client: client === undefined ? null : await readPair(client) };
   } catch (error) {
     throw new RelayError('LAB_PROXY_CERTIFICATE', messageOf(error), {
       fault: 'system',
@@ -264,4 +267,9 @@ async function readCertificate(files: {
       cause: error,
     });
   }
+}
+
+async function readPair(files: CertificatePaths): Promise<{ cert: Buffer; key: Buffer }> {
+  const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
+  return { cert, key };
 }

@@ -5,7 +5,7 @@ import type { FaultPlan, FaultStage, FaultVerdict } from '../../../sink/faults.j
 import { Pacer } from '../../../sink/pace.js';
 import { Dialogue, turnsDown, type DialoguePorts } from './dialogue.js';
 import { Outlet } from './outlet.js';
-import { Side, type SideEvents } from './side.js';
+import { Side, type ClientTls, type SideEvents } from './side.js';
 
 /** A connection on which nothing passes for so long is cut, whatever it waits for. */
 const IDLE_TIMEOUT_MS = 600_000;
@@ -20,7 +20,7 @@ export interface LinkContext {
   target: { host: string; port: number };
   readonly implicitTls: boolean;
   /** What TLS is done with on both sides; null: it passes through unread. */
-  readonly secure: { context: SecureContext; ca: Buffer } | null;
+  readonly secure: ({ context: SecureContext } & ClientTls) | null;
   readonly plan: FaultPlan;
   readonly clock: Clock;
   readonly counts: { bytesToTarget: number; bytesFromTarget: number; cut: number };
@@ -134,7 +134,7 @@ export class LinkSession {
     } finally {
       deadline.cancel();
     }
-    if (implicitTls && secure !== null) await side.secureAsClient(secure.ca, target.host);
+    if (implicitTls && secure !== null) await side.secureAsClient(secure, target.host);
   }
 
   #ports(): DialoguePorts {
@@ -180,7 +180,7 @@ export class LinkSession {
     const side = this.#target;
     if (secure === null || side === null) return false;
     const handshakes = async (): Promise<void> => {
-      await side.secureAsClient(secure.ca, target.host);
+      await side.secureAsClient(secure, target.host);
       await this.#thawed();
       await new Promise<void>((resolve) => {
         this.#toClient.send(reply);

@@ -14,6 +14,13 @@ export interface SideEvents {
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 
+/** What a handshake as the client is done with. */
+export interface ClientTls {
+  ca: Buffer;
+  /** Null: no certificate is shown. */
+  client: { cert: Buffer; key: Buffer } | null;
+}
+
 /**
  * One connection of a link, in clear or, from some time on, under TLS. It owns its sockets: after
  * `onGone` none is open. Under a handshake in progress it is closed from above only, since to close
@@ -97,9 +104,12 @@ export class Side {
     );
   }
 
-  /** Does the handshake as the client. @throws when `ca` does not vouch for `host` */
-  async secureAsClient(ca: Buffer, host: string): Promise<void> {
-    await this.#secure('secureConnect', (socket) => tls.connect({ socket, ca, host }));
+  /**
+   * Does the handshake as the client, with a certificate of its own where the server asks for one.
+   * @throws when `ca` does not vouch for `host`
+   */
+  async secureAsClient({ ca, client }: ClientTls, host: string): Promise<void> {
+    await this.#secure('secureConnect', (socket) => tls.connect({ socket, ca, host, ...client }));
   }
 
   async #secure(

@@ -46,5 +46,8 @@ test('TLS on a connection that is closed is refused, and does not end the proces
   peer.destroy();
   side.destroy();
   await gone;
-  await assert.rejects(side.secureAsClient(Buffer.alloc(0), '127.0.0.1'), /closed/);
+  await assert.rejects(
+    side.secureAsClient({ ca: Buffer.alloc(0), client: null }, '127.0.0.1'),
+    /closed/,
+  );
 });
