@@ -23,7 +23,10 @@ export function floor(workers = 1): Contender {
       const config: FloorConfig = { port, hopPort, protection, certificate, workers };
       await writeFile(file, JSON.stringify(config), { mode: 0o600 });
       const logFile = path.join(folder, 'floor.log');
-      const child = startProgram(owner, [programHere('floor'), file], { wrap: wrap ?? [], logFile });
+      const child = startProgram(owner, [programHere('floor'), file], {
+        wrap: wrap ?? [],
+        logFile,
+      });
       const pids = [child.pid ?? 0];
       const processes = workers === 1 ? 1 : workers + 1;
       await until('all processes of the floor', () => processTree(pids).length >= processes, {

@@ -34,7 +34,8 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
  * says what became of a message. It opens a connection for each delivery and keeps none.
  */
 export async function haraka(): Promise<Contender | Absent> {
-  if (!existsSync(FOLDER)) return { name: NAME, reason: 'not installed: scripts/bench installs it' };
+  if (!existsSync(FOLDER))
+    return { name: NAME, reason: 'not installed: scripts/bench installs it' };
   const manifest = await readFile(path.join(FOLDER, 'package.json'), 'utf8');
   const { version } = JSON.parse(manifest) as { version: string };
   return {
@@ -99,7 +100,9 @@ function tlsFiles({ ca, cert, key }: TestCertificate): Record<string, string> {
 function plugin(hopPort: number, login: boolean): string {
   const user = JSON.stringify(LOGIN.username);
   const password = JSON.stringify(LOGIN.password);
-  const credentials = login ? `, auth_type: 'PLAIN', auth_user: ${user}, auth_pass: ${password}` : '';
+  const credentials = login
+    ? `, auth_type: 'PLAIN', auth_user: ${user}, auth_pass: ${password}`
+    : '';
   const open = `exports.hook_connect = (next, connection) => {
   connection.relaying = true;
   next();

@@ -60,7 +60,9 @@ async function startSmtpSink(owner: Ending, program: string): Promise<Hop> {
     if (hasEnded(child)) throw new Error('smtp-sink has ended');
     const bytes = Buffer.alloc(COUNTER_BYTES);
     const start = Math.max(0, fstatSync(counter).size - COUNTER_BYTES);
-    return parseSinkCounter(bytes.toString('latin1', 0, readSync(counter, bytes, 0, COUNTER_BYTES, start)));
+    return parseSinkCounter(
+      bytes.toString('latin1', 0, readSync(counter, bytes, 0, COUNTER_BYTES, start)),
+    );
   };
   return {
     program: 'smtp-sink',

@@ -79,8 +79,8 @@ async function run(
   for (const { name, description } of contenders) process.stdout.write(`${name}: ${description}\n`);
   const results: CaseResult[] = [];
   for (const one of cases) {
-    if (interrupted) return EXIT.interrupted;
     const result = await runCase(owner, one, settings);
+    if (interrupted) return EXIT.interrupted;
     results.push(result);
     process.stdout.write(`\n${renderCase(result)}`);
     // After each case, so that a run that is cut short has not been for nothing.

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
+import { ContentEnd } from './content-end.js';
 import {
   LOGIN,
   monotonicMs,
@@ -17,7 +18,6 @@ import {
  */
 
 const LF = 0x0a;
-const END = Buffer.from('\r\n.\r\n');
 /** Where the header of ours is looked for. */
 const MAX_HEADER_BYTES = 64 * 1024;
 const SENT = new RegExp(`^${SENT_HEADER}: (\\d+)`, 'm');
@@ -35,8 +35,8 @@ class Session {
   #secured = false;
   #loggedIn = false;
   #line = '';
-  /** The last bytes of the content so far; null outside of content. */
-  #tail: Buffer | null = null;
+  /** Null outside of content. */
+  #end: ContentEnd | null = null;
   /** The beginning of the content, while the header of ours is looked for. */
   #head: string | null = null;
 
@@ -66,8 +66,8 @@ class Session {
     let replies = '';
     let rest: Buffer | null = chunk;
     while (rest !== null && rest.length > 0) {
-      if (this.#tail !== null) {
-        rest = this.#takeContent(rest, this.#tail);
+      if (this.#end !== null) {
+        rest = this.#takeContent(rest, this.#end);
         if (rest !== null) replies += '250 2.0.0 Ok\r\n';
         continue;
       }
@@ -85,22 +85,15 @@ class Session {
   }
 
   /** @returns what follows the content, or null when it goes on */
-  #takeContent(chunk: Buffer, tail: Buffer): Buffer | null {
-    const joint = Buffer.concat([tail, chunk.subarray(0, END.length)]);
-    const across = joint.indexOf(END);
-    const within = across === -1 ? chunk.indexOf(END) : across - tail.length;
+  #takeContent(chunk: Buffer, end: ContentEnd): Buffer | null {
     if (this.#head !== null) this.#lookForHeader(chunk);
-    if (across === -1 && within === -1) {
-      this.#tail = Buffer.from(
-        chunk.length >= END.length ? chunk.subarray(-END.length + 1) : joint.subarray(-END.length + 1),
-      );
-      return null;
-    }
-    this.#tail = null;
+    const at = end.take(chunk);
+    if (at === null) return null;
+    this.#end = null;
     this.#head = null;
     messages++;
     if (messages === tellAt) tell({ type: 'reached', atMs: monotonicMs() });
-    return chunk.subarray(within + END.length);
+    return chunk.subarray(at);
   }
 
   #lookForHeader(chunk: Buffer): void {
@@ -117,11 +110,11 @@ class Session {
         return this.#greet();
       case 'MAIL':
         if (this.#job.protection === 'tls-login' && !this.#loggedIn) return '530 5.7.0 Log in\r\n';
-        if (this.#job.protection !== 'clear' && !this.#secured) return '530 5.7.0 STARTTLS first\r\n';
+        if (this.#job.protection !== 'clear' && !this.#secured)
+          return '530 5.7.0 STARTTLS first\r\n';
         return '250 2.1.0 Ok\r\n';
       case 'DATA':
-        // As if the line before the content were its own.
-        this.#tail = Buffer.from('\r\n');
+        this.#end = new ContentEnd();
         this.#head = this.#job.measuresDelay ? '' : null;
         return '354 Go on\r\n';
       case 'STAR':

@@ -2,14 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
-import {
-  LOGIN,
-  monotonicMs,
-  SENDER,
-  SENT_HEADER,
-  type Sent,
-  type SourceJob,
-} from './traffic.js';
+import { LOGIN, monotonicMs, SENDER, SENT_HEADER, type Sent, type SourceJob } from './traffic.js';
 
 /*
  * A client that does as little as it can: for what `smtp-source` does not know, which is TLS, logins,

@@ -23,7 +23,9 @@ export function renderCase(result: CaseResult): string {
   }));
   const rows = result.subjects.map((subject) => cells.map(([, text]) => text(subject)));
   const notes = [
-    ...result.subjects.flatMap(({ name, failure }) => (failure === null ? [] : [`${name} failed: ${failure}`])),
+    ...result.subjects.flatMap(({ name, failure }) =>
+      failure === null ? [] : [`${name} failed: ${failure}`],
+    ),
     ...result.absent.map(({ name, reason }) => `${name} is not here: ${reason}`),
     ...syncNote(result),
   ];
@@ -66,7 +68,10 @@ function columnsOf({ reference, showsStart }: CaseResult): Cell[] {
   ];
   const start: Cell[] = [
     ['ready s', ({ readyMs }) => fixed(readyMs === null ? null : readyMs / 1000, 2)],
-    ['peak MB then', ({ startPeakBytes }) => (startPeakBytes === null ? NOTHING : rounded(startPeakBytes / 1e6))],
+    [
+      'peak MB then',
+      ({ startPeakBytes }) => (startPeakBytes === null ? NOTHING : rounded(startPeakBytes / 1e6)),
+    ],
   ];
   return showsStart ? [...cells, ...start] : cells;
 }

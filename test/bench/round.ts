@@ -60,7 +60,9 @@ export async function measureRound(running: Running, load: Load, bench: Bench): 
   const arrived = await hop.arrived();
   if (arrived !== goal) {
     const surplus = arrived - goal;
-    throw new Error(`${load.messages + surplus} messages arrived of ${load.messages} that were sent`);
+    throw new Error(
+      `${load.messages + surplus} messages arrived of ${load.messages} that were sent`,
+    );
   }
   const delaysMs = await hop.takeDelaysMs();
   return {

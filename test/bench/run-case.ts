@@ -53,20 +53,18 @@ export async function runCase(
   const absent = bench.subjects.flatMap(({ contender }) =>
     'start' in contender ? [] : [contender],
   );
-  const subjects = contenders.map(
-    (contender): Subject => ({
-      contender,
-      name: contender.name,
-      description: contender.description,
-      scope: new Scope(),
-      running: null,
-      failure: null,
-      readyMs: null,
-      startPeakBytes: null,
-      rounds: [],
-      syncs: null,
-    }),
-  );
+  const subjects = contenders.map((contender): Subject => ({
+    contender,
+    name: contender.name,
+    description: contender.description,
+    scope: new Scope(),
+    running: null,
+    failure: null,
+    readyMs: null,
+    startPeakBytes: null,
+    rounds: [],
+    syncs: null,
+  }));
   const { programs, syncMs } = await scoped(owner, (scope) =>
     measure(scope, bench, subjects, settings),
   );

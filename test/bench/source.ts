@@ -2,7 +2,14 @@ import { run } from '../scenario/programs.js';
 import { locate } from '../scenario/programs.js';
 import type { Ending } from '../scenario/at-end.js';
 import { ask, programHere, startProgram } from './node-program.js';
-import { monotonicMs, RECIPIENT, SENDER, type Load, type Protection, type Sent } from './traffic.js';
+import {
+  monotonicMs,
+  RECIPIENT,
+  SENDER,
+  type Load,
+  type Protection,
+  type Sent,
+} from './traffic.js';
 
 /*
  * The client of all relays of a case: Postfix's `smtp-source` where it is installed and knows what
@@ -53,7 +60,10 @@ interface Job {
   deadlineMs: number;
 }
 
-async function smtpSource(program: string, { load, port, recipient, deadlineMs }: Job): Promise<Sent> {
+async function smtpSource(
+  program: string,
+  { load, port, recipient, deadlineMs }: Job,
+): Promise<Sent> {
   const { sessions, messages, bytes, kept } = load;
   const args = ['-s', String(Math.min(sessions, messages)), '-m', String(messages)];
   args.push('-l', String(bytes), '-f', SENDER, '-t', recipient, '-N', ...(kept ? ['-d'] : []));
