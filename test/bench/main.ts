@@ -64,7 +64,8 @@ async function main(): Promise<number> {
   const lacking = options.countsSyncs ? cannotCountSyncs() : false;
   if (lacking !== false) say(`syncs are not counted: ${lacking}`);
   const countsSyncs = options.countsSyncs && lacking === false;
-  const settings = { rounds: options.rounds, countsSyncs, folder, certificate, say };
+  const { rounds, warmUpMessages } = options;
+  const settings = { rounds, warmUpMessages, countsSyncs, folder, certificate, say };
   return run(cases, settings, options.json);
 }
 

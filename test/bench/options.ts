@@ -14,6 +14,7 @@ export interface BenchOptions {
   messages: number | null;
   /** At most so many, whatever the case says. */
   maxMessages: number;
+  warmUpMessages: number;
   backlogs: number[];
   nodeOptions: string[];
   json: string | null;
@@ -24,10 +25,11 @@ export interface BenchOptions {
 
 export const CONTENDERS = ['relaymesh', 'floor', 'postfix', 'haraka'];
 const ROUNDS = 5;
+const WARM_UP_MESSAGES = 3000;
 const MAX_ROUNDS = 1000;
 const MAX_MESSAGES = 10_000_000;
 const BACKLOGS = [100_000, 1_000_000];
-const QUICK = { rounds: 1, messages: 200, backlogs: [1000] };
+const QUICK = { rounds: 1, messages: 200, warmUpMessages: 50, backlogs: [1000] };
 
 export const USAGE = `Usage: npm run bench -- [options]
 
@@ -70,6 +72,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     rounds: numberOf('rounds', values.rounds, MAX_ROUNDS) ?? (quick ? QUICK.rounds : ROUNDS),
     messages: numberOf('messages', values.messages, MAX_MESSAGES),
     maxMessages: quick ? QUICK.messages : Infinity,
+    warmUpMessages: quick ? QUICK.warmUpMessages : WARM_UP_MESSAGES,
     backlogs: quick ? QUICK.backlogs : BACKLOGS,
     nodeOptions,
     json: values.json ?? null,

@@ -17,6 +17,8 @@ import type { Load } from './traffic.js';
 
 export interface RunSettings {
   rounds: number;
+  /** Small messages through each contender before anything counts: until its code is compiled. */
+  warmUpMessages: number;
   countsSyncs: boolean;
   /** For all files of the run. */
   folder: string;
@@ -24,16 +26,20 @@ export interface RunSettings {
   say: (text: string) => void;
 }
 
-interface Subject extends Measured {
+interface Subject {
   contender: Contender;
+  result: Measured;
   scope: Scope;
   /** Null before it has started, and after a failure. */
   running: Running | null;
 }
 
-/** Everybody has a share of the first round, and nothing of it counts. */
+/** What is sent before the first round beside this share of one: small messages, as fast as can be. */
+const WARM_UP_BYTES = 5000;
 const WARM_UP_SHARE = 4;
 const SYNC_RUN_MESSAGES = 500;
+/** In a run that is about syncs it matters less whether the code has been compiled. */
+const SYNC_WARM_UP_SHARE = 3;
 const SYNC_TRIES = 100;
 const QUIET_MS = 500;
 const LEAST_DEADLINE_MS = 60_000;
@@ -53,38 +59,49 @@ export async function runCase(
   const absent = bench.subjects.flatMap(({ contender }) =>
     'start' in contender ? [] : [contender],
   );
-  const subjects = contenders.map((contender): Subject => ({
-    contender,
-    name: contender.name,
-    description: contender.description,
-    scope: new Scope(),
-    running: null,
+  const subjects = contenders.map(subjectOf);
+  const { programs, syncMs } = await scoped(owner, (scope) =>
+    measure(scope, bench, subjects, settings),
+  );
+  if (settings.countsSyncs) {
+    for (const subject of subjects.filter(({ result }) => result.failure === null)) {
+      await attempt(subject, settings, async () => {
+        subject.result.syncs = await countSyncs(owner, bench, subject.contender, settings);
+      });
+    }
+  }
+  const { name, title, load, protection, replyDelayMs, reference, showsStart } = bench;
+  return {
+    name,
+    title,
+    load,
+    protection,
+    replyDelayMs,
+    reference,
+    showsStart,
+    ...programs,
+    rounds: settings.rounds,
+    syncMs: syncMs.length === 0 ? null : spreadOf(syncMs),
+    subjects: resultsOf(
+      subjects.map(({ result }) => result),
+      reference,
+    ),
+    absent,
+  };
+}
+
+function subjectOf(contender: Contender): Subject {
+  const { name, description } = contender;
+  const result: Measured = {
+    name,
+    description,
     failure: null,
     readyMs: null,
     startPeakBytes: null,
     rounds: [],
     syncs: null,
-  }));
-  const { programs, syncMs } = await scoped(owner, (scope) =>
-    measure(scope, bench, subjects, settings),
-  );
-  if (settings.countsSyncs) {
-    for (const subject of subjects.filter(({ failure }) => failure === null)) {
-      await attempt(subject, settings, async () => {
-        subject.syncs = await countSyncs(owner, bench, subject.contender, settings);
-      });
-    }
-  }
-  const { name, title, load, protection, replyDelayMs, reference, showsStart } = bench;
-  const measured = subjects.map(({ contender: _, scope: __, running: ___, ...rest }) => rest);
-  return {
-    ...{ name, title, load, protection, replyDelayMs, reference, showsStart },
-    ...programs,
-    rounds: settings.rounds,
-    syncMs: syncMs.length === 0 ? null : spreadOf(syncMs),
-    subjects: resultsOf(measured, reference),
-    absent,
   };
+  return { contender, result, scope: new Scope(), running: null };
 }
 
 async function measure(
@@ -98,12 +115,11 @@ async function measure(
     scope.after(() => subject.scope.end());
     await attempt(subject, settings, async () => {
       subject.running = await start(subject.scope, subject.contender, bench, traffic, settings);
-      subject.readyMs = subject.running.readyMs ?? null;
-      if (canMeasureProcesses()) subject.startPeakBytes = peakBytesOf(subject.running.pids);
+      subject.result.readyMs = subject.running.readyMs ?? null;
+      if (canMeasureProcesses()) subject.result.startPeakBytes = peakBytesOf(subject.running.pids);
     });
   }
   const syncMs: number[] = [];
-  const warmUp = shortened(bench.load, Math.ceil(bench.load.messages / WARM_UP_SHARE));
   for (let round = 0; round <= settings.rounds; round++) {
     if (bench.measuresDelay) {
       const timesMs = syncTimesMs(settings.folder, bench.load.bytes, SYNC_TRIES);
@@ -112,16 +128,30 @@ async function measure(
     for (const subject of orderOfRound(subjects, round)) {
       await attempt(subject, settings, async () => {
         if (subject.running === null) return;
-        const load = round === 0 ? warmUp : bench.load;
+        if (round === 0)
+          await warmUp(subject.running, bench.load, traffic, settings.warmUpMessages);
+        const load = round === 0 ? shareOf(bench.load, WARM_UP_SHARE) : bench.load;
         const result = await measureRound(subject.running, load, traffic);
-        if (round > 0) subject.rounds.push(result);
-        const what = round === 0 ? 'warm-up' : `round ${round} of ${settings.rounds}`;
-        settings.say(`${bench.name}: ${subject.name}, ${what}: ${result.perSecond.toFixed(0)}/s`);
+        if (round > 0) subject.result.rounds.push(result);
+        const what = round === 0 ? 'warmed up' : `round ${round} of ${settings.rounds}`;
+        settings.say(
+          `${bench.name}: ${subject.result.name}, ${what}: ${result.perSecond.toFixed(0)}/s`,
+        );
       });
     }
   }
   const programs = { source: traffic.source.program, sink: traffic.hop.program };
   return { programs, syncMs };
+}
+
+async function warmUp(
+  running: Running,
+  { sessions, kept, bytes }: Load,
+  traffic: Bench,
+  messages: number,
+): Promise<void> {
+  const small = { sessions, kept, bytes: Math.min(bytes, WARM_UP_BYTES) };
+  await measureRound(running, { ...small, messages: Math.ceil(messages) }, traffic);
 }
 
 /** A run of its own, since it slows a relay down a little. */
@@ -136,7 +166,8 @@ function countSyncs(
     const syncs = syncCount(await ownFolder(settings));
     const running = await start(scope, contender, bench, traffic, settings, syncs.wrap);
     const load = shortened(bench.load, SYNC_RUN_MESSAGES);
-    await measureRound(running, shortened(load, Math.ceil(load.messages / WARM_UP_SHARE)), traffic);
+    await warmUp(running, load, traffic, settings.warmUpMessages / SYNC_WARM_UP_SHARE);
+    await measureRound(running, shareOf(load, WARM_UP_SHARE), traffic);
     const before = syncs.count();
     await measureRound(running, load, traffic);
     return (syncs.count() - before) / load.messages;
@@ -146,11 +177,12 @@ function countSyncs(
 async function startTraffic(
   scope: Scope,
   { load, protection, replyDelayMs, measuresDelay }: BenchCase,
-  { certificate }: RunSettings,
+  { certificate, warmUpMessages }: RunSettings,
 ): Promise<Bench> {
   const deadlineMs =
     LEAST_DEADLINE_MS +
-    load.messages * (DEADLINE_MS_PER_MESSAGE + (load.bytes / 1e6) * DEADLINE_MS_PER_MB);
+    Math.max(load.messages, warmUpMessages) *
+      (DEADLINE_MS_PER_MESSAGE + (load.bytes / 1e6) * DEADLINE_MS_PER_MB);
   const hop = await startHop(scope, { protection, certificate, replyDelayMs, measuresDelay });
   const { ca } = certificate;
   const source = await startSource(scope, { protection, ca, measuresDelay, deadlineMs });
@@ -181,15 +213,19 @@ async function attempt(
   { say }: RunSettings,
   work: () => Promise<void>,
 ): Promise<void> {
-  if (subject.failure !== null) return;
+  if (subject.result.failure !== null) return;
   try {
     await work();
   } catch (error) {
-    subject.failure = messageOf(error);
+    subject.result.failure = messageOf(error);
     subject.running = null;
-    say(`${subject.name} failed: ${subject.failure}`);
+    say(`${subject.result.name} failed: ${subject.result.failure}`);
     await subject.scope.end().catch((late: unknown) => say(messageOf(late)));
   }
+}
+
+function shareOf(load: Load, share: number): Load {
+  return shortened(load, Math.ceil(load.messages / share));
 }
 
 function shortened(load: Load, messages: number): Load {

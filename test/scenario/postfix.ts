@@ -75,8 +75,11 @@ export async function startPostfix(
     await run(program, ['-c', config, 'stop']);
     await until('the end of Postfix', async () => (await status(program, config)) !== 0);
   });
-  const [command = program, ...args] = [...wrap, program, '-c', config, 'start'];
-  const { code, stdout, stderr } = await run(command, args);
+  const [wrapper, ...behind] = wrap;
+  const args = ['-c', config, 'start'];
+  const { code, stdout, stderr } = await (wrapper === undefined
+    ? run(program, args)
+    : run(wrapper, [...behind, program, ...args]));
   assert.equal(code, 0, `${stdout}${stderr}${await readOrNothing(logFile)}`);
   await until('Postfix', async () => (await status(program, config)) === 0);
   const flush = async (): Promise<void> => {
