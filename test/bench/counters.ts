@@ -7,8 +7,7 @@
  * `sess=5 quit=4 mesg=37`. @returns messages; 0 as long as there is none
  */
 export function parseSinkCounter(text: string): number {
-  const whole = text.slice(0, text.lastIndexOf('\r') + 1);
-  const last = [...whole.matchAll(/mesg=(\d+)\r/g)].at(-1)?.[1];
+  const last = [...text.matchAll(/mesg=(\d+)\r/g)].at(-1)?.[1];
   return last === undefined ? 0 : Number(last);
 }
 
