@@ -3,14 +3,17 @@ import type { TestContext } from 'node:test';
 /** May be asynchronous. */
 type Task = () => unknown;
 
-const tasks = new WeakMap<TestContext, Task[]>();
+/** What runs tasks at its end: a test, or whoever else owns processes and folders. */
+export type Ending = Pick<TestContext, 'after'>;
+
+const tasks = new WeakMap<Ending, Task[]>();
 
 /**
  * Runs a task after the test, whatever became of it; the last one that was named comes first, so
  * that processes are gone before the folders that they write into. All are run; the first error is
  * thrown.
  */
-export function atEnd(t: TestContext, task: Task): void {
+export function atEnd(t: Ending, task: Task): void {
   const known = tasks.get(t);
   if (known !== undefined) {
     known.push(task);

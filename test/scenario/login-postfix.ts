@@ -5,7 +5,14 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Mechanism } from '../../src/send/mechanism.js';
 import { makeCertificate, type TestCertificate } from '../send/certificates.js';
-import { ownerOf, POSTFIX_NAME, startPostfix, withoutPostfix, type Postfix } from './postfix.js';
+import {
+  ownerOf,
+  POSTFIX_NAME,
+  startPostfix,
+  withoutPostfix,
+  type Postfix,
+  type PostfixServices,
+} from './postfix.js';
 import { freePort, locate, missing, run } from './programs.js';
 
 /*
@@ -65,25 +72,37 @@ export async function startLoginPostfix(
   const postfix = await startPostfix(t, {
     relayPort,
     port: async (config, folder) => {
-      passwords = path.join(folder, 'sasldb2');
-      await setSaslPassword(passwords, 'postmaster', 'whoever-knows-this-may-relay');
-      const [owner, group] = await ownerOf('postfix');
-      await chown(passwords, owner, group);
-      await writeFile(path.join(folder, 'cert.pem'), certificate.cert);
-      await writeFile(path.join(folder, 'key.pem'), certificate.key, { mode: 0o600 });
-      // Debian's looks for the folder here, whatever cyrus_sasl_config_path says.
-      const sasl = path.join(config, 'sasl');
-      await mkdir(sasl);
-      return {
-        masterCf: await masterCf(sasl, passwords, services),
-        mainCf: mainCf(sasl, folder),
-      };
+      const made = await loginServices(config, folder, { certificate, services });
+      ({ passwords } = made);
+      return made;
     },
   });
   return {
     ...postfix,
     setPassword: (username, password) => setSaslPassword(passwords, username, password),
     removeUser: (username) => saslpasswd(passwords, ['-d', username]),
+  };
+}
+
+/** Services that take mail after a login, and the file with the passwords for them. */
+export async function loginServices(
+  config: string,
+  folder: string,
+  { certificate, services }: PlannedPostfix,
+): Promise<PostfixServices & { passwords: string }> {
+  const passwords = path.join(folder, 'sasldb2');
+  await setSaslPassword(passwords, 'postmaster', 'whoever-knows-this-may-relay');
+  const [owner, group] = await ownerOf('postfix');
+  await chown(passwords, owner, group);
+  await writeFile(path.join(folder, 'cert.pem'), certificate.cert);
+  await writeFile(path.join(folder, 'key.pem'), certificate.key, { mode: 0o600 });
+  // Debian's looks for the folder here, whatever cyrus_sasl_config_path says.
+  const sasl = path.join(config, 'sasl');
+  await mkdir(sasl);
+  return {
+    masterCf: await masterCf(sasl, passwords, services),
+    mainCf: mainCf(sasl, folder),
+    passwords,
   };
 }
 

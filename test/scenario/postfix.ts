@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
-import { atEnd } from './at-end.js';
+import { atEnd, type Ending } from './at-end.js';
 import { locate, missing, run, scratchFolder } from './programs.js';
 import { until } from './waiting.js';
 
@@ -18,6 +17,8 @@ export function withoutPostfix(): string | false {
 }
 
 export interface Postfix {
+  /** Process id of its master, the parent of all others. */
+  masterPid: number;
   /** Everything that it has logged. */
   log(): Promise<string>;
   /** It tries all that it has again now. */
@@ -38,6 +39,8 @@ export interface PostfixOptions {
    * folder of the configuration and an empty one for their files.
    */
   port: number | ((config: string, folder: string) => Promise<PostfixServices>);
+  /** A command that runs the one that follows it, as in `strace -D`. */
+  wrap?: readonly string[];
 }
 
 /** Name of the machine that Postfix believes to run on. */
@@ -45,8 +48,8 @@ export const POSTFIX_NAME = 'foreign.test';
 
 /** Starts a Postfix that relays all that it takes. */
 export async function startPostfix(
-  t: TestContext,
-  { port, relayPort }: PostfixOptions,
+  t: Ending,
+  { port, relayPort, wrap = [] }: PostfixOptions,
 ): Promise<Postfix> {
   const folder = await scratchFolder(t);
   const program = locate('postfix') ?? 'postfix';
@@ -72,14 +75,19 @@ export async function startPostfix(
     await run(program, ['-c', config, 'stop']);
     await until('the end of Postfix', async () => (await status(program, config)) !== 0);
   });
-  const { code, stdout, stderr } = await run(program, ['-c', config, 'start']);
+  const [wrapper, ...behind] = wrap;
+  const args = ['-c', config, 'start'];
+  const { code, stdout, stderr } = await (wrapper === undefined
+    ? run(program, args)
+    : run(wrapper, [...behind, program, ...args]));
   assert.equal(code, 0, `${stdout}${stderr}${await readOrNothing(logFile)}`);
   await until('Postfix', async () => (await status(program, config)) === 0);
   const flush = async (): Promise<void> => {
     const ended = await run(program, ['-c', config, 'flush']);
     assert.equal(ended.code, 0, ended.stderr);
   };
-  return { log: () => readOrNothing(logFile), flush };
+  const masterPid = Number(await readFile(path.join(folder, 'queue', 'pid', 'master.pid'), 'utf8'));
+  return { masterPid, log: () => readOrNothing(logFile), flush };
 }
 
 async function status(program: string, config: string): Promise<number | null> {

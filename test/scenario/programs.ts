@@ -6,9 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { atEnd } from './at-end.js';
+import { atEnd, type Ending } from './at-end.js';
 import { within } from './waiting.js';
 
 /** The program under test: the one that was built together with these tests. */
@@ -107,7 +106,7 @@ export function locate(program: string): string | null {
 }
 
 /** A folder that is gone after the test. Others may enter it: not every program runs as we do. */
-export async function scratchFolder(t: TestContext): Promise<string> {
+export async function scratchFolder(t: Ending): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'relaymesh-scenario-'));
   atEnd(t, () => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   await chmod(folder, 0o755);

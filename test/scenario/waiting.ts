@@ -12,9 +12,9 @@ const DEADLINE_MS = 30_000;
 export async function until<T>(
   what: string,
   look: () => Promise<T> | T,
-  options: { deadlineMs?: number; seen?: () => unknown } = {},
+  options: { deadlineMs?: number; pollMs?: number; seen?: () => unknown } = {},
 ): Promise<NonNullable<T>> {
-  const { deadlineMs = DEADLINE_MS, seen } = options;
+  const { deadlineMs = DEADLINE_MS, pollMs = POLL_MS, seen } = options;
   const startMs = performance.now();
   for (;;) {
     let thrown: unknown = null;
@@ -30,7 +30,7 @@ export async function until<T>(
         cause: thrown,
       });
     }
-    await pause(POLL_MS);
+    await pause(pollMs);
   }
 }
 
