@@ -152,12 +152,12 @@ async function settleReplies(
 ): Promise<Conclusion> {
   const outcomes = outcomesOf(request, replies);
   const stage = lastStage(replies);
-  const invalid = outcomes.some(({ kind, code }) => kind === 'hop-fault' && code === null);
+  const invalid = outcomes.some(({ kind, code }) => isOpen(kind) && code === null);
   const result =
     replies.fault?.result ??
     (Math.floor((replies.dot?.code ?? 0) / 100) === 2 ? 'accepted' : invalid ? 'invalid' : 'error');
   const conclusion: Conclusion = { outcomes, stage, result, connection, reused };
-  if (replies.fault !== null || outcomes.some(({ kind }) => kind === 'hop-fault')) {
+  if (replies.fault !== null || outcomes.some(({ kind }) => isOpen(kind))) {
     connection.leave();
   } else if (replies.dot !== null || (await connection.resetSession())) {
     pool.release(connection, request.capacity);
@@ -169,7 +169,8 @@ async function settleReplies(
 
 /**
  * Each recipient's own reply decides while it is a refusal; then the refusal of MAIL or DATA, then
- * the reply to the final dot. Without that reply the message is in doubt if all of it had left.
+ * the reply to the final dot. Without that reply, or with words that are none, the message is in
+ * doubt if all of it had left.
  */
 function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outcome[] {
   const { nextHop } = request;
@@ -183,8 +184,10 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
     for (const [stage, reply] of steps) {
       const good = stage === 'data' ? 3 : 2;
       if (reply !== null && (stage === 'dot' || Math.floor(reply.code / 100) !== good)) {
+        const meaning = classifyReply(stage, reply, nextHop);
         return {
-          ...classifyReply(stage, reply, nextHop),
+          ...meaning,
+          kind: isNoAnswer(stage, reply) && replies.sentWhole ? 'in-doubt' : meaning.kind,
           inTransaction: true,
           stage,
           // Text that is no reply has no code.
@@ -211,6 +214,16 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
     }
   }
   return outcomes;
+}
+
+/** Nothing was learnt about the message. */
+function isOpen(kind: Outcome['kind']): boolean {
+  return kind === 'hop-fault' || kind === 'in-doubt';
+}
+
+/** To the final dot neither success nor refusal (RFC 5321 §4.2.1): the hop may have the message. */
+function isNoAnswer(stage: Stage, { code }: Reply): boolean {
+  return stage === 'dot' && (code < 200 || (code >= 300 && code <= 399) || code > 599);
 }
 
 function lastStage(replies: TransactionReplies): Stage {
