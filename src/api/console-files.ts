@@ -111,12 +111,14 @@ function answer(context: Context, file: ConsoleFile, isHashed: boolean): Respons
 
 /** Those that are named, with a weight above 0 (RFC 9110 §12.5.3). */
 function acceptedEncodings(header: string): ReadonlySet<string> {
-  const entries = header.split(',').map((entry) => entry.trim().toLowerCase());
-  return new Set(
-    entries
-      .filter((entry) => !/;\s*q=0(?:\.0*)?\s*$/.test(entry))
-      .map((entry) => entry.replace(/\s*;.*$/, '')),
-  );
+  const accepted = new Set<string>();
+  for (const entry of header.toLowerCase().split(',')) {
+    const [encoding = '', ...parameters] = entry.split(';').map((part) => part.trim());
+    if (!parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) {
+      accepted.add(encoding);
+    }
+  }
+  return accepted;
 }
 
 /** Null when the console was not built. */

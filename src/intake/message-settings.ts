@@ -157,7 +157,8 @@ export class SettingsDraft {
   }
 
   setNotify(text: string): string | null {
-    const notify = parseNotify(text.replaceAll(/\s*,\s*/g, ','));
+    const words = text.split(',').map((word) => word.trim());
+    const notify = parseNotify(words.join(','));
     this.#settings.notify = notify ?? '';
     return notify === null ? 'must be NEVER, or a list of SUCCESS, FAILURE, DELAY' : null;
   }

@@ -56,5 +56,6 @@ export class PlainCommands extends SMTPConnection {
 
 /** What stands behind the verb, without white space around it. */
 function argumentOf(command: Buffer): string {
-  return /^\S*\s*(.*?)\s*$/s.exec(command.toString('latin1'))?.[1] ?? '';
+  // No pattern does both ends: a run of white space in the middle would cost its square.
+  return command.toString('latin1').replace(/^\S*/, '').trim();
 }

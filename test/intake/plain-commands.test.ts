@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostileTest } from '../hostile/rows.js';
 import { Dialogue } from './dialogue.js';
 import { runIntake } from './running-intake.js';
 
@@ -38,4 +39,25 @@ test('AUTH without a mechanism is broken, one that nobody knows is not', async (
   const client = await Dialogue.open(port);
   assert.match(await client.ask('AUTH'), /^501 5\.5\.4 /);
   assert.match(await client.ask('AUTH FOO'), /^504 5\.5\.4 /);
+});
+
+hostileTest('resources', 'white space in a command costs what letters cost', async (t, cases) => {
+  const { port } = await runIntake(t);
+  const cpuUs = async (verb: string, filling: string): Promise<number> => {
+    const client = await Dialogue.open(port);
+    const begun = process.cpuUsage();
+    for (let round = 0; round < 5; round++) {
+      cases.add();
+      await client.ask(`${verb}a${filling.repeat(15_000)}b`);
+    }
+    const { user, system } = process.cpuUsage(begun);
+    return user + system;
+  };
+  const verbs = ['EHLO ', 'HELO ', 'MAIL FROM:', 'RCPT TO:', 'DATA ', 'RSET ', 'VRFY ', 'EXPN '];
+  for (const verb of [...verbs, 'NOOP ', 'QUIT ', 'AUTH ', 'AUTH PLAIN ', 'STARTTLS ']) {
+    const letters = await cpuUs(verb, 'x');
+    const spaces = await cpuUs(verb, ' ');
+    // A cost by the square would be hundreds of milliseconds a command.
+    assert.ok(spaces < letters * 5 + 100_000, `${verb}: ${letters} and ${spaces} µs`);
+  }
 });
