@@ -138,19 +138,18 @@ hostileTest(
 hostileTest(
   'resources',
   '100,000 NOOPs in one write are all answered, and others in between',
-  async (t, cases) => {
+  async (t) => {
     const { port } = await runIntake(t);
     const [client, other] = [await Dialogue.open(port), await Dialogue.open(port)];
     client.write('NOOP\r\n'.repeat(100_000));
     for (let index = 0; index < 100_000; index++) {
       if (!(await client.reply()).startsWith('250 ')) assert.fail(`NOOP ${index}`);
       if (index === 10_000) assert.match(await other.send(MESSAGE), /^250 /);
-      cases.add();
     }
   },
 );
 
-hostileTest('resources', 'a client that reads no replies is not read either', async (t, cases) => {
+hostileTest('resources', 'a client that reads no replies is not read either', async (t) => {
   const { port, listener } = await runIntake(t);
   const deaf = await Dialogue.open(port);
   deaf.pause();
@@ -159,7 +158,7 @@ hostileTest('resources', 'a client that reads no replies is not read either', as
   const flood = Buffer.from('EHLO x\r\n'.repeat(10_000));
   let left = false;
   const over = (async (): Promise<void> => {
-    for (; !left; cases.add(10_000)) await deaf.writeAndFlush(flood);
+    while (!left) await deaf.writeAndFlush(flood);
   })();
   // What the system keeps for both sides is full.
   await until(() => session._socket.writableNeedDrain, 'replies that nobody takes');
