@@ -1,3 +1,5 @@
+import { LIMIT_REASONS, type LimitReason } from '../policy/client-limits.js';
+
 /**
  * What has come in at one listener, or by the API, since the node began: plain numbers, since each
  * of them is counted on the way of a message. Its keys are few: protocols by RFC 3848, reply codes
@@ -20,8 +22,8 @@ export class IntakeCounts {
   /** Replies that refuse, by SMTP code; requests that were refused, by HTTP status. */
   readonly refusals = new Map<number, number>();
 
-  /** What clients were held back by, see `LimitReason`. */
-  readonly limited = new Map<string, number>();
+  /** What clients were held back by; each is there from the start, so that its first time is seen. */
+  readonly limited = new Map<LimitReason, number>(LIMIT_REASONS.map((reason) => [reason, 0]));
 
   accepted(protocol: string, sizeBytes: number, recipients: number): void {
     this.messages.set(protocol, (this.messages.get(protocol) ?? 0) + 1);
@@ -33,7 +35,7 @@ export class IntakeCounts {
     this.tls.set(version, (this.tls.get(version) ?? 0) + 1);
   }
 
-  limitedBy(reason: string): void {
+  limitedBy(reason: LimitReason): void {
     this.limited.set(reason, (this.limited.get(reason) ?? 0) + 1);
   }
 

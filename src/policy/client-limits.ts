@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { clientKeyOf } from './address-class.js';
 import { CountWindows } from './count-windows.js';
 import type { Identity } from './credentials.js';
-import { LoginLimits, type LoginLimitReason, type LoginLimitSettings } from './login-limits.js';
+import { LoginLimits, type LoginLimitSettings } from './login-limits.js';
 import { Notices } from './notices.js';
 import { RecentKeys } from './recent-keys.js';
 import { SilenceOrder } from './silence-order.js';
@@ -28,21 +28,25 @@ export interface AllLimits {
 }
 
 /** What a client is held back by; the `reason` of the metric and of the log. */
-export type LimitReason =
-  | LoginLimitReason
-  | 'sessions'
-  | 'sessions-per-client'
-  | 'connects-per-client'
-  | 'errors-per-session'
-  | 'errors-per-client'
-  | 'messages-per-client'
-  | 'messages-per-user'
+export const LIMIT_REASONS = [
+  'sessions',
+  'sessions-per-client',
+  'connects-per-client',
+  'errors-per-session',
+  'errors-per-client',
+  'messages-per-client',
+  'messages-per-user',
+  'login-failures-per-client',
+  'login-failures-per-user',
+  /** Too many logins wait to be looked at. */
+  'password-checks',
   /** Its session gave way to a new one. */
-  | 'gave-way'
-  | 'login-timeout'
-  /** Too many hashes of passwords are being computed, see `Policy.logIn`. */
-  | 'password-checks'
-  | 'data-rate';
+  'gave-way',
+  'login-timeout',
+  'data-rate',
+] as const;
+
+export type LimitReason = (typeof LIMIT_REASONS)[number];
 
 const MINUTE_MS = 60_000;
 const MAX_CLIENTS = 20_000;
