@@ -157,8 +157,7 @@ export class SettingsDraft {
   }
 
   setNotify(text: string): string | null {
-    const words = text.split(',').map((word) => word.trim());
-    const notify = parseNotify(words.join(','));
+    const notify = parseNotify(withTightCommas(text));
     this.#settings.notify = notify ?? '';
     return notify === null ? 'must be NEVER, or a list of SUCCESS, FAILURE, DELAY' : null;
   }
@@ -219,4 +218,14 @@ function utcTime(text: string): number | null {
   const iso = `${text.replace(' ', 'T')}.000Z`;
   const time = Date.parse(iso);
   return !Number.isNaN(time) && new Date(time).toISOString() === iso ? time : null;
+}
+
+/** Without the white space around commas; that at both ends stays, and is a fault. */
+function withTightCommas(text: string): string {
+  const words = text.split(',');
+  const last = words.length - 1;
+  return words
+    .map((word, index) => (index === 0 ? word : word.trimStart()))
+    .map((word, index) => (index === last ? word : word.trimEnd()))
+    .join(',');
 }

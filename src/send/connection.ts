@@ -98,6 +98,9 @@ export class Connection extends LibraryConnection {
    */
   #hideCredentials(): void {
     const words = this.#hidden;
+    if (words.length === 0) {
+      return;
+    }
     const isRead = this.authenticated ? /^334/ : /^(?:2|334)/;
     this._responseQueue = this._responseQueue.map((reply) =>
       isRead.test(reply) ? reply : withoutWords(reply, words),
