@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { METRICS } from '../src/node-metric-list.js';
 import { localHop, runNode } from './api/running-node.js';
 import { readExposition, type Scraped } from './deploy/exposition.js';
@@ -19,18 +20,27 @@ function tableOf(scraped: ReadonlyMap<string, Scraped>): string {
   const own = METRICS.map(({ name, type, labels, help }) =>
     rowOf(`relaymesh_${name}`, type, labels, help),
   );
+  const labels = declaredLabels();
   const ofProcess = [...scraped]
     .filter(([name]) => /^relaymesh_(process|nodejs)_/.test(name))
-    .map(([name, { type, help, samples }]) => {
-      const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
-      return rowOf(name, type, [...labels].filter((label) => label !== 'le').sort(), help);
-    });
+    .map(([name, { type, help }]) => rowOf(name, type, labels.get(name) ?? [], help));
   const head = '| name | type | labels | what |\n|---|---|---|---|\n';
   return [
     INTRODUCTION,
     `## Of the node\n\n${head}${own.join('')}`,
     `## Of the process, by prom-client\n\n${head}${ofProcess.sort().join('')}`,
   ].join('\n');
+}
+
+/** Of the metrics of the process: without a collection, or a request under way, no sample shows them. */
+function declaredLabels(): Map<string, readonly string[]> {
+  const register = new Registry();
+  collectDefaultMetrics({ register, prefix: 'relaymesh_' });
+  const metrics = register.getMetricsAsArray() as unknown as ReadonlyArray<{
+    name: string;
+    labelNames: readonly string[];
+  }>;
+  return new Map(metrics.map(({ name, labelNames }) => [name, [...labelNames].sort()]));
 }
 
 function rowOf(name: string, type: string, labels: readonly string[], help: string): string {

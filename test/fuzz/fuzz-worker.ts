@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
+import { collectGarbage } from '../base/collect-garbage.js';
 import { Chance } from '../simulation/chance.js';
 import { openHop } from './hop/hop-target.js';
 import { openJson } from './json-target.js';
@@ -55,8 +54,6 @@ const text = Buffer.from(shared, 8);
 const crashes: unknown[] = [];
 process.on('uncaughtException', (error) => crashes.push(error));
 process.on('unhandledRejection', (reason) => crashes.push(reason));
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 async function runAll(): Promise<FuzzResult> {
   const failures: CaseFailure[] = [];
