@@ -21,5 +21,7 @@ export interface NodeSettings {
   messageKeyFile: string;
   /** How long a stopping node lets what is in flight end. */
   drainTimeoutMs: number;
+  /** Processes that share the work; 1: this one alone. */
+  workers: number;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

@@ -35,6 +35,7 @@ const SAME_IN_NODE = [
   'retry-interval',
   'expire-after',
   'drain-timeout',
+  'workers',
   ...LIMIT_KEYS,
 ] as const satisfies ConfigKey[];
 

@@ -360,6 +360,12 @@ export const CONFIG_KEYS = {
     schema: tunables['drain-timeout'].unwrap(),
     default: '30',
   }),
+  workers: key({
+    form: 'number',
+    type: 'processes',
+    schema: tunables.workers.unwrap(),
+    default: '1',
+  }),
 };
 
 export type ConfigKey = keyof typeof CONFIG_KEYS;

@@ -77,6 +77,7 @@ export function compileNode(
     api: compileApi(topology, nodeName, node, hostname, inputs),
     messageKeyFile: join(inputs.dataDir, 'message-key'),
     drainTimeoutMs: tunables['drain-timeout'] * 1000,
+    workers: tunables.workers,
     logLevel: 'info',
   };
 }

@@ -72,6 +72,10 @@ export const RULES = {
     severity: 'warning',
     meaning: 'A node gives mail up sooner (`expire-after`) than one that sends to it.',
   },
+  'limit-below-workers': {
+    severity: 'warning',
+    meaning: 'A limit of a node is less than its `workers`, each of which counts at least 1.',
+  },
   'loopback-listener': {
     severity: 'warning',
     meaning: 'A listener on loopback that nodes on other machines are to connect to.',

@@ -18,6 +18,7 @@ import { checkSecrets } from './lint/secrets.js';
 import { applySilences } from './lint/silence.js';
 import { checkSteering } from './lint/steering.js';
 import { checkTests } from './lint/tests.js';
+import { checkWorkers } from './lint/workers.js';
 import type { LoadedTopology } from './load.js';
 import { hopsIn, targetsOf } from './node-hops.js';
 import { isCertain, type Losses } from './salvage.js';
@@ -89,6 +90,7 @@ export function lintWithSilences(
   checkRouting(context);
   checkPaths(context);
   checkCapacity(context);
+  checkWorkers(context);
   checkPools(context);
   checkMx(context);
   checkSteering(context);

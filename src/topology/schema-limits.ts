@@ -147,7 +147,7 @@ export const LIMITS = {
     1_000_000_000,
     100,
     1000,
-    'Bytes of content that a client has to send in a second, over each half minute in which the node did not let it wait; one that is slower hears 421 4.4.2 and is cut off, and nothing of the message stays.',
+    'Bytes of content that a client has to send in a second, over each half minute in which the node did not let it wait; a client that sends in turn over several sessions may send as much over all of them together; one that is slower hears 421 4.4.2 and is cut off, and nothing of the message stays.',
   ),
   'command-timeout': time(
     300,
@@ -157,14 +157,14 @@ export const LIMITS = {
   'data-timeout': time(
     600,
     1200,
-    'Seconds that a client may take for the content of one message; then it hears 421 4.4.2 and is cut off, and nothing of the message stays.',
+    'Seconds that a client may take for the content of one message, and up to as many again in which it had to wait for the disk of the node; then it hears 421 4.4.2 and is cut off, and nothing of the message stays.',
   ),
   'max-queue-messages': count(
     'messages',
     100_000_000,
-    500_000,
+    2_000_000,
     1_000_000,
-    'Messages in the queue, about 1.2 kB of memory each; beyond it mail is refused with 452 4.3.1 (at the API with 503) until one has left. Reports of the node itself are always taken.',
+    'Messages in the queue, about 0.2 kB of memory each, and 2 kB of the first ones of each hop; beyond it mail is refused with 452 4.3.1 (at the API with 503) until one has left. Reports of the node itself are always taken.',
   ),
   'max-queue-size': size(
     MIB,

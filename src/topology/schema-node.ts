@@ -176,6 +176,16 @@ const tunables = {
       172_800,
     ),
   ),
+  workers: z
+    .int()
+    .min(1)
+    .max(64)
+    .meta(
+      doc(
+        'Processes that take and send the mail of this node. They share its ports; each has a spool of its own and its part of every limit, at least 1. Default 1.',
+        2,
+      ),
+    ),
   'drain-timeout': seconds.meta(
     doc(
       'Seconds that a stopping node lets what is in flight end; then it is cut off, and mail that has not left stays in the spool. Default 30.',

@@ -10,6 +10,7 @@ const NODE_DEFAULTS = {
   'retry-interval': [60, 300, 900, 1800, 3600],
   'expire-after': 432_000,
   'drain-timeout': 30,
+  workers: 1,
   ...LIMIT_DEFAULTS,
 };
 

@@ -21,7 +21,7 @@ test('the defaults of a node are those of the reference', () => {
     hopPauseMaxSeconds: 60,
     inlineBodyBytes: 262_144,
     limits: {
-      maxMessages: 500_000,
+      maxMessages: 2_000_000,
       maxBytes: 20 * 1024 ** 3,
       diskReserveBytes: 256 * 1024 ** 2,
       bodyMemoryBytes: 64 * 1024 ** 2,

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { checkTopology } from '../../src/topology/check.js';
 import { RULES, type RuleId } from '../../src/topology/fault.js';
-import { FILES, PAIRS } from './rule-pairs.js';
+import { FILES } from './rule-files.js';
+import { PAIRS } from './rule-pairs.js';
 import { writeTopology } from './topology-files.js';
 
 const NOW = new Date('2030-01-01T00:00:00Z');

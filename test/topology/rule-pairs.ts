@@ -1,11 +1,5 @@
 import type { RuleId, Severity } from '../../src/topology/fault.js';
-import {
-  CA_PEM,
-  CORE_KEY_PEM,
-  CORE_PEM,
-  OTHER_CA_PEM,
-  OTHER_KEY_PEM,
-} from './certificate-fixtures.js';
+import { CA_PEM, CORE_PEM, OTHER_CA_PEM, OTHER_KEY_PEM } from './certificate-fixtures.js';
 import {
   NO_SINK,
   SPARE,
@@ -20,6 +14,7 @@ import {
   RATED,
   type Change,
 } from './rule-changes.js';
+import { FILES, HASH } from './rule-files.js';
 import { MACHINES, SOUND, soundBut, tested } from './topology-files.js';
 
 /*
@@ -38,16 +33,6 @@ interface Pair {
 }
 
 const MIB = 1024 * 1024;
-const HASH = `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
-/** What stands beside every topology. */
-export const FILES = {
-  'ca.pem': CA_PEM,
-  'cert.pem': CORE_PEM,
-  'key.pem': CORE_KEY_PEM,
-  'token.txt': 'x',
-  'users.hash': `${HASH}\n`,
-};
-
 /** Those of the command line and of exports are not about the text of a topology. */
 type OfOthers = 'unreadable-file' | 'not-exportable';
 
@@ -169,6 +154,11 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     wrong: core('expire-after: 431999'),
     at: '16:5',
     near: core('expire-after: 432000'),
+  },
+  'limit-below-workers': {
+    wrong: core('workers: 3\n    max-connections: 2'),
+    at: '17:22',
+    near: core('workers: 3\n    max-connections: 3'),
   },
   'loopback-listener': {
     wrong: but(MACHINES, ['host: 0.0.0.0', 'host: 127.0.0.1']),
