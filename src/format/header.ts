@@ -8,6 +8,7 @@ const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const EMPTY_LINE = Buffer.from('\r\n\r\n');
 
 export interface HeaderField {
   /** Field name in lower case, without the white space that obsolete syntax allows before `:`. */
@@ -27,7 +28,7 @@ export function findHeaderEnd(bytes: Buffer, from = 0): number {
   if (bytes.length >= 2 && bytes[0] === CR && bytes[1] === LF) {
     return 2;
   }
-  const at = bytes.indexOf('\r\n\r\n', Math.max(0, from - 3), 'latin1');
+  const at = bytes.indexOf(EMPTY_LINE, Math.max(0, from - 3));
   return at === -1 ? -1 : at + 4;
 }
 
@@ -78,11 +79,14 @@ function endOfLine(bytes: Buffer, from: number): number {
 }
 
 function parseField(bytes: Buffer, start: number, end: number): HeaderField | null {
-  const colon = bytes.subarray(start, end).indexOf(COLON);
-  if (colon <= 0) {
+  let colon = start;
+  while (colon < end && bytes[colon] !== COLON) {
+    colon++;
+  }
+  if (colon === end) {
     return null;
   }
-  let nameEnd = start + colon;
+  let nameEnd = colon;
   while (nameEnd > start && (bytes[nameEnd - 1] === SPACE || bytes[nameEnd - 1] === TAB)) {
     nameEnd--;
   }
@@ -96,7 +100,7 @@ function parseField(bytes: Buffer, start: number, end: number): HeaderField | nu
     return null;
   }
   const name = bytes.toString('latin1', start, nameEnd).toLowerCase();
-  return { name, start, end, valueStart: start + colon + 1 };
+  return { name, start, end, valueStart: colon + 1 };
 }
 
 /**
@@ -112,7 +116,8 @@ export function fieldValue(bytes: Buffer, field: HeaderField, maxBytes = 4096): 
   while (end > start && isWhiteSpace(bytes[end - 1])) {
     end--;
   }
-  return bytes.toString('utf8', start, end).replaceAll(/\r?\n/g, '');
+  const value = bytes.toString('utf8', start, end);
+  return value.includes('\n') ? value.replaceAll(/\r?\n/g, '') : value;
 }
 
 function isWhiteSpace(byte: number | undefined): boolean {

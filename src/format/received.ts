@@ -40,8 +40,21 @@ export function clientName(helo: string, address: string): { name: string; liter
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
+/** The second that was written last, and its text: most dates that are written are of now. */
+let lastSecond = Number.NaN;
+let lastDate = '';
+
 /** RFC 5322 §3.3 date-time in UTC. */
 export function formatDate(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastDate = writeDate(second * 1000);
+    lastSecond = second;
+  }
+  return lastDate;
+}
+
+function writeDate(ms: number): string {
   const date = new Date(ms);
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${DAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;

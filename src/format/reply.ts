@@ -1,3 +1,5 @@
+import { isAscii } from './address.js';
+
 /** Replies of SMTP servers (RFC 5321 §4.2, RFC 2034), as they came from a host we do not control. */
 
 export interface SmtpReply {
@@ -23,27 +25,62 @@ const MAX_SEARCHED_LENGTH = 1000;
  * §4); the reply's is the first one that was taken.
  */
 export function parseReply(text: string): SmtpReply | null {
+  if (!text.includes('\n')) {
+    return parseLines([text.endsWith('\r') ? text.slice(0, -1) : text]);
+  }
   const raw = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
-  if (raw.length > 1 && raw.at(-1) === '') raw.pop();
+  if (raw.at(-1) === '') raw.pop();
+  return parseLines(raw);
+}
+
+function parseLines(raw: readonly string[]): SmtpReply | null {
   const last = raw.at(-1) ?? '';
   if (!raw.every(hasReplyCode)) return null;
   const reply: SmtpReply = { code: Number(last.slice(0, 3)), enhanced: null, text: '', lines: [] };
   for (const line of raw) {
     const words = line.slice(4);
-    const found = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/.exec(words)?.[0];
-    if (found !== undefined && found[0] === last[0]) {
+    const found = startsEnhanced(line, last) ? ENHANCED.exec(words)?.[0] : undefined;
+    if (found === undefined) {
+      reply.lines.push(words.trim());
+    } else {
       reply.enhanced ??= found;
       reply.lines.push(words.slice(found.length + 1).trim());
-    } else {
-      reply.lines.push(words.trim());
     }
   }
-  reply.text = reply.lines.filter((line) => line !== '').join(' ');
+  reply.text =
+    raw.length === 1 ? (reply.lines[0] ?? '') : reply.lines.filter((line) => line !== '').join(' ');
   return reply;
 }
 
+const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/;
+
+/** Of the class of the last line's code. */
+function startsEnhanced(line: string, last: string): boolean {
+  return line[4] === last[0] && line[5] === '.';
+}
+
 function hasReplyCode(line: string): boolean {
-  return /^[2-5]\d\d(?:[ -]|$)/.test(line);
+  return (
+    isDigit(line, 0, 2, 5) &&
+    isDigit(line, 1, 0, 9) &&
+    isDigit(line, 2, 0, 9) &&
+    (line.length === 3 || line[3] === ' ' || line[3] === '-')
+  );
+}
+
+function isDigit(line: string, at: number, least: number, most: number): boolean {
+  const digit = line.charCodeAt(at) - 48;
+  return digit >= least && digit <= most;
+}
+
+/**
+ * What a server said, of which each character is one byte so far. It is read as UTF-8 (RFC 6531
+ * §3.7.4.2); where it is none, the bytes stay what they are.
+ */
+export function decodeReply(bytes: string): string {
+  if (isAscii(bytes)) return bytes;
+  const text = Buffer.from(bytes, 'latin1').toString();
+  return text.includes('\ufffd') ? bytes : text;
 }
 
 /**
@@ -53,6 +90,7 @@ function hasReplyCode(line: string): boolean {
  * `maxLength` UTF-16 units, the last one `…` when something was cut off.
  */
 export function printableReply(text: string, maxLength = 500): string {
+  if (text.length <= maxLength && PLAIN_WORDS.test(text)) return text;
   let shown = '';
   for (const character of text) {
     const piece = visible(character);
@@ -64,6 +102,9 @@ export function printableReply(text: string, maxLength = 500): string {
   }
   return shown.trimEnd();
 }
+
+/** The rule: nothing to be made visible, and single spaces between the words. */
+const PLAIN_WORDS = /^[!-~]+(?: [!-~]+)*$/;
 
 function visible(character: string): string {
   if (/[\r\n\t\u2028\u2029]/.test(character)) return ' ';

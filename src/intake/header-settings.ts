@@ -64,6 +64,9 @@ export function readHeaderSettings(
 
 /** Names of the fields that nobody obeys, for the trace: without repetitions, bounded. */
 export function ignoredNames(fields: readonly HeaderField[], obeyed: boolean): string[] {
+  if (fields.length === 0) {
+    return [];
+  }
   const names = fields
     .map(({ name }) => name)
     .filter((name) => !obeyed || !FIELDS.has(name))

@@ -110,7 +110,7 @@ export abstract class LoginSession extends PlainCommands {
       this._nextHandler = (line: Buffer, done: Done) =>
         this.#logInByCertificate(readResponse(line.toString('latin1')), done);
       this.send(334, '', false);
-      setImmediate(callback);
+      callback();
       return;
     }
     if (response.kind === 'refused') {
@@ -131,6 +131,6 @@ export abstract class LoginSession extends PlainCommands {
 
   #answer({ code, enhanced, text }: Refusal, callback: Done): void {
     this.send(code, `${enhanced} ${text}`, false);
-    setImmediate(callback);
+    callback();
   }
 }

@@ -1,5 +1,6 @@
 import { newSpanId, newTraceId } from '../base/identifiers.js';
 import { isAscii } from '../format/address.js';
+import type { EnvelopeRecipient } from '../format/envelope.js';
 import type { MessageSettings } from '../format/message-settings.js';
 import { NEW_RECIPIENT, type Item, type ItemRecipient, type ItemTrace } from '../queue/item.js';
 import type { MeshContext, ParentSpan } from '../trace/propagate.js';
@@ -33,20 +34,16 @@ export interface ArrivedContent {
  */
 export function newItem(content: ArrivedContent): Item {
   const { id, transaction, stated, settings, unknownKeys, receivedAtMs } = content;
-  return {
+  const item: Item = {
     id,
     sender: transaction.sender,
-    recipients: transaction.recipients.map((recipient) => ({
-      ...newRecipient(stated, receivedAtMs),
-      address: recipient.address,
-      notify: recipient.notify ?? stated.notify ?? null,
-      orcpt: recipient.orcpt ?? stated.orcpt ?? null,
-    })),
+    recipients: transaction.recipients.map((recipient) =>
+      newRecipient(recipient, stated, receivedAtMs),
+    ),
     ret: transaction.ret ?? stated.ret ?? null,
     envid: transaction.envid ?? stated.envid ?? null,
     smtpUtf8: transaction.smtpUtf8 || !hasAsciiEnvelope(transaction),
     eightBit: content.eightBit,
-    ...(transaction.requireTls || stated.requireTls === true ? { requireTls: true } : {}),
     receivedAtMs,
     expiresAtMs: Math.min(content.expiresAtMs, stated.notAfterMs ?? Infinity),
     messageId: content.messageId,
@@ -56,9 +53,18 @@ export function newItem(content: ArrivedContent): Item {
     bounceOf: null,
     doubt: false,
     lostSessions: 0,
-    ...(settings === undefined ? {} : { settings }),
-    ...(unknownKeys === undefined ? {} : { unknownKeys }),
   };
+  // Assigned, since to spread what is nearly always empty costs more than all the rest.
+  if (transaction.requireTls || stated.requireTls === true) {
+    item.requireTls = true;
+  }
+  if (settings !== undefined) {
+    item.settings = settings;
+  }
+  if (unknownKeys !== undefined) {
+    item.unknownKeys = unknownKeys;
+  }
+  return item;
 }
 
 /**
@@ -82,12 +88,21 @@ function traceOf({ mesh, clientSpan, mayBeParent }: ArrivedContent): ItemTrace {
 }
 
 function newRecipient(
-  { notBeforeMs }: StatedSettings,
+  { address, notify, orcpt }: EnvelopeRecipient,
+  stated: StatedSettings,
   nowMs: number,
-): Omit<ItemRecipient, 'address'> {
-  return notBeforeMs === undefined || notBeforeMs <= nowMs
-    ? NEW_RECIPIENT
-    : { ...NEW_RECIPIENT, state: 'deferred', nextAttemptAtMs: notBeforeMs };
+): ItemRecipient {
+  const { notBeforeMs } = stated;
+  const waits = notBeforeMs !== undefined && notBeforeMs > nowMs;
+  return {
+    notify: notify ?? stated.notify ?? null,
+    orcpt: orcpt ?? stated.orcpt ?? null,
+    state: waits ? 'deferred' : NEW_RECIPIENT.state,
+    attempts: NEW_RECIPIENT.attempts,
+    nextAttemptAtMs: waits ? notBeforeMs : NEW_RECIPIENT.nextAttemptAtMs,
+    lastReply: NEW_RECIPIENT.lastReply,
+    address,
+  };
 }
 
 function hasAsciiEnvelope({ sender, recipients }: Transaction): boolean {

@@ -14,7 +14,7 @@ export class PlainCommands extends SMTPConnection {
     } else {
       this.send(252, '2.5.2 Addresses are not verified here; mail for it may be taken', false);
     }
-    setImmediate(callback);
+    callback();
   }
 
   handler_EXPN(command: Buffer, callback: Done): void {
@@ -23,12 +23,12 @@ export class PlainCommands extends SMTPConnection {
     } else {
       this.send(252, '2.5.2 Lists are not expanded here', false);
     }
-    setImmediate(callback);
+    callback();
   }
 
   override handler_QUIT(command: Buffer, callback: Done): void {
     if (this.refusesArgument(command)) {
-      setImmediate(callback);
+      callback();
     } else {
       super.handler_QUIT(command, callback);
     }
@@ -38,7 +38,7 @@ export class PlainCommands extends SMTPConnection {
   override handler_AUTH(command: Buffer, callback: Done): void {
     if (argumentOf(command) === '') {
       this.send(501, '5.5.4 Syntax: AUTH mechanism', false);
-      setImmediate(callback);
+      callback();
     } else {
       super.handler_AUTH(command, callback);
     }

@@ -130,14 +130,14 @@ export class ReceivedMessage implements DataReceiver {
   #removedHeaders: string[] = [];
   #settings: MessageSettings | undefined;
   #finished: FinishedBody | null = null;
-  readonly #done: (result: DataResult) => Promise<void>;
+  readonly #done: (result: DataResult) => void;
 
   /** @param done hears how it went once the reply is due; only `end` calls it */
   constructor(
     transaction: Transaction,
     session: SenderSession,
     options: ReceiveOptions,
-    done: (result: DataResult) => Promise<void> = () => Promise.resolve(),
+    done: (result: DataResult) => void = () => undefined,
     beside?: StatedBeside,
   ) {
     this.#transaction = transaction;
@@ -190,7 +190,7 @@ export class ReceivedMessage implements DataReceiver {
   async end(): Promise<void> {
     this.#ended = true;
     const refusal = await this.prepare();
-    await this.#done(refusal ?? (await this.commit()));
+    this.#done(refusal ?? (await this.commit()));
   }
 
   /** The client went away before the end of the content: nothing of the message stays. */
@@ -402,11 +402,9 @@ export class ReceivedMessage implements DataReceiver {
     this.#refusal ??= WANTS_ROOM.has(code)
       ? refuse(452, '4.3.1', `${words}; try again later`)
       : refuse(451, '4.3.0', 'The message could not be stored; try again later');
-    if (
-      this.#transaction.handedOver !== null &&
-      error instanceof SpoolRefusal &&
-      error.undetermined
-    ) {
+    const undetermined =
+      (error instanceof SpoolRefusal && error.undetermined) || code === 'SIBLING_UNASKED';
+    if (this.#transaction.handedOver !== null && undetermined) {
       // A node that hears nothing comes back here, where a repeat is recognised; with a refusal it
       // could go elsewhere with a message that may be here all the same.
       this.#refusal = { ...this.#refusal, unsaid: true };

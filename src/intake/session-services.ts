@@ -48,6 +48,6 @@ export interface SessionServices {
   receive(
     transaction: Transaction,
     sender: SenderSession,
-    done: (result: DataResult) => Promise<void>,
+    done: (result: DataResult) => void,
   ): ReceivedMessage;
 }

@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { messageOf } from '../base/errors.js';
 import type { LimitReason, Visit } from '../policy/client-limits.js';
 import type { Identity } from '../policy/credentials.js';
+import { ContentProgress } from './content-progress.js';
+import { GatheredReplies, isPlainText } from './gathered-replies.js';
 import { LoginSession } from './login-session.js';
 import type { DataResult, ReceivedMessage } from './receive-data.js';
 import { refuse, type Refusal } from './refusal.js';
+import { senderOf } from './sender-session.js';
 import { SessionDeadlines } from './session-deadlines.js';
 import type { SessionServices } from './session-services.js';
 import { SmtpParser } from './smtp-parser.js';
@@ -32,6 +34,9 @@ export class Session extends LoginSession {
   readonly #deadlines: SessionDeadlines;
   #transaction: Transaction | null = null;
   #receiving: ReceivedMessage | null = null;
+  readonly #replies = new GatheredReplies();
+  /** Each command and reply is logged, by the library. */
+  readonly #isLogged: boolean;
   /** The one that TLS is being set up on, while it is. */
   #upgraded: Socket | null = null;
 
@@ -43,6 +48,7 @@ export class Session extends LoginSession {
     super(services, ...rest);
     this.#services = services;
     this.#visit = visit;
+    this.#isLogged = services.log.isLevelEnabled('debug');
     this.#deadlines = new SessionDeadlines(services, (why, reason) => this.#cut(why, reason));
     visit.onGiveWay = () => {
       services.limited('gave-way', this.remoteAddress);
@@ -81,6 +87,7 @@ export class Session extends LoginSession {
   override _createParser(): SmtpParser {
     const parser = new SmtpParser(MAX_COMMAND_BYTES);
     parser.oncommand = (command, callback) => this._onCommand(command, callback);
+    parser.onRest = () => this.#replies.release(this._socket);
     parser.onBareLineFeed = () => {
       this.#answer(refuse(521, '5.5.2', 'A command line ends with CR LF'));
       this.close();
@@ -94,13 +101,24 @@ export class Session extends LoginSession {
 
   /** Every reply, ours and the library's, goes through here. */
   override send(...reply: Parameters<SMTPConnection['send']>): void {
-    if (reply[0] >= 400) {
-      this.#services.counts.refused(reply[0]);
+    const [code, data, context] = reply;
+    if (context === false && this.#isPlain(code) && isPlainText(data)) {
+      this.#replies.add(code, data, this._socket);
+      return;
     }
+    if (code >= 400) {
+      this.#services.counts.refused(code);
+    }
+    this.#replies.flush(this._socket);
     super.send(...reply);
-    if ((reply[0] >= 500 || reply[0] === LOGIN_NOT_LOOKED_AT) && !this._closing) {
-      this.#erred(reply[0]);
+    if ((code >= 500 || code === LOGIN_NOT_LOOKED_AT) && !this._closing) {
+      this.#erred(code);
     }
+  }
+
+  /** The library would do nothing for such a reply but write it. An empty 334 is its own matter. */
+  #isPlain(code: number): boolean {
+    return code < 400 && code !== 334 && !this._upgrading && !this.#isLogged;
   }
 
   #erred(code: number): void {
@@ -112,10 +130,30 @@ export class Session extends LoginSession {
     }
   }
 
-  override _onCommand(command: Buffer, callback?: Done): void {
+  override _onCommand(command: Buffer, callback: Done = () => undefined): void {
     this.#visit.spoke();
     this.#deadlines.awaitCommand();
-    super._onCommand(command, callback);
+    this.#replies.gather();
+    const handle = this.#isLogged ? undefined : TRANSACTION_COMMANDS.get(verbOf(command));
+    if (handle !== undefined && this.#takesTransactions) {
+      handle(this, command, () => this._whenWritable(callback));
+    } else {
+      super._onCommand(command, callback);
+    }
+  }
+
+  /**
+   * Nothing stands against MAIL, RCPT and DATA that the library would look for before it calls
+   * their handlers.
+   */
+  get #takesTransactions(): boolean {
+    return (
+      this._ready &&
+      !this._upgrading &&
+      this._nextHandler === false &&
+      this._server._closeTimeout === false &&
+      this.hostNameAppearsAs !== false
+    );
   }
 
   /** A client that is silent since its final dot waits for us, not we for it. */
@@ -130,6 +168,7 @@ export class Session extends LoginSession {
   /** What the client had begun in clear text is forgotten, as the library forgets its own part. */
   override upgrade(callback: Done, secureCallback?: Done): void {
     this.#transaction = null;
+    this.#replies.flush(this._socket);
     super.upgrade(callback, secureCallback);
   }
 
@@ -141,6 +180,7 @@ export class Session extends LoginSession {
 
   override close(): void {
     this.#visit.leave();
+    this.#replies.flush(this._socket);
     if (this._upgrading) {
       // From the top: the socket below a handshake is not ours to close.
       this.#upgraded?.destroy();
@@ -178,19 +218,19 @@ export class Session extends LoginSession {
       }
       this.send(250, lines, false);
     }
-    setImmediate(callback);
+    callback();
   }
 
   override handler_HELO(command: Buffer, callback: Done): void {
     if (this.#heloArgument(command, 'HELO') !== null) {
       this.send(250, this.#services.hostname, false);
     }
-    setImmediate(callback);
+    callback();
   }
 
   override handler_RSET(command: Buffer, callback: Done): void {
     if (this.refusesArgument(command)) {
-      setImmediate(callback);
+      callback();
       return;
     }
     this.#transaction = null;
@@ -198,7 +238,7 @@ export class Session extends LoginSession {
     if (this.#services.draining()) {
       this.#farewell();
     }
-    setImmediate(callback);
+    callback();
   }
 
   override handler_MAIL(command: Buffer, callback: Done): void {
@@ -250,26 +290,32 @@ export class Session extends LoginSession {
   }
 
   override handler_DATA(command: Buffer, callback: Done): void {
-    const refusal = this.#mayReceive(command);
-    const parser = this._parser;
-    if (refusal !== null || !(parser instanceof SmtpParser)) {
-      this.#answer(refusal ?? refuse(451, '4.3.0', 'Not now'));
-      setImmediate(callback);
-      return;
-    }
-    const transaction = this.#transaction as Transaction;
-    const message = this.#services.receive(transaction, this.#sender(transaction), (result) =>
-      this.#received(message, result),
-    );
-    this.#receiving = message;
-    this.#deadlines.awaitContent(parser.receive(message));
-    this.send(354, 'End data with <CR><LF>.<CR><LF>', false);
-    setImmediate(callback);
+    this.#attempt(callback, () => {
+      const refusal = this.#mayReceive(command);
+      const parser = this._parser;
+      if (refusal !== null || !(parser instanceof SmtpParser)) {
+        return refusal ?? refuse(451, '4.3.0', 'Not now');
+      }
+      const transaction = this.#transaction as Transaction;
+      const message = this.#services.receive(
+        transaction,
+        senderOf(this, transaction, this.#services),
+        (result) => this.#received(message, result),
+      );
+      this.#receiving = message;
+      const progress = new ContentProgress(this.#visit.content, this.#services.clock);
+      parser.receive(message, progress);
+      this.#deadlines.awaitContent(progress);
+      this.send(354, 'End data with <CR><LF>.<CR><LF>', false);
+      return null;
+    });
   }
 
   /** Sends the reply to the final dot and starts over (RFC 5321 §4.1.1.4). */
-  #received(message: ReceivedMessage, result: DataResult): Promise<void> {
+  #received(message: ReceivedMessage, result: DataResult): void {
     this.#deadlines.awaitCommand();
+    // The parser goes on once the end of the content is told.
+    this.#replies.gather();
     this.#receiving = null;
     this.#transaction = null;
     this._transactionCounter++;
@@ -278,6 +324,7 @@ export class Session extends LoginSession {
       this.#visit.messageTaken();
       this.send(250, `2.6.0 queued as ${result.queueId}`, false);
     } else if (result.unsaid === true) {
+      this.#replies.flush(this._socket);
       this._socket.destroy();
     } else {
       this.#answer(result);
@@ -288,7 +335,6 @@ export class Session extends LoginSession {
     } else if (this.#services.draining()) {
       this.#farewell();
     }
-    return Promise.resolve();
   }
 
   #mayBegin(): Refusal | null {
@@ -322,32 +368,6 @@ export class Session extends LoginSession {
     return { identity, secure, maxMessageBytes, maxRecipients };
   }
 
-  #sender(transaction: Transaction) {
-    const socket = this._socket;
-    const tls =
-      socket instanceof TLSSocket
-        ? { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? '' }
-        : null;
-    const { acceptTraceHeader } = this.#services;
-    return {
-      clientAddress: this.remoteAddress,
-      helo: this.hostNameAppearsAs || '',
-      protocol: this.#protocol(transaction),
-      tls,
-      user: this.identity?.username ?? null,
-      believed: this.identity?.peer != null || acceptTraceHeader,
-      mayBeParent: this.identity !== null || acceptTraceHeader,
-      steerTo: this.#services.steerTargets(this.identity),
-    };
-  }
-
-  /** RFC 3848 and RFC 6531 §4.3. */
-  #protocol(transaction: Transaction): string {
-    const base =
-      this.openingCommand === 'HELO' ? 'SMTP' : transaction.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP';
-    return `${base}${this.secure ? 'S' : ''}${this.identity === null ? '' : 'A'}`;
-  }
-
   #heloArgument(command: Buffer, verb: string): string | null {
     const parts = command.toString('utf8').trim().split(/\s+/);
     const helo = parts[1] ?? '';
@@ -362,15 +382,22 @@ export class Session extends LoginSession {
     return helo;
   }
 
-  /** Runs a handler so that a fault of ours is a reply and not a silent session. */
-  #attempt(callback: Done, handle: () => Refusal): void {
+  /**
+   * Runs a handler so that a fault of ours is a reply and not a silent session.
+   *
+   * @param handle gives the reply; null when it was sent already
+   */
+  #attempt(callback: Done, handle: () => Refusal | null): void {
     try {
-      this.#answer(handle());
+      const reply = handle();
+      if (reply !== null) {
+        this.#answer(reply);
+      }
     } catch (error) {
       this.#services.log.error({ code: 'SESSION_FAILED', err: error }, messageOf(error));
       this.#answer(refuse(451, '4.3.0', 'Internal error; try again later'));
     }
-    setImmediate(callback);
+    callback();
   }
 
   #answer({ code, enhanced, text }: Refusal): void {
@@ -409,6 +436,20 @@ export class Session extends LoginSession {
   #farewell(): void {
     this.#answer(refuse(421, '4.3.2', 'Shutting down'));
   }
+}
+
+/** The commands of every message, by the first five octets: the verb, and a space where one has to follow. */
+const TRANSACTION_COMMANDS: ReadonlyMap<
+  string,
+  (session: Session, command: Buffer, done: Done) => void
+> = new Map([
+  ['MAIL ', (session, command, done) => session.handler_MAIL(command, done)],
+  ['RCPT ', (session, command, done) => session.handler_RCPT(command, done)],
+  ['DATA', (session, command, done) => session.handler_DATA(command, done)],
+]);
+
+function verbOf(command: Buffer): string {
+  return command.toString('latin1', 0, 5).toUpperCase();
 }
 
 /** What stands behind the verb, or null. The verb is matched without case (RFC 5321 §2.4). */

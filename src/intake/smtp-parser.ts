@@ -1,4 +1,6 @@
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import { ContentProgress } from './content-progress.js';
+import { PlainBytes } from './plain-bytes.js';
 
 /**
  * The bytes of a client, cut into command lines and message content.
@@ -10,6 +12,8 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
  *   are reported to the receiver, never taken for a line end, so no second message can be smuggled.
  * - One pass over the content, whatever its dots; the receiver gets slices of the read buffer.
  * - While a receiver or a command is busy nothing further is read.
+ * - What needs no wait is done within the call that brought it: a chunk costs neither a promise nor a
+ *   turn of the event loop.
  */
 
 export interface DataReceiver {
@@ -21,17 +25,6 @@ export interface DataReceiver {
   eightBit(): void;
   /** The end of the content; resolves when the reply was sent. */
   end(): Promise<void>;
-}
-
-/** How the content of one message comes in. */
-export interface ContentProgress {
-  bytes: number;
-  /** How often the client had to wait until the receiver had taken what it sent. */
-  waits: number;
-  /** It waits now. */
-  waiting: boolean;
-  /** The final dot has come. */
-  complete: boolean;
 }
 
 export type ContentViolation = 'bare CR' | 'bare LF' | 'NUL';
@@ -57,11 +50,16 @@ const MAX_COMMANDS_IN_A_ROW = 100;
 export class SmtpParser extends SMTPStream {
   /** Called for a command line that ended with a bare LF; it must end the session. */
   onBareLineFeed: () => void = () => undefined;
+  /** Called whenever it stops to read: what it was given is used up, or has to wait. */
+  onRest: () => void = () => undefined;
   readonly #maxCommandBytes: number;
-  #partialLine: Buffer = Buffer.alloc(0);
+  #partialLine: Buffer = NOTHING;
   #receiver: DataReceiver | null = null;
-  #progress: ContentProgress = noProgress();
+  #progress = new ContentProgress();
   #state: State = State.LineStart;
+  #commandsInARow = 0;
+  /** Settles, never rejects, when the chunk that had to wait is used up; null while none waits. */
+  #waiting: Promise<void> | null = null;
 
   constructor(maxCommandBytes: number) {
     super({ maxCommandLength: maxCommandBytes });
@@ -71,53 +69,118 @@ export class SmtpParser extends SMTPStream {
   /**
    * From the next byte on, hands content to `receiver` until the end of data.
    *
-   * @returns what is kept up to date while it comes
+   * @param progress is kept up to date while it comes
    */
-  receive(receiver: DataReceiver): Readonly<ContentProgress> {
+  receive(receiver: DataReceiver, progress = new ContentProgress()): void {
     this.#receiver = receiver;
-    this.#progress = noProgress();
+    this.#progress = progress;
     this.#state = State.LineStart;
     this._dataMode = true;
-    return this.#progress;
+  }
+
+  /** All that it was given is used up. */
+  get isDone(): boolean {
+    return this.#waiting === null && this.writableLength === 0;
+  }
+
+  /**
+   * What a socket that is piped here brings is read at once; the bookkeeping of a stream is left to
+   * chunks that come while one waits, and to writers that want to hear of the end of their write.
+   */
+  override write(chunk: unknown, ...rest: unknown[]): boolean {
+    const atOnce = rest.length === 0 && Buffer.isBuffer(chunk) && this.isDone && this.writable;
+    return atOnce
+      ? this.#writeAtOnce(chunk)
+      : (super.write as (...args: unknown[]) => boolean).call(this, chunk, ...rest);
+  }
+
+  /** As `Writable.write`: false asks the source to wait for `drain`. */
+  #writeAtOnce(chunk: Buffer): boolean {
+    const full = chunk.length >= this.writableHighWaterMark;
+    try {
+      const left = this.#read(chunk);
+      if (left === undefined) {
+        return true;
+      }
+      this.#waiting = left.then(
+        () => {
+          this.#waiting = null;
+          if (full) {
+            this.emit('drain');
+          }
+        },
+        (error: unknown) => {
+          this.#waiting = null;
+          this.destroy(errorOf(error));
+        },
+      );
+    } catch (error) {
+      this.destroy(errorOf(error));
+      return false;
+    }
+    return !full;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', done: Callback): void {
-    this.#consume(chunk, 0).then(
-      () => done(),
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-    );
+    Promise.resolve(this.#waiting)
+      .then(() => this.#read(chunk))
+      .then(
+        () => done(),
+        (error: unknown) => done(errorOf(error)),
+      );
   }
 
   /** A line without its end, when the client closed: not a command. */
   override _flushData(): void {
-    this.#partialLine = Buffer.alloc(0);
+    this.#partialLine = NOTHING;
   }
 
-  async #consume(chunk: Buffer, from: number): Promise<void> {
+  #read(chunk: Buffer): Promise<void> | undefined {
+    this.#commandsInARow = 0;
+    return this.#consume(chunk, 0);
+  }
+
+  /** A promise when something has to be waited for; it settles when the rest is used up as well. */
+  #consume(chunk: Buffer, from: number): Promise<void> | undefined {
     let offset = from;
-    let inARow = 0;
-    while (offset < chunk.length && !this.isClosed) {
-      if (this.#receiver !== null) {
-        offset = await this.#consumeContent(chunk, offset, this.#receiver);
-        continue;
+    try {
+      while (offset < chunk.length && !this.isClosed) {
+        const next =
+          this.#receiver === null
+            ? this.#consumeCommand(chunk, offset)
+            : this.#consumeContent(chunk, offset, this.#receiver);
+        if (typeof next !== 'number') {
+          return next.then((at) => this.#consume(chunk, at));
+        }
+        offset = next;
       }
-      const lineEnd = chunk.indexOf(LF, offset);
-      if (lineEnd === -1) {
-        this.#keepPartialLine(chunk.subarray(offset));
-        return;
-      }
-      const line = this.#takeLine(chunk.subarray(offset, lineEnd + 1));
-      offset = lineEnd + 1;
-      if (line.length < 2 || line[line.length - 2] !== CR) {
-        this.onBareLineFeed();
-        return;
-      }
-      await this.#execute(line.subarray(0, -2));
-      if (++inARow >= MAX_COMMANDS_IN_A_ROW) {
-        inARow = 0;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+    } finally {
+      this.onRest();
     }
+    return undefined;
+  }
+
+  /** Returns the offset behind the command line, at once if it was executed at once. */
+  #consumeCommand(chunk: Buffer, from: number): number | Promise<number> {
+    const lineEnd = chunk.indexOf(LF, from);
+    if (lineEnd === -1) {
+      this.#keepPartialLine(chunk.subarray(from));
+      return chunk.length;
+    }
+    const line = this.#takeLine(chunk.subarray(from, lineEnd + 1));
+    if (line.length < 2 || line[line.length - 2] !== CR) {
+      this.onBareLineFeed();
+      return chunk.length;
+    }
+    const executed = this.#execute(line.subarray(0, -2));
+    if (executed !== undefined) {
+      return executed.then(() => lineEnd + 1);
+    }
+    if (++this.#commandsInARow < MAX_COMMANDS_IN_A_ROW) {
+      return lineEnd + 1;
+    }
+    this.#commandsInARow = 0;
+    return new Promise((resolve) => setImmediate(resolve, lineEnd + 1));
   }
 
   #keepPartialLine(part: Buffer): void {
@@ -132,37 +195,59 @@ export class SmtpParser extends SMTPStream {
     if (this.#partialLine.length + part.length > this.#maxCommandBytes + 2) {
       throw new Error('Command line too long');
     }
-    const line = this.#partialLine.length === 0 ? part : Buffer.concat([this.#partialLine, part]);
-    this.#partialLine = Buffer.alloc(0);
+    if (this.#partialLine.length === 0) {
+      return part;
+    }
+    const line = Buffer.concat([this.#partialLine, part]);
+    this.#partialLine = NOTHING;
     return line;
   }
 
-  #execute(line: Buffer): Promise<void> {
-    return new Promise((resolve) => this.oncommand(line, resolve));
+  #execute(line: Buffer): Promise<void> | undefined {
+    let executed = false;
+    let goOn: () => void = () => undefined;
+    this.oncommand(line, () => {
+      executed = true;
+      goOn();
+    });
+    return executed
+      ? undefined
+      : new Promise((resolve) => {
+          goOn = resolve;
+        });
   }
 
   /** Returns the offset of the first byte that is not content any more. */
-  async #consumeContent(chunk: Buffer, from: number, receiver: DataReceiver): Promise<number> {
-    const ending = this.#scan(chunk, from, receiver);
+  #consumeContent(chunk: Buffer, from: number, receiver: DataReceiver): number | Promise<number> {
+    const { slices, end } = this.#scan(chunk, from, receiver);
     const progress = this.#progress;
-    progress.bytes += (ending.end === -1 ? chunk.length : ending.end) - from;
-    progress.complete = ending.end !== -1;
-    for (const slice of ending.slices) {
-      const wait = receiver.write(slice);
+    progress.add((end === -1 ? chunk.length : end) - from);
+    progress.complete = end !== -1;
+    const written = this.#writeAll(slices, 0, receiver);
+    if (end === -1) {
+      return written === undefined ? chunk.length : written.then(() => chunk.length);
+    }
+    const ended = written === undefined ? receiver.end() : written.then(() => receiver.end());
+    return ended.then(() => {
+      this.#receiver = null;
+      this._dataMode = false;
+      return end;
+    });
+  }
+
+  /** In order, and without a turn of the event loop while the receiver need not be waited for. */
+  #writeAll(slices: Buffer[], from: number, receiver: DataReceiver): Promise<void> | undefined {
+    for (let index = from; index < slices.length; index++) {
+      const wait = receiver.write(slices[index] as Buffer);
       if (wait !== undefined) {
-        progress.waits++;
-        progress.waiting = true;
-        await wait;
-        progress.waiting = false;
+        const progress = this.#progress;
+        progress.beginWait();
+        return wait
+          .finally(() => progress.endWait())
+          .then(() => this.#writeAll(slices, index + 1, receiver));
       }
     }
-    if (ending.end === -1) {
-      return chunk.length;
-    }
-    await receiver.end();
-    this.#receiver = null;
-    this._dataMode = false;
-    return ending.end;
+    return undefined;
   }
 
   /**
@@ -177,14 +262,19 @@ export class SmtpParser extends SMTPStream {
     let start = from;
     let eightBit = false;
     let end = -1;
+    const plain = new PlainBytes(chunk);
     for (let i = from; i < chunk.length && end === -1; i++) {
-      const byte = chunk[i] as number;
-      if (state === State.InLine && byte > CR) {
-        eightBit ||= byte > 0x7f;
-        continue;
+      if (state === State.InLine) {
+        i = plain.end(i);
+        if (i === chunk.length) {
+          break;
+        }
       }
+      const byte = chunk[i] as number;
       if (state === State.LineStart && byte === DOT) {
-        slices.push(chunk.subarray(start, i));
+        if (i > start) {
+          slices.push(chunk.subarray(start, i));
+        }
         start = i + 1;
         state = State.Dot;
       } else if (state === State.Dot && byte === CR) {
@@ -199,7 +289,9 @@ export class SmtpParser extends SMTPStream {
         if (state === State.Dot || state === State.DotCr) {
           // RFC 5321 §4.5.2: the first dot of a longer line is dropped, the rest is content.
           start = i;
-          slices.push(state === State.DotCr ? CR_BYTES : NOTHING);
+          if (state === State.DotCr) {
+            slices.push(CR_BYTES);
+          }
         }
         if (state === State.Cr || state === State.DotCr) {
           receiver.violation('bare CR');
@@ -215,13 +307,13 @@ export class SmtpParser extends SMTPStream {
       slices.push(chunk.subarray(start));
     }
     this.#state = state;
-    if (eightBit) {
+    if (eightBit || plain.eightBit) {
       receiver.eightBit();
     }
-    return { slices: slices.filter((slice) => slice.length > 0), end };
+    return { slices, end };
   }
 }
 
-function noProgress(): ContentProgress {
-  return { bytes: 0, waits: 0, waiting: false, complete: false };
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

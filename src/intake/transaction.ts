@@ -196,7 +196,8 @@ const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
     transaction.mesh = mesh;
     // By the name that it logged in with: no peer can make another one's mail look like a repeat.
     if (isQueueId(mesh.queueId)) {
-      transaction.handedOver = { node: identity.peer, queueId: mesh.queueId };
+      const { queueId, doubt } = mesh;
+      transaction.handedOver = { node: identity.peer, queueId, doubt };
     }
     return null;
   },

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { clientKeyOf } from './address-class.js';
+import { ContentByClient, type ClientContent } from './client-content.js';
 import { CountWindows } from './count-windows.js';
 import type { Identity } from './credentials.js';
 import { LoginLimits, type LoginLimitSettings } from './login-limits.js';
@@ -72,6 +73,7 @@ export class ClientLimits {
   #sessions = 0;
   /** Sessions by client, of those that are counted so. */
   readonly #open = new Map<string, number>();
+  readonly #content = new ContentByClient();
   readonly #strangers = new SilenceOrder<Visit>();
   readonly #connects = new CountWindows(MAX_CLIENTS);
   readonly #errors = new CountWindows(MAX_CLIENTS);
@@ -113,7 +115,8 @@ export class ClientLimits {
     if (counted) {
       this.#open.set(client, (this.#open.get(client) ?? 0) + 1);
     }
-    const visit = new Visit(client, { mayRelay, counted }, this.#events);
+    const content = this.#content.enter(client);
+    const visit = new Visit(client, { mayRelay, counted, content }, this.#events);
     if (!mayRelay) {
       this.#strangers.heard(visit);
     }
@@ -168,6 +171,7 @@ export class ClientLimits {
     },
     left: (visit) => {
       this.#sessions--;
+      this.#content.leave(visit.client);
       this.#strangers.remove(visit);
     },
     erred: ({ client }, errorsInSession) => {
@@ -203,6 +207,8 @@ interface VisitEvents {
 /** One session, as far as it is limited. */
 export class Visit {
   readonly client: string;
+  /** Of all sessions of the client. */
+  readonly content: ClientContent;
   /** Ends the session without its consent: another needs its place. */
   onGiveWay: () => void = () => undefined;
   readonly #mayRelay: boolean;
@@ -213,10 +219,11 @@ export class Visit {
 
   constructor(
     client: string,
-    { mayRelay, counted }: { mayRelay: boolean; counted: boolean },
+    { mayRelay, counted, content }: { mayRelay: boolean; counted: boolean; content: ClientContent },
     events: VisitEvents,
   ) {
     this.client = client;
+    this.content = content;
     this.#mayRelay = mayRelay;
     this.#counted = counted;
     this.#events = events;

@@ -110,6 +110,41 @@ test('paths that are broken or could be read in two ways are refused', () => {
   }
 });
 
+test('an address of atoms and labels is taken exactly where each of them is one', () => {
+  const atom = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+$/;
+  const label = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/;
+  const pieces = constantFrom(
+    'a',
+    'B9',
+    '-',
+    '_',
+    '.',
+    '@',
+    '+',
+    '"',
+    ' ',
+    '\\',
+    '\n',
+    'x'.repeat(31),
+  );
+  forAll(
+    property(string({ unit: pieces, maxLength: 12 }), (text) => {
+      const [local = '', domain = '', ...more] = text.split('@');
+      const usual =
+        more.length === 0 &&
+        local.split('.').every((part) => atom.test(part)) &&
+        domain.split('.').every((part) => label.test(part)) &&
+        text.length <= 254;
+      const quoted = text.startsWith('"');
+      assert.equal(parseMailbox(text) !== null && !quoted, usual && !quoted, JSON.stringify(text));
+      if (usual) {
+        assert.deepEqual(parseMailbox(text), { address: text, local, domain });
+      }
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
 test('the null sender is an empty address in a path, and no address elsewhere', () => {
   assert.deepEqual(parsePath('<> SIZE=1'), {
     address: { address: '', local: '', domain: '' },

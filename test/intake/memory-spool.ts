@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { InlineBody } from '../../src/queue/inline-body.js';
 import type { Item } from '../../src/queue/item.js';
 import type {
   AlsoDurable,
@@ -79,7 +80,7 @@ export class MemorySpool implements Spool {
           this.digests.set(id, hash.digest('hex'));
           return { kind: 'file', sizeBytes };
         }
-        return { kind: 'inline', bytes: Buffer.concat(chunks) };
+        return new InlineBody([Buffer.concat(chunks)]);
       },
       discard: async () => {
         this.openBodies.delete(id);
@@ -133,6 +134,11 @@ export class MemorySpool implements Spool {
 
   // oxlint-disable-next-line require-yield
   async *scan(): AsyncGenerator<ScanEntry> {}
+
+  peek(id: string): { item: Item; body: Buffer } | null {
+    const found = this.taken.find(({ item }) => item.id === id);
+    return found === undefined ? null : { item: structuredClone(found.item), body: found.bytes };
+  }
 
   async openBody(item: Item): Promise<Buffer | null> {
     return this.taken.find((message) => message.item.id === item.id)?.bytes ?? null;
