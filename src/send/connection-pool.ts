@@ -5,6 +5,12 @@ import type { NextHop } from './next-hop.js';
 import { Connection } from './connection.js';
 import type { SendSettings } from './settings.js';
 
+interface FreeSession {
+  connection: Connection;
+  /** When it has been idle for its time. */
+  dueMs: number;
+}
+
 /**
  * Open sessions between two messages. How many there are at once is the queue's decision; the pool
  * keeps what is free for a while and closes it with QUIT. Sessions are kept by the identity of the
@@ -16,7 +22,10 @@ export class ConnectionPool {
   readonly #settings: SendSettings;
   readonly #clock: Clock;
   readonly #tokens: AccessTokens;
-  readonly #free = new Map<NextHop, Array<{ connection: Connection; timer: Timer }>>();
+  readonly #free = new Map<NextHop, FreeSession[]>();
+  /** One timer for all that is free: it looks who has been so for long enough. */
+  #sweep: Timer | null = null;
+  #sweepDueMs = Infinity;
   /** Open sessions, each with its origin. */
   readonly #open = new Map<Connection, NextHop>();
   readonly #busy = new Set<Connection>();
@@ -70,7 +79,6 @@ export class ConnectionPool {
       if (slot === undefined) {
         return undefined;
       }
-      slot.timer.cancel();
       if (slot.connection.usable) {
         this.#busy.add(slot.connection);
         return slot.connection;
@@ -109,8 +117,40 @@ export class ConnectionPool {
     }
     const free = this.#free.get(origin) ?? [];
     this.#free.set(origin, free);
-    const timer = this.#clock.after(capacity.idleTimeoutMs, () => this.dismiss(connection));
-    free.push({ connection, timer });
+    const nowMs = this.#clock.monotonicMs();
+    const dueMs = nowMs + capacity.idleTimeoutMs;
+    free.push({ connection, dueMs });
+    if (dueMs < this.#sweepDueMs) {
+      this.#sweepAt(dueMs, nowMs);
+    }
+  }
+
+  #sweepAt(dueMs: number, nowMs: number): void {
+    this.#sweep?.cancel();
+    this.#sweepDueMs = dueMs;
+    this.#sweep = this.#clock.after(dueMs - nowMs, () => this.#dismissIdle());
+  }
+
+  #dismissIdle(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const free = [...this.#free.values()].flat();
+    for (const { connection } of free.filter(({ dueMs }) => dueMs <= nowMs)) {
+      this.dismiss(connection);
+    }
+    let nextMs = Infinity;
+    for (const { dueMs } of free) {
+      if (dueMs > nowMs && dueMs < nextMs) nextMs = dueMs;
+    }
+    this.#endSweep();
+    if (nextMs !== Infinity) {
+      this.#sweepAt(nextMs, nowMs);
+    }
+  }
+
+  #endSweep(): void {
+    this.#sweep?.cancel();
+    this.#sweep = null;
+    this.#sweepDueMs = Infinity;
   }
 
   /** Ends a session with QUIT, in use or free. */
@@ -125,12 +165,12 @@ export class ConnectionPool {
       this.#retired.add(connection);
     }
     for (const free of this.#free.values()) {
-      for (const { connection, timer } of free.splice(0)) {
-        timer.cancel();
+      for (const { connection } of free.splice(0)) {
         connection.leave();
       }
     }
     this.#free.clear();
+    this.#endSweep();
   }
 
   /** Ends all sessions: free ones with QUIT, those in use at once. */
@@ -150,7 +190,6 @@ export class ConnectionPool {
     if (origin === undefined || free === undefined || index === -1) {
       return;
     }
-    free[index]?.timer.cancel();
     free.splice(index, 1);
     if (free.length === 0) {
       this.#free.delete(origin);

@@ -3,6 +3,8 @@ import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
 import type { AccessTokens } from './access-token.js';
+import { decodeReply } from '../format/reply.js';
+import { Exchange, type ExchangeSession } from './exchange.js';
 import { hiddenWords, withoutWords } from './hidden-words.js';
 import { allowLogin, logIn } from './login.js';
 import { mechanismsFor, type Mechanism } from './mechanism.js';
@@ -12,7 +14,7 @@ import { LibraryConnection, type LibraryError } from './library-connection.js';
 import { SessionFault, toSessionFault } from './session-fault.js';
 import { SessionProgress } from './session-progress.js';
 import type { SendSettings } from './settings.js';
-import { tlsInfoOf, tlsSwitches, type TlsInfo } from './tls-mode.js';
+import { secureContextOf, tlsInfoOf, tlsSwitches, type TlsInfo } from './tls-mode.js';
 import {
   toReply,
   type Reply,
@@ -42,14 +44,20 @@ export class Connection extends LibraryConnection {
   readonly #settings: SendSettings;
   readonly #tokens: AccessTokens;
   readonly #progress: SessionProgress;
-  #transaction: { request: TransactionRequest; replies: TransactionReplies; sent: number } | null =
-    null;
+  readonly #session: ExchangeSession;
+  #exchange: Exchange | null = null;
+  #resolve: (replies: TransactionReplies) => void = () => undefined;
   #fault: SessionFault | null = null;
   #mechanism: Mechanism;
   /** What no reply may show. */
   #hidden: readonly string[];
   #remote: string | null = null;
   #tls: TlsInfo | null = null;
+  /** The keywords of an answer to EHLO. */
+  #offers: { of: string[] | undefined; keywords: ReadonlySet<string> } = {
+    of: undefined,
+    keywords: new Set(),
+  };
   messages = 0;
 
   constructor({ host, settings, clock, tokens }: ConnectionOptions) {
@@ -76,6 +84,22 @@ export class Connection extends LibraryConnection {
     );
     // Without a listener an error that comes between two messages would end the process.
     this.on('error', (error: LibraryError) => this.#noteFault(error));
+    this.on('end', () => {
+      this.#endExchange();
+      this.#progress.stop();
+    });
+    this.#session = {
+      progress: this.#progress,
+      settings,
+      supports: (keyword) => this.supports(keyword),
+      giveUp: (message) => this.#giveUp(message),
+      lose: (message) => {
+        this.#fault ??= new SessionFault(this.#progress.stage, 'lost', message);
+        this.close();
+      },
+      close: () => this.close(),
+      settled: () => this.#endExchange(),
+    };
   }
 
   get loggedInAs(): string | null {
@@ -119,7 +143,12 @@ export class Connection extends LibraryConnection {
   }
 
   supports(keyword: string): boolean {
-    return this._ehloLines?.some((line) => line.split(' ')[0]?.toUpperCase() === keyword) ?? false;
+    const lines = this._ehloLines;
+    if (lines !== this.#offers.of) {
+      const keywords = lines?.map((line) => line.split(' ')[0]?.toUpperCase() ?? '');
+      this.#offers = { of: lines, keywords: new Set(keywords) };
+    }
+    return this.#offers.keywords.has(keyword);
   }
 
   /** The size that the remote takes at most, or null when it names none. */
@@ -135,6 +164,9 @@ export class Connection extends LibraryConnection {
   /** Connects, secures and logs in. Rejects with a `SessionFault`; the connection is closed then. */
   async open(): Promise<void> {
     this.#progress.startPhase();
+    if (this.nextHop.implicitTls) {
+      this.#prepareTls();
+    }
     await new Promise<void>((resolve, reject) => {
       const ended = (): void => reject(this.#fault ?? this.#lost());
       this.once('end', ended);
@@ -162,53 +194,39 @@ export class Connection extends LibraryConnection {
   }
 
   /** Runs one transaction. Never rejects: what broke is in `fault`. */
-  async transact(request: TransactionRequest): Promise<TransactionReplies> {
-    const replies: TransactionReplies = {
-      mail: null,
-      rcpt: request.recipients.map(() => null),
-      data: null,
-      dot: null,
-      fault: null,
-      sentWhole: false,
-    };
-    this.#transaction = { request, replies, sent: 0 };
-    this.messages++;
-    this.#progress.startPhase();
-    const failed = await new Promise<LibraryError | null>((resolve) => {
-      // A connection that is closed in the middle forgets the callback of its message.
-      const ended = (): void => resolve(null);
-      this.once('end', ended);
-      this.send(
-        {
-          from: request.sender,
-          to: request.recipients.map(({ address }) => address),
-          size: request.sizeBytes,
-          use8BitMime: request.eightBit,
-        },
-        request.content,
-        (error) => {
-          this.removeListener('end', ended);
-          resolve(error);
-        },
-      );
+  transact(request: TransactionRequest): Promise<TransactionReplies> {
+    return new Promise((resolve) => {
+      const exchange = new Exchange(this.#session, this._socket as Socket, request);
+      this.#exchange = exchange;
+      this.#resolve = resolve;
+      this.messages++;
+      if (this.usable) {
+        exchange.begin();
+      } else {
+        this.#endExchange();
+      }
     });
+  }
+
+  #endExchange(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) {
+      return;
+    }
+    const { replies } = exchange;
+    this.#exchange = null;
     this.#progress.endDeadline();
     this.#progress.endPhase(this.#progress.stage === 'dot' ? 'dot' : 'data');
-    if (failed !== null && failed.response === undefined) {
-      // A fault of our own source, or of the session: either way nothing more can be said here.
-      this.#noteFault(failed);
-      this.close();
-    }
+    exchange.end();
     if (replies.dot !== null && !replies.sentWhole) {
       // Refused in the middle: the rest of the content can only be cut off.
       this.close();
     }
-    if (this.destroyed && replies.dot === null) {
+    if (replies.dot === null && !this.usable) {
       this.#fault ??= this.#lost();
     }
     replies.fault = this.#fault;
-    this.#transaction = null;
-    return replies;
+    this.#resolve(replies);
   }
 
   /** RSET after a refused transaction. False when the session is over. */
@@ -237,11 +255,6 @@ export class Connection extends LibraryConnection {
     }
     this.#progress.enter('rset', 1000);
     this.quit();
-  }
-
-  override close(): void {
-    this.#progress.endDeadline();
-    super.close();
   }
 
   async #logIn(login: Login): Promise<void> {
@@ -332,9 +345,17 @@ export class Connection extends LibraryConnection {
     super._actionSTARTTLS(reply);
   }
 
+  #prepareTls(): void {
+    const secureContext = secureContextOf(this.nextHop);
+    if (secureContext !== null) {
+      this.options.tls = { ...this.options.tls, secureContext };
+    }
+  }
+
   override _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void {
     this.#progress.enter('starttls', this.#settings.commandTimeoutMs);
     this.#progress.startPhase();
+    this.#prepareTls();
     super._upgradeConnection((error, secured) => {
       this.#progress.endPhase('tls');
       if (!error) {
@@ -344,122 +365,44 @@ export class Connection extends LibraryConnection {
     });
   }
 
-  override _sendCommand(command: string, loggable?: string): void {
-    const transaction = this.#transaction;
-    if (transaction !== null && command.startsWith('MAIL FROM:')) {
-      this.#progress.enter('mail', this.#settings.envelopeTimeoutMs);
-      super._sendCommand(command + transaction.request.mailParameters, loggable);
-      return;
-    }
-    if (transaction !== null && command.startsWith('RCPT TO:')) {
-      const parameters = transaction.request.recipients[transaction.sent++]?.parameters ?? '';
-      super._sendCommand(command + parameters, loggable);
-      return;
-    }
-    super._sendCommand(command, loggable);
-  }
-
   override _processResponse(): void {
+    const queue = this._responseQueue;
     // A 421 may come at any time, also right behind another reply (RFC 5321 §3.8).
-    const farewell = /^421[ -]/.test(this._responseQueue.at(-1) ?? '') ? 1 : 0;
-    if (this._responseQueue.length - farewell > this._responseActions.length) {
+    const farewell = isFarewell(queue.at(-1) ?? '') ? 1 : 0;
+    const awaited = this.#exchange?.unanswered ?? this._responseActions.length;
+    if (queue.length - farewell > awaited) {
       // RFC 5321 §2.1: a server answers commands. Answers in advance could mean anything.
-      this._onError(new Error('the hop answered before it was asked'), 'EPROTOCOL', false, 'CONN');
+      this.#giveUp('the hop answered before it was asked');
       return;
     }
-    this.#hideCredentials();
-    super._processResponse();
+    if (this.#exchange === null) {
+      this.#hideCredentials();
+      super._processResponse();
+    } else if (!this._responsePartial) {
+      this.#hearAll(queue);
+    }
   }
 
-  override _actionMAIL(reply: string, callback: (error: LibraryError | null) => void): void {
-    if (this.#isMisleading(reply)) {
-      return;
-    }
-    this.#keep('mail', reply);
-    this.#progress.endPhase('mail');
-    this.#progress.enter('rcpt', this.#settings.envelopeTimeoutMs);
-    super._actionMAIL(reply, callback);
-  }
-
-  override _actionRCPT(reply: string, callback: (error: LibraryError | null) => void): void {
-    if (this.#isMisleading(reply)) {
-      return;
-    }
-    const replies = this.#transaction?.replies;
-    if (replies !== undefined) {
-      replies.rcpt[replies.rcpt.indexOf(null)] = toReply(reply);
-    }
-    this.#progress.endPhase('rcpt');
-    this.#progress.enter('rcpt', this.#settings.envelopeTimeoutMs);
-    super._actionRCPT(reply, callback);
-  }
-
-  override _actionDATA(reply: string, callback: (error: LibraryError | null) => void): void {
-    if (this.#isMisleading(reply)) {
-      return;
-    }
-    this.#keep('data', reply);
-    this.#progress.endPhase('data');
-    if (reply.startsWith('2')) {
-      // The library would take it for 354 and stream the message into a session of commands.
-      this._onError(new Error('the hop answered DATA with success'), 'EPROTOCOL', false, 'DATA');
-      return;
-    }
-    const { sizeBytes = 0 } = this.#transaction?.request ?? {};
-    const slowestMs = (sizeBytes / MIN_BYTES_PER_SECOND) * 1000;
-    this.#progress.enter('data', this.#settings.envelopeTimeoutMs + slowestMs);
-    super._actionDATA(reply, callback);
-  }
-
-  override _createSendStream(callback: (error: LibraryError | null, reply?: string) => void) {
-    const stream = super._createSendStream(callback);
-    // The final dot was handed to the socket: from here on the remote may have it all.
-    stream.prependOnceListener('end', () => {
-      if (this.#transaction !== null) {
-        this.#transaction.replies.sentWhole = true;
+  /** Hands the replies that came to the transaction; what comes behind its last one is the library's. */
+  #hearAll(queue: string[]): void {
+    while (this.#exchange !== null) {
+      const raw = queue.shift();
+      if (raw === undefined) {
+        return;
       }
-      this.#progress.endPhase('data');
-      this.#progress.enter('dot', this.#settings.finalReplyTimeoutMs);
-    });
-    return stream;
+      if (raw.trim() !== '') {
+        const text = decodeReply(raw);
+        const shown = this.#hidden.length === 0 ? text : withoutWords(text, this.#hidden);
+        this.#exchange.hear(shown, isFarewell(shown));
+      }
+    }
+    if (queue.length > 0) {
+      super._processResponse();
+    }
   }
 
-  override _actionSMTPStream(
-    reply: string,
-    callback: (error: LibraryError | null, reply?: string) => void,
-  ): void {
-    if (reply.startsWith('2') && this.#transaction?.replies.sentWhole !== true) {
-      this._onError(
-        new Error('the hop took the message before its end'),
-        'EPROTOCOL',
-        false,
-        'DATA',
-      );
-      return;
-    }
-    this.#keep('dot', reply);
-    super._actionSMTPStream(reply, callback);
-  }
-
-  /**
-   * Ends the session at a reply that begins as a good one and is none. The library goes by the first
-   * digit and would hand the message over; by its whole, the reply refuses it or is no reply, and the
-   * message would be sent a second time or given back.
-   */
-  #isMisleading(reply: string): boolean {
-    const first = Number(reply[0]);
-    if ((first !== 2 && first !== 3) || Math.floor(toReply(reply).code / 100) === first) {
-      return false;
-    }
-    const fault = new Error(`the hop answered with text that is no reply: ${reply}`);
-    this._onError(fault, 'EPROTOCOL', false, 'CONN');
-    return true;
-  }
-
-  #keep(step: 'mail' | 'data' | 'dot', reply: string): void {
-    if (this.#transaction !== null) {
-      this.#transaction.replies[step] = toReply(reply);
-    }
+  #giveUp(message: string): void {
+    this._onError(new Error(message), 'EPROTOCOL', false, 'CONN');
   }
 
   #noteFault(error: LibraryError): void {
@@ -471,5 +414,7 @@ export class Connection extends LibraryConnection {
   }
 }
 
-/** Content that leaves more slowly than this is given up. */
-const MIN_BYTES_PER_SECOND = 4096;
+/** The hop closes the session with it (RFC 5321 §4.2.2). */
+function isFarewell(reply: string): boolean {
+  return reply.startsWith('421') && (reply[3] === ' ' || reply[3] === '-');
+}

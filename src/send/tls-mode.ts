@@ -1,5 +1,10 @@
 import { isIP, type Socket } from 'node:net';
-import { TLSSocket, type ConnectionOptions } from 'node:tls';
+import {
+  createSecureContext,
+  TLSSocket,
+  type ConnectionOptions,
+  type SecureContext,
+} from 'node:tls';
 import { MIN_DH_BITS, TLS_TERMS } from '../base/tls-terms.js';
 import type { NextHop, TlsMode } from './next-hop.js';
 
@@ -51,6 +56,26 @@ export function tlsSwitches(hop: NextHop): TlsSwitches {
         : {}),
     },
   };
+}
+
+const CONTEXTS = new WeakMap<NextHop, SecureContext>();
+
+/**
+ * Roots, certificate, key and ciphers of a hop, read once and not for each connection. They are of
+ * this description of the hop alone: after a reload there is another one. Null where they cannot be
+ * read; the handshake then says why.
+ */
+export function secureContextOf(hop: NextHop): SecureContext | null {
+  let context = CONTEXTS.get(hop);
+  if (context === undefined) {
+    try {
+      context = createSecureContext(tlsSwitches(hop).tls);
+    } catch {
+      return null;
+    }
+    CONTEXTS.set(hop, context);
+  }
+  return context;
 }
 
 /** What protects a session. */

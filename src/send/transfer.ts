@@ -175,27 +175,20 @@ async function settleReplies(
 function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outcome[] {
   const { nextHop } = request;
   const outcomes = request.recipients.map((_, index): Outcome => {
-    const steps: Array<[Stage, Reply | null]> = [
-      ['mail', replies.mail],
-      ['rcpt', replies.rcpt[index] ?? null],
-      ['data', replies.data],
-      ['dot', replies.dot],
-    ];
-    for (const [stage, reply] of steps) {
-      const good = stage === 'data' ? 3 : 2;
-      if (reply !== null && (stage === 'dot' || Math.floor(reply.code / 100) !== good)) {
-        const meaning = classifyReply(stage, reply, nextHop);
-        return {
-          ...meaning,
-          kind: isNoAnswer(stage, reply) && replies.sentWhole ? 'in-doubt' : meaning.kind,
-          inTransaction: true,
-          stage,
-          // Text that is no reply has no code.
-          code: reply.code === 0 ? null : reply.code,
-          enhanced: reply.enhanced,
-          text: printableReply(reply.text),
-        };
-      }
+    const stage = decidingStage(replies, index);
+    const reply = stage === 'rcpt' ? replies.rcpt[index] : stage === null ? null : replies[stage];
+    if (stage !== null && reply != null) {
+      const meaning = classifyReply(stage, reply, nextHop);
+      return {
+        ...meaning,
+        kind: isNoAnswer(stage, reply) && replies.sentWhole ? 'in-doubt' : meaning.kind,
+        inTransaction: true,
+        stage,
+        // Text that is no reply has no code.
+        code: reply.code === 0 ? null : reply.code,
+        enhanced: reply.enhanced,
+        text: printableReply(reply.text),
+      };
     }
     const { fault } = replies;
     return {
@@ -214,6 +207,22 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
     }
   }
   return outcomes;
+}
+
+/** The step whose reply decides for a recipient; null when none came that does. */
+function decidingStage(
+  { mail, rcpt, data, dot }: TransactionReplies,
+  index: number,
+): 'mail' | 'rcpt' | 'data' | 'dot' | null {
+  if (isOther(mail, 2)) return 'mail';
+  if (isOther(rcpt[index] ?? null, 2)) return 'rcpt';
+  if (isOther(data, 3)) return 'data';
+  return dot === null ? null : 'dot';
+}
+
+/** A reply, of another class than the good one. */
+function isOther(reply: Reply | null, goodClass: number): boolean {
+  return reply !== null && Math.floor(reply.code / 100) !== goodClass;
 }
 
 /** Nothing was learnt about the message. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NextHop } from '../../src/send/next-hop.js';
-import { tlsSwitches } from '../../src/send/tls-mode.js';
+import { secureContextOf, tlsSwitches } from '../../src/send/tls-mode.js';
 import { hopTo, kinds, LOGIN, makeSender, showsNoCredential } from './attempting.js';
 import { makeCertificate } from './certificates.js';
 import { runScriptedServer, type Script } from './scripted-server.js';
@@ -62,4 +62,25 @@ test('the name is that of the host or the one that is given for it', () => {
   assert.equal(named({ host: 'mx.example', servername: 'relay.example' }), 'relay.example');
   assert.equal(named({ host: '192.0.2.1' }), undefined);
   assert.equal(named({ host: '2001:db8::1' }), undefined);
+});
+
+test('roots and certificate are read once for a description of a hop, and never serve another one', async (t) => {
+  const server = await runScriptedServer(t, SECURED);
+  const sender = makeSender(t);
+  const hop = hopTo(server.port, { tls: 'verified', ca: [certificate.ca] });
+  const capacity = { maxMessagesPerConnection: 1 };
+  for (const reused of [false, false, false]) {
+    const report = await sender.send(hop, { capacity });
+    assert.deepEqual(
+      [kinds(report), report.record.reused, report.record.tls?.verified],
+      [['delivered'], reused, true],
+    );
+  }
+  assert.equal(server.sessions.length, 3);
+  assert.equal(secureContextOf(hop), secureContextOf(hop));
+  const stranger = await makeCertificate('hop');
+  const reloaded = { ...hop, ca: [stranger.ca] };
+  assert.notEqual(secureContextOf(reloaded), secureContextOf(hop));
+  assert.deepEqual(kinds(await sender.send(reloaded, { capacity })), ['hop-fault']);
+  assert.deepEqual(kinds(await sender.send(hop, { capacity })), ['delivered']);
 });

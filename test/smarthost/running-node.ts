@@ -112,6 +112,10 @@ export class RunningNode {
     return this.#api;
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? assert.fail('the node was not started');
+  }
+
   /** As the system knows it: every argument of the process. */
   async commandLine(): Promise<string> {
     return readFile(`/proc/${this.#child?.pid}/cmdline`, 'latin1');
