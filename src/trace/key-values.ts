@@ -35,4 +35,11 @@ export const STORE_OPTIONS = {
   valueEncoding: 'utf8',
   blockSize: 16 * 1024,
   writeBufferSize: 8 * 1024 * 1024,
+  // The least that LevelDB takes. Each open file is mapped into memory: of many records not all, and
+  // no large pieces.
+  maxOpenFiles: 74,
+  maxFileSize: 1024 * 1024,
 } as const;
+
+/** Of a value that is not given as text. */
+export const AS_BYTES = { valueEncoding: 'buffer' } as const;

@@ -1,9 +1,10 @@
 import { ClassicLevel, type ChainedBatch } from 'classic-level';
-import NodeCache from 'node-cache';
 import type { Clock, Timer } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { STORE_OPTIONS, type KeyValues } from './key-values.js';
+import { AS_BYTES, STORE_OPTIONS, type KeyValues } from './key-values.js';
+import { RecordCache } from './record-cache.js';
+import { encodeRecord } from './record-encoding.js';
 import { RecordIndex, type IndexChange } from './record-index.js';
 import { formerPrefixes, LAST, RECORD, recordKeyBytes, TOTALS } from './record-keys.js';
 import { ForgottenRoom, pruneRecords, type Removal } from './record-pruning.js';
@@ -17,12 +18,7 @@ import { openStore } from './store-fault.js';
 import { newTotals, parseTotals, type StoreTotals } from './store-totals.js';
 import type { TracePage, TraceQuery, TraceStore } from './store.js';
 import { traceFigures, type TraceFigures } from './trace-figures.js';
-import {
-  encode,
-  UnwrittenRecords,
-  type EncodedRecord,
-  type HeldRecord,
-} from './unwritten-records.js';
+import { UnwrittenRecords, type HeldRecord } from './unwritten-records.js';
 
 type Batch = ChainedBatch<ClassicLevel, string, string>;
 
@@ -34,8 +30,6 @@ const RETRY_WRITE_MS = 5000;
 const MAX_UNWRITTEN = 2000;
 /** Records written in one batch: making it must not hold up mail. */
 const BATCH_RECORDS = 128;
-const CACHE_RECORDS = 3000;
-const CACHE_SECONDS = 300;
 const MAX_FOUND = 1000;
 const PRUNE_EVERY_MS = 60_000;
 
@@ -52,14 +46,7 @@ export class LevelTraceStore implements TraceStore {
   readonly #index: RecordIndex;
   /** Until it is done, addresses are found by reading the records. */
   readonly #upgrade: RecordUpgrade;
-  readonly #cache = new NodeCache({
-    stdTTL: CACHE_SECONDS,
-    checkperiod: 60,
-    useClones: false,
-    maxKeys: CACHE_RECORDS,
-  });
-  /** Ids in the cache, in the order in which they came. */
-  readonly #cached = new Set<string>();
+  readonly #cache = new RecordCache();
   readonly #unwritten = new UnwrittenRecords();
   #totals: StoreTotals = newTotals(true);
   /** The end of the last of the writes, which go one after the other. Never rejects. */
@@ -82,7 +69,6 @@ export class LevelTraceStore implements TraceStore {
     this.#settings = settings;
     this.#clock = clock;
     this.#log = log;
-    this.#cache.on('del', (queueId: string) => this.#cached.delete(queueId));
     this.#store = new ClassicLevel(settings.directory, STORE_OPTIONS);
     const store = this.#store;
     this.#level = {
@@ -157,7 +143,11 @@ export class LevelTraceStore implements TraceStore {
   }
 
   async has(queueId: string): Promise<boolean> {
-    return (await this.#get(queueId)) !== undefined;
+    // Unread: of a long queue each is asked for at a start.
+    return (
+      this.#inMemory(queueId) !== undefined ||
+      this.#reading(() => this.#store.has(RECORD + queueId))
+    );
   }
 
   change(queueId: string, change: (record: HopRecord) => void): Promise<void> | undefined {
@@ -240,8 +230,7 @@ export class LevelTraceStore implements TraceStore {
   }
 
   #inMemory(queueId: string): HeldRecord | undefined {
-    // null is what node-cache has for `__proto__` and whatever else a plain object inherits
-    return this.#unwritten.get(queueId) ?? this.#cache.get<HeldRecord>(queueId) ?? undefined;
+    return this.#unwritten.get(queueId) ?? this.#cache.get(queueId);
   }
 
   async #get(queueId: string): Promise<HeldRecord | undefined> {
@@ -260,28 +249,8 @@ export class LevelTraceStore implements TraceStore {
       return undefined;
     }
     const held = { record, stored: { bytes: Buffer.byteLength(text) } };
-    this.#remember(held);
+    this.#cache.remember(held);
     return held;
-  }
-
-  /**
-   * node-cache throws on every `set` while it is full, also for a key that it holds: the record's
-   * earlier version makes room, else the record that came first.
-   */
-  #remember(held: HeldRecord): void {
-    const { queue_id: queueId } = held.record;
-    if (this.#cached.size >= CACHE_RECORDS) {
-      const [oldest] = this.#cached;
-      this.#cache.del(this.#cached.has(queueId) ? queueId : (oldest as string));
-    }
-    this.#cached.add(queueId);
-    this.#cache.set(queueId, held);
-  }
-
-  #forget(queueId: string): void {
-    if (this.#cached.has(queueId)) {
-      this.#cache.del(queueId);
-    }
   }
 
   #armWrite(delayMs: number): void {
@@ -316,7 +285,7 @@ export class LevelTraceStore implements TraceStore {
     const records = this.#unwritten.take(what);
     try {
       for (let start = 0; start < records.length; start += BATCH_RECORDS) {
-        await this.#writeSlice(records.slice(start, start + BATCH_RECORDS).map(encode));
+        await this.#writeSlice(records.slice(start, start + BATCH_RECORDS));
       }
     } catch (error) {
       this.#unwritten.giveBack();
@@ -330,31 +299,35 @@ export class LevelTraceStore implements TraceStore {
     }
   }
 
-  async #writeSlice(records: readonly EncodedRecord[]): Promise<void> {
+  async #writeSlice(records: readonly HeldRecord[]): Promise<void> {
     await this.#reopened();
     const batch = this.#store.batch();
     const totals = { ...this.#totals };
     const added: Array<{ queueId: string; terms: readonly number[] }> = [];
-    for (const { queueId, text, terms, held } of records) {
-      const { stored } = held;
-      batch.put(RECORD + queueId, text);
-      totals.bytes += Buffer.byteLength(text) - (stored.bytes ?? 0);
+    const sizes: number[] = [];
+    for (const { record, stored } of records) {
+      const { queue_id: queueId } = record;
+      const bytes = encodeRecord(record);
+      batch.put<string, Buffer>(RECORD + queueId, bytes, AS_BYTES);
+      sizes.push(bytes.length);
+      totals.bytes += bytes.length - (stored.bytes ?? 0);
       if (stored.bytes === null) {
         totals.records++;
         totals.bytes += recordKeyBytes(queueId);
-        added.push({ queueId, terms: terms ?? termsOf(held.record) });
+        added.push({ queueId, terms: termsOf(record) });
       }
     }
     await this.#writeWith(batch, totals, added.length > 0 ? this.#index.adding(added) : null);
     this.#upgrade.added(added.map(({ queueId }) => queueId));
-    for (const { queueId, text, held } of records) {
-      held.stored.bytes = Buffer.byteLength(text);
+    for (const [index, held] of records.entries()) {
+      const { queue_id: queueId } = held.record;
+      held.stored.bytes = sizes[index] as number;
       this.#unwritten.written(queueId);
       if (held.record.finished_at === null) {
-        this.#remember(held);
+        this.#cache.remember(held);
       } else {
         // It is seldom asked for; what is remembered may be another version.
-        this.#forget(queueId);
+        this.#cache.forget(queueId);
       }
     }
     await this.#seal();
@@ -457,7 +430,7 @@ export class LevelTraceStore implements TraceStore {
     await this.#write(batch, totals);
     this.#forgotten.add(bytes);
     for (const queueId of queueIds) {
-      this.#forget(queueId);
+      this.#cache.forget(queueId);
       // One that was changed meanwhile comes back whole.
       const changed = this.#unwritten.get(queueId);
       if (changed !== undefined) {

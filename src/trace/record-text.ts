@@ -1,4 +1,5 @@
 import { isHopRecord } from './record-form.js';
+import { FORM, type HOP_SELDOM, SAME } from './record-encoding.js';
 import type { AttemptRecord, HopRecord, PhasesMs, RecipientRecord } from './record.js';
 
 /*
@@ -7,22 +8,10 @@ import type { AttemptRecord, HopRecord, PhasesMs, RecipientRecord } from './reco
  * store's log, its tables, and merging these. Stores of earlier versions hold plain objects.
  */
 
-/** The first value of the list. */
-const FORM = 2;
-/** In place of an address, or a list of them: the same as in the envelope. */
-const SAME = 0;
-
-/** Seldom there: stored together and by their names, as the last value. */
-const HOP_SELDOM = [
-  'links',
-  'envid',
-  'removed_headers',
-  'own_smarthost',
-  'settings',
-  'unknown_keys',
-] as const satisfies ReadonlyArray<keyof HopRecord>;
-
-/** A value by its place in the list. What comes new gets the next place; none is given twice. */
+/**
+ * A value by its place in the list, in which `record-encoding` writes it. What comes new gets the next
+ * place; none is given twice.
+ */
 type Places<Key extends string | number | symbol> = Readonly<Record<Key, number>>;
 
 const HOP: Places<Exclude<keyof HopRecord, 'version' | (typeof HOP_SELDOM)[number]>> = {
@@ -108,39 +97,6 @@ const MAY_BE_ABSENT: ReadonlySet<string> = new Set([
   'require_tls',
 ]);
 const PHASE_NAMES: ReadonlySet<string> = new Set(Object.keys(PHASES));
-
-export function encodeRecord(record: HopRecord): string {
-  const { envelope, attempts, recipients } = record;
-  const values: unknown[] = [FORM];
-  for (const [key, place] of HOP_PLACES) values[place] = record[key];
-  values[HOP.attempts] = attempts.map((attempt) => packAttempt(attempt, envelope.recipients));
-  values[HOP.recipients] = recipients.map((recipient, index) => {
-    const packed: unknown[] = [];
-    for (const [key, place] of RECIPIENT_PLACES) packed[place] = recipient[key];
-    if (recipient.address === envelope.recipients[index]) packed[RECIPIENT.address] = SAME;
-    return packed;
-  });
-  let seldom: Partial<Record<keyof HopRecord, unknown>> | undefined;
-  for (const key of HOP_SELDOM) {
-    if (record[key] !== undefined) (seldom ??= {})[key] = record[key];
-  }
-  if (seldom !== undefined) values[SELDOM_PLACE] = seldom;
-  return JSON.stringify(values);
-}
-
-function packAttempt(attempt: AttemptRecord, addresses: readonly string[]): unknown[] {
-  const packed: unknown[] = [];
-  for (const [key, place] of ATTEMPT_PLACES) packed[place] = attempt[key];
-  const phases: unknown[] = [];
-  for (const [key, place] of PHASE_PLACES) phases[place] = attempt.phases_ms[key];
-  packed[ATTEMPT.phases_ms] = phases;
-  if (isSame(attempt.recipients, addresses)) packed[ATTEMPT.recipients] = SAME;
-  return packed;
-}
-
-function isSame(list: readonly string[], other: readonly string[]): boolean {
-  return list.length === other.length && list.every((one, index) => one === other[index]);
-}
 
 /** Undefined for a damaged record: it must not hide the others, nor trip those who show it. */
 export function parseRecord(text: string): HopRecord | undefined {

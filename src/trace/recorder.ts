@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
 import { isoTime } from '../format/iso-time.js';
+import { AcceptanceTimes } from './acceptance-times.js';
 import type {
   Action,
   AttemptRecord,
@@ -79,8 +80,9 @@ export class TraceRecorder {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #listeners: readonly TraceListener[];
-  /** Monotonic time of acceptance, for durations; bounded by the mail that is under way. */
-  readonly #acceptedAtMs = new Map<string, number>();
+  readonly #acceptedAtMs = new AcceptanceTimes();
+  /** Wall time: what was accepted before it is of an earlier run. */
+  readonly #startedAtMs: number;
 
   constructor(
     node: string,
@@ -94,10 +96,11 @@ export class TraceRecorder {
     this.#clock = clock;
     this.#log = log;
     this.#listeners = listeners;
+    this.#startedAtMs = clock.nowMs();
   }
 
   arrived(message: ArrivedMessage, queue: string): void {
-    this.#acceptedAtMs.set(message.queueId, this.#clock.monotonicMs());
+    this.#acceptedAtMs.add(message.queueId, this.#clock.monotonicMs());
     const record = this.#newRecord(message, queue);
     this.#store.put(record);
     for (const listener of this.#listeners) {
@@ -124,31 +127,45 @@ export class TraceRecorder {
     finished: boolean,
   ): void {
     const acceptedAtMs = this.#acceptedAtMs.get(queueId);
-    const sinceMs = acceptedAtMs === undefined ? null : this.#clock.monotonicMs() - acceptedAtMs;
+    const timedMs = acceptedAtMs === undefined ? null : this.#clock.monotonicMs() - acceptedAtMs;
     if (finished) {
       this.#acceptedAtMs.delete(queueId);
     }
-    const spentMs = attempts.reduce((sum, { duration_ms: ms }) => sum + ms, 0);
-    const finishedAt = finished ? isoTime(this.#clock.nowMs()) : null;
+    const nowMs = this.#clock.nowMs();
     const written = this.#store.change(queueId, (record) => {
-      attempts.forEach((attempt) => {
+      const sinceMs = timedMs ?? this.#sinceByWallMs(record, nowMs);
+      let spentMs = 0;
+      for (const attempt of attempts) {
+        spentMs += attempt.duration_ms;
         addAttempt(record, attempt);
-        this.#listeners.forEach((listener) => listener.attempt(record, attempt));
-      });
+        for (const listener of this.#listeners) {
+          listener.attempt(record, attempt);
+        }
+      }
       const before = record.recipients;
       record.recipients = recipients;
-      this.#listeners.forEach((listener) => listener.settled?.(record, before));
+      for (const listener of this.#listeners) {
+        listener.settled?.(record, before);
+      }
       record.action = leastSettled(recipients);
       record.queue_wait_ms ??= sinceMs === null ? null : rounded(Math.max(0, sinceMs - spentMs));
-      record.finished_at = finishedAt;
-      record.total_ms = finished ? totalMs(record, sinceMs, this.#clock.nowMs()) : null;
+      record.finished_at = finished ? isoTime(nowMs) : null;
+      record.total_ms = finished ? totalMs(record, sinceMs, nowMs) : null;
       if (finished) {
-        this.#listeners.forEach((listener) => listener.finished(record));
+        for (const listener of this.#listeners) {
+          listener.finished(record);
+        }
       }
     });
     written?.catch((error: unknown) => {
       this.#log.warn({ code: 'TRACE_WRITE_FAILED', queue_id: queueId }, messageOf(error));
     });
+  }
+
+  /** How long ago this run accepted what waits behind many others; null for an earlier run's mail. */
+  #sinceByWallMs(record: HopRecord, nowMs: number): number | null {
+    const acceptedAtMs = Date.parse(record.received_at);
+    return acceptedAtMs >= this.#startedAtMs ? Math.max(0, nowMs - acceptedAtMs) : null;
   }
 
   #newRecord(message: ArrivedMessage, queue: string): HopRecord {

@@ -1,23 +1,12 @@
-import { termsOf } from './record-terms.js';
-import { encodeRecord } from './record-text.js';
 import type { HopRecord } from './record.js';
 
 /** A store that fails for good keeps so many in memory and drops the oldest. */
 const MAX_KEPT_ON_FAILURE = 10_000;
 
-/** A record in memory, and what its JSON takes in the store; null: it is not there, nor in the index. */
+/** A record in memory, and the bytes that it takes in the store; null: it is not there, nor in the index. */
 export interface HeldRecord {
   record: HopRecord;
   stored: { bytes: number | null };
-}
-
-/** A record as it is written. */
-export interface EncodedRecord {
-  queueId: string;
-  text: string;
-  /** Null where the index had it when it was encoded. */
-  terms: number[] | null;
-  held: HeldRecord;
 }
 
 /**
@@ -119,14 +108,4 @@ export class UnwrittenRecords {
       }
     }
   }
-}
-
-export function encode(held: HeldRecord): EncodedRecord {
-  const { record, stored } = held;
-  return {
-    queueId: record.queue_id,
-    text: encodeRecord(record),
-    terms: stored.bytes === null ? termsOf(record) : null,
-    held,
-  };
 }

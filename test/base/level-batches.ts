@@ -1,27 +1,24 @@
 import type { TestContext } from 'node:test';
-import { ClassicLevel } from 'classic-level';
+import { LevelStore } from '../../src/queue/store.js';
 
 export interface Batch {
   keys: string[];
   sync: boolean;
 }
 
-type WriteBatch = (
-  operations: ReadonlyArray<{ key: string }>,
-  options?: { sync?: boolean },
-) => Promise<void>;
+type WriteBatch = LevelStore['batch'];
 
-/** Every batch that reaches a LevelDB store while the test runs, noted when it has been written. */
+/** Every batch that reaches the spool's LevelDB while the test runs, noted when it has been written. */
 export function watchBatches(t: TestContext): Batch[] {
   const batches: Batch[] = [];
-  const batch = Reflect.get(ClassicLevel.prototype, 'batch') as unknown as WriteBatch;
-  t.mock.method(ClassicLevel.prototype, 'batch', async function (
-    this: unknown,
+  const batch: WriteBatch = Reflect.get(LevelStore.prototype, 'batch');
+  t.mock.method(LevelStore.prototype, 'batch', async function (
+    this: LevelStore,
     ...args: Parameters<WriteBatch>
   ) {
     await batch.apply(this, args);
-    const [operations, options] = args;
-    batches.push({ keys: operations.map(({ key }) => key), sync: options?.sync === true });
+    const [operations, { sync }] = args;
+    batches.push({ keys: operations.map(({ key }) => key), sync });
   } as WriteBatch);
   return batches;
 }

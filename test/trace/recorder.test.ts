@@ -117,6 +117,20 @@ test('after a restart the total is taken from the wall clock and the wait stays 
   assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
 });
 
+test('of a long queue the first are timed by the wall clock, with their wait', () => {
+  const { clock, store, recorder } = bench();
+  recorder.arrived(MESSAGE, 'q');
+  clock.advance(1000);
+  for (let number = 2; number <= 50_000; number++) {
+    recorder.arrived({ ...MESSAGE, queueId: `Q${number}` }, 'q');
+    store.records.delete(`Q${number}`);
+  }
+  clock.advance(4000);
+  recorder.attempted('Q1', [anAttempt({ duration_ms: 30 })], [aRecipientRecord()], true);
+  const record = store.records.get('Q1');
+  assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [4970, 5000]);
+});
+
 test('the first five and the latest twenty attempts are kept, the others counted', () => {
   const { store, recorder } = bench();
   recorder.arrived(MESSAGE, 'q');
