@@ -6,38 +6,47 @@ import type { Item } from './item.js';
 
 /** What the trace records of an item. @param queue the name of the one that it waits in first */
 export function arrivedMessage(item: Item, queue: string): ArrivedMessage {
-  return {
+  const { recipients, trace } = item;
+  const message: ArrivedMessage = {
     queueId: item.id,
     sender: item.sender,
-    recipients: item.recipients.map(({ address }) => address),
+    recipients: recipients.map(({ address }) => address),
     receivedAtMs: item.receivedAtMs,
     sizeBytes: item.body.sizeBytes,
     messageId: item.messageId,
     bounceOf: item.bounceOf,
     arrival: item.arrival,
     expiresAtMs: item.expiresAtMs,
-    ...item.trace,
-    ...optionalParts(item, queue),
+    traceId: trace.traceId,
+    spanId: trace.spanId,
+    parentSpanId: trace.parentSpanId,
+    path: trace.path,
   };
+  addOptionalParts(message, item, queue);
+  return message;
 }
 
-function optionalParts(
-  { settings, unknownKeys, recipients, envid, requireTls }: Item,
+/** Conditions rather than spreads: nearly all mail has none of them. */
+function addOptionalParts(
+  message: ArrivedMessage,
+  { trace, settings, unknownKeys, recipients, envid, requireTls }: Item,
   queue: string,
-): Partial<ArrivedMessage> {
+): void {
   const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
-  const orcpts = recipients.map(({ orcpt }) => orcpt);
-  return {
-    ...(envid === null ? {} : { envid }),
-    ...(orcpts.some((orcpt) => orcpt !== null) ? { orcpts } : {}),
-    ...(requireTls === true ? { requireTls } : {}),
-    ...(settings?.smarthost === undefined
-      ? {}
-      : { ownSmarthost: queue.slice(OWN_SMARTHOST_PREFIX.length) }),
-    ...(settings === undefined ? {} : { settings: recordedSettings(settings) }),
-    ...(unknownKeys === undefined ? {} : { unknownKeys }),
-    ...(firstAttemptAtMs === null ? {} : { firstAttemptAtMs }),
-  };
+  if (trace.link !== undefined) message.link = trace.link;
+  if (envid !== null) message.envid = envid;
+  if (recipients.some(({ orcpt }) => orcpt !== null)) {
+    message.orcpts = recipients.map(({ orcpt }) => orcpt);
+  }
+  if (requireTls === true) message.requireTls = requireTls;
+  if (settings !== undefined) {
+    message.settings = recordedSettings(settings);
+    if (settings.smarthost !== undefined) {
+      message.ownSmarthost = queue.slice(OWN_SMARTHOST_PREFIX.length);
+    }
+  }
+  if (unknownKeys !== undefined) message.unknownKeys = unknownKeys;
+  if (firstAttemptAtMs !== null) message.firstAttemptAtMs = firstAttemptAtMs;
 }
 
 /** Without the smarthost, which is recorded without its login. */

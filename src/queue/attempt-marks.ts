@@ -20,6 +20,11 @@ export class AttemptMarks {
     this.#counted.add(recipient);
   }
 
+  /** It was, and no attempt of it has come to its end since. */
+  isFound(recipient: ItemRecipient): boolean {
+    return this.#counted.has(recipient);
+  }
+
   /** An attempt begins. @returns true when the item has to be stored first */
   begin({ recipients, movable, nextHop }: RoutedEntry, queue: string): boolean {
     let marked = movable;
@@ -39,9 +44,12 @@ export class AttemptMarks {
   concluded({ recipients }: RoutedEntry): boolean {
     let marked = false;
     for (const recipient of recipients) {
-      marked ||= recipient.asked !== undefined || recipient.unfinished !== undefined;
-      delete recipient.asked;
-      delete recipient.unfinished;
+      // Most have none: a `delete` that finds nothing costs more than the question.
+      if (recipient.asked !== undefined || recipient.unfinished !== undefined) {
+        marked = true;
+        delete recipient.asked;
+        delete recipient.unfinished;
+      }
       this.#counted.delete(recipient);
     }
     return marked;

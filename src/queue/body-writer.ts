@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Disk, FileWriter } from '../base/disk.js';
 import { BodyMemory } from './body-memory.js';
+import { InlineBody } from './inline-body.js';
 import type { BodyWriter, FinishedBody } from './spool.js';
 
 /** Bytes that may wait for the disk before the client has to. */
@@ -65,11 +66,9 @@ export class SpillingBodyWriter implements BodyWriter {
 
   async finish(): Promise<FinishedBody> {
     if (!this.#spilled) {
-      const [first = Buffer.alloc(0)] = this.#chunks;
-      const bytes = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
+      const body = new InlineBody(this.#chunks);
       this.#chunks = [];
-      this.#memory.hold(this.#id, bytes.length);
-      return { kind: 'inline', bytes };
+      return body;
     }
     await this.#flush();
     const file = this.#file as FileWriter;

@@ -4,7 +4,7 @@ import { codeOf, messageOf } from '../base/errors.js';
 import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
-import type { Attempt, OutgoingMessage } from '../send/request.js';
+import type { Attempt } from '../send/request.js';
 import type { TraceRecorder } from '../trace/recorder.js';
 import { AttemptMarks } from './attempt-marks.js';
 import { SpoolRefusal } from './group-commit.js';
@@ -20,6 +20,7 @@ import {
   type ItemRecipient,
   type LastReply,
 } from './item.js';
+import { outgoing } from './outgoing-message.js';
 import { Reporter } from './reporter.js';
 import type { ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
@@ -68,6 +69,8 @@ export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #reporter: Reporter;
   readonly #marks = new AttemptMarks();
+  /** The last write of each item that is not on its way out. */
+  readonly #lastWrites = new WeakMap<Item, Promise<void>>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -91,6 +94,11 @@ export class Delivery {
   /** An item that an earlier process left in the spool. */
   found(item: Item): void {
     item.recipients.forEach((recipient) => this.#marks.found(recipient));
+  }
+
+  /** True until an attempt of it has come to its end. */
+  isFound(item: Item): boolean {
+    return item.recipients.some((recipient) => this.#marks.isFound(recipient));
   }
 
   /** Never rejects: what goes wrong in here is logged and the entry waits for its destination. */
@@ -200,7 +208,7 @@ export class Delivery {
     const toNode = entry.nextHop.kind === 'node';
     this.#options.recorder.attempted(
       item.id,
-      [...(report.earlier ?? []), report.record],
+      report.earlier === undefined ? [report.record] : [...report.earlier, report.record],
       item.recipients.map((recipient) => recipientRecord(recipient, toNode)),
       item.recipients.every(({ state }) => isFinal(state)),
     );
@@ -238,16 +246,26 @@ export class Delivery {
   #persist(item: Item, changed: boolean): void {
     const { spool, log, bodies, leave } = this.#options;
     const settled = isSettled(item);
-    if (settled || !item.recipients.some(isUntried)) {
-      bodies.forget(item.id);
-    }
     if (settled) {
       leave(item);
+    } else if (!item.recipients.some(isUntried)) {
+      bodies.forget(item.id);
     }
     if (settled || changed || item.doubt) {
-      (settled ? spool.remove(item) : spool.update(item)).catch((error: unknown) => {
+      const written = settled ? spool.remove(item) : this.#update(item);
+      written.catch((error: unknown) => {
         log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));
       });
+    }
+  }
+
+  /** Once it is done, and nothing has changed since, the item need not be in memory. */
+  async #update(item: Item): Promise<void> {
+    const written = this.#options.spool.update(item);
+    this.#lastWrites.set(item, written);
+    await written;
+    if (this.#lastWrites.get(item) === written) {
+      this.#options.scheduler().stored(item);
     }
   }
 
@@ -426,19 +444,4 @@ function isUntried({ state, lastReply }: ItemRecipient): boolean {
 /** The hop was reached and said something about the message; what it lacks says nothing of its health. */
 function isAnswer({ kind, unfit }: Outcome): boolean {
   return unfit !== true && (kind === 'delivered' || kind === 'deferred' || kind === 'failed');
-}
-
-function outgoing(item: Item): OutgoingMessage {
-  return {
-    queueId: item.id,
-    sender: item.sender,
-    ret: item.ret,
-    envid: item.envid,
-    smtpUtf8: item.smtpUtf8,
-    eightBit: item.eightBit,
-    requireTls: item.requireTls === true,
-    sizeBytes: item.body.sizeBytes,
-    trace: { traceId: item.trace.traceId, path: item.trace.path },
-    doubt: item.doubt,
-  };
 }

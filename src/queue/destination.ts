@@ -2,6 +2,7 @@ import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import type { Item, ItemRecipient, LastReply } from './item.js';
 import { Pace } from './pace.js';
+import { Parked } from './parked.js';
 import { RateWindow } from './rate-window.js';
 
 /** Recipients of one message that travel together: one transaction of one attempt. */
@@ -47,9 +48,13 @@ export class Destination {
   /** Limits that an operator set while the node runs. */
   #ownLimits: Partial<Capacity> = {};
   #capacity: Capacity;
-  #ready: RoutedEntry[] = [];
+  #ready: Array<RoutedEntry | Parked> = [];
   /** Entries before this index were taken; spares a shift of the whole array for each. */
   #head = 0;
+  /** Of `#ready`, those that only the spool holds. */
+  #parked = 0;
+  /** Of `#ready`, those that were parked here and left from where they were. */
+  #gone = 0;
   sending = 0;
   deferred = 0;
   /** By an operator. */
@@ -93,7 +98,17 @@ export class Destination {
   }
 
   get ready(): number {
-    return this.#ready.length - this.#head;
+    return this.#ready.length - this.#head - this.#gone;
+  }
+
+  /** Of what waits for its turn, what only the spool holds. */
+  get parked(): number {
+    return this.#parked;
+  }
+
+  /** Of what waits for its turn, what is in memory. */
+  get resident(): number {
+    return this.ready - this.#parked;
   }
 
   get isUnused(): boolean {
@@ -111,24 +126,34 @@ export class Destination {
     return this.#pace.slowed;
   }
 
-  add(entry: RoutedEntry): void {
+  add(entry: RoutedEntry | Parked): void {
     this.#ready.push(entry);
+    this.#entered(entry);
   }
 
   /** Back to the front: an entry that met a fault of the hop does not lose its place. */
-  putBack(entry: RoutedEntry): void {
+  putBack(entry: RoutedEntry | Parked): void {
     if (this.#head > 0) {
       this.#ready[--this.#head] = entry;
     } else {
       this.#ready.unshift(entry);
     }
+    this.#entered(entry);
+  }
+
+  #entered(entry: RoutedEntry | Parked): void {
+    if (entry instanceof Parked) {
+      entry.place = this;
+      this.#parked++;
+    }
   }
 
   /** The first entry that could also go elsewhere, where it is. */
-  get firstMovable(): RoutedEntry | undefined {
+  get firstMovable(): RoutedEntry | Parked | undefined {
     for (let i = this.#head; i < this.#ready.length; i++) {
-      if (this.#ready[i]?.movable === true) {
-        return this.#ready[i];
+      const entry = this.#ready[i] as RoutedEntry | Parked;
+      if (entry.movable && !this.#isGone(entry)) {
+        return entry;
       }
     }
     return undefined;
@@ -146,23 +171,52 @@ export class Destination {
   withdrawItem(item: Item): RoutedEntry[] {
     const taken: RoutedEntry[] = [];
     for (let i = this.#ready.length - 1; i >= this.#head; i--) {
-      if (this.#ready[i]?.item === item) {
-        taken.push(...this.#ready.splice(i, 1));
+      const entry = this.#ready[i] as RoutedEntry | Parked;
+      if (!(entry instanceof Parked) && entry.item === item) {
+        this.#ready.splice(i, 1);
+        taken.push(entry);
       }
     }
     return taken;
   }
 
-  /** What waits for its turn, in that order. */
-  *entries(): Generator<RoutedEntry> {
-    for (let i = this.#head; i < this.#ready.length; i++) {
-      yield this.#ready[i] as RoutedEntry;
+  /** What is parked here leaves; its place is closed up later. */
+  leave(parked: Parked): void {
+    parked.place = null;
+    this.#parked--;
+    this.#gone++;
+  }
+
+  /** What was parked here is in memory now, and keeps its place. */
+  replace(parked: Parked, entry: RoutedEntry): void {
+    const index = this.#ready.indexOf(parked, this.#head);
+    if (index !== -1) {
+      this.#ready[index] = entry;
+      this.#parked--;
+      parked.place = null;
     }
   }
 
-  /** The next entry when one may start now, else undefined. */
-  take(nowMs: number, hasFreeSession: (nextHop: NextHop) => boolean): RoutedEntry | undefined {
-    const entry = this.#ready[this.#head];
+  /** What waits for its turn, in that order. */
+  *entries(): Generator<RoutedEntry | Parked> {
+    for (let i = this.#head; i < this.#ready.length; i++) {
+      const entry = this.#ready[i] as RoutedEntry | Parked;
+      if (!this.#isGone(entry)) {
+        yield entry;
+      }
+    }
+  }
+
+  #isGone(entry: RoutedEntry | Parked): boolean {
+    return entry instanceof Parked && entry.place !== this;
+  }
+
+  /** The next entry when one may start now, else undefined. What was parked left with that. */
+  take(
+    nowMs: number,
+    hasFreeSession: (nextHop: NextHop) => boolean,
+  ): RoutedEntry | Parked | undefined {
+    const entry = this.#first;
     if (entry === undefined || !this.#mayStart() || this.waitMs(nowMs, hasFreeSession) > 0) {
       return undefined;
     }
@@ -170,6 +224,20 @@ export class Destination {
     if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
       this.#ready = this.#ready.slice(this.#head);
       this.#head = 0;
+    }
+    if (entry instanceof Parked) {
+      entry.place = null;
+      this.#parked--;
+    }
+    return entry;
+  }
+
+  /** The next one, whether it may start or not. */
+  get #first(): RoutedEntry | Parked | undefined {
+    let entry = this.#ready[this.#head];
+    while (entry !== undefined && this.#gone > 0 && this.#isGone(entry)) {
+      this.#gone--;
+      entry = this.#ready[++this.#head];
     }
     return entry;
   }
@@ -179,7 +247,7 @@ export class Destination {
    * named; 0 when nothing of that holds it up.
    */
   waitMs(nowMs: number, hasFreeSession: (nextHop: NextHop) => boolean): number {
-    const first = this.#ready[this.#head];
+    const first = this.#first;
     if (first === undefined) {
       return 0;
     }
@@ -188,7 +256,8 @@ export class Destination {
       this.#notBeforeMs - nowMs,
       this.#pace.waitMs(nowMs),
       this.#messages.waitMs(maxMessagesPerMinute, nowMs),
-      maxConnectsPerMinute === null || hasFreeSession(first.nextHop)
+      maxConnectsPerMinute === null ||
+        hasFreeSession(first instanceof Parked ? this.nextHop : first.nextHop)
         ? 0
         : this.#connects.waitMs(maxConnectsPerMinute, nowMs),
       0,
@@ -225,17 +294,29 @@ export class Destination {
     }
   }
 
-  /** Takes out all that waits, to be routed anew. */
-  drain(): RoutedEntry[] {
-    const entries = this.#ready.slice(this.#head);
-    this.#ready = [];
-    this.#head = 0;
-    return entries;
+  /** Takes out those in memory that are not to stay, and leaves all others in their places. */
+  sift(stays: (entry: RoutedEntry) => boolean): RoutedEntry[] {
+    const taken: RoutedEntry[] = [];
+    const kept: Array<RoutedEntry | Parked> = [];
+    for (const entry of this.entries()) {
+      if (entry instanceof Parked || stays(entry)) {
+        kept.push(entry);
+      } else {
+        taken.push(entry);
+      }
+    }
+    if (taken.length > 0) {
+      this.#ready = kept;
+      this.#head = 0;
+      this.#gone = 0;
+    }
+    return taken;
   }
 
   /** Monotonic time that stands for the arrival of the oldest waiting message, or null. */
   get oldestBornMs(): number | null {
-    return this.#ready[this.#head]?.item.bornMs ?? null;
+    const first = this.#first;
+    return (first instanceof Parked ? first.bornMs : first?.item.bornMs) ?? null;
   }
 
   /**

@@ -46,6 +46,7 @@ export class Flows {
   /** By the hop's name; bounded by the topology. */
   readonly #rates = new Map<string, Rates>();
   readonly #received = new MinuteRate();
+  #passed = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -55,12 +56,19 @@ export class Flows {
     return this.#received.perMinute(this.#clock.monotonicMs());
   }
 
+  /** How many messages came in, and attempts ended, since the start. */
+  get passed(): number {
+    return this.#passed;
+  }
+
   received(): void {
+    this.#passed++;
     this.#received.add(this.#clock.monotonicMs(), 1);
   }
 
   /** An attempt has ended, with so many recipients taken of all. */
   attempted(hop: NextHop, taken: number, asked: number): void {
+    this.#passed++;
     if (hop.ofMessage === true) {
       return;
     }

@@ -2,14 +2,14 @@ import { messageOf, RelayError } from '../base/errors.js';
 import type { Store, StoreOperation } from './store.js';
 
 export interface Write {
-  operations: StoreOperation[];
+  operations: readonly StoreOperation[];
   /** It is on the medium before it resolves. */
   sync: boolean;
   /**
    * What has to be written in its place once the spool is opened again, if it is refused: the same
    * for what is only progress, its undoing for what was promised to nobody.
    */
-  ifRefused: () => StoreOperation[];
+  ifRefused: () => readonly StoreOperation[];
 }
 
 /** Why the spool did not take something. What belongs to it is the spool's to clear away. */
@@ -28,7 +28,8 @@ export class SpoolRefusal extends RelayError {
   }
 }
 
-interface Waiting extends Write {
+interface Waiting {
+  write: Write;
   done: () => void;
   failed: (error: RelayError) => void;
 }
@@ -50,7 +51,7 @@ export class GroupCommit {
   /** Resolves when the writes that are under way have ended. */
   #idle: Promise<void> = Promise.resolve();
   #failure: RelayError | null = null;
-  #refused: Array<() => StoreOperation[]> = [];
+  #refused: Array<() => readonly StoreOperation[]> = [];
   /** Hears of the first refusal after each opening. */
   onFailure: (error: RelayError) => void = () => undefined;
 
@@ -76,7 +77,7 @@ export class GroupCommit {
       return Promise.reject(new SpoolRefusal(this.#failure, false));
     }
     return new Promise((done, failed) => {
-      this.#waiting.push({ ...write, done, failed });
+      this.#waiting.push({ write, done, failed });
       if (!this.#writing) {
         this.#writing = true;
         // One turn later, so that what arrives in the same turn shares the first write too.
@@ -116,15 +117,20 @@ export class GroupCommit {
     while (this.#waiting.length > 0) {
       const writes = this.#waiting;
       this.#waiting = [];
-      const operations = writes.flatMap((write) => write.operations);
+      const operations: StoreOperation[] = [];
+      let sync = false;
+      for (const { write } of writes) {
+        operations.push(...write.operations);
+        sync ||= write.sync;
+      }
       try {
-        await this.#store.batch(operations, { sync: writes.some(({ sync }) => sync) });
+        await this.#store.batch(operations, { sync });
       } catch (error) {
         this.#fail(error, writes);
         break;
       }
-      for (const write of writes) {
-        write.done();
+      for (const { done } of writes) {
+        done();
       }
     }
     this.#writing = false;
@@ -139,9 +145,9 @@ export class GroupCommit {
       [writes, true],
       [unwritten, false],
     ] as const) {
-      for (const write of refused) {
+      for (const { write, failed } of refused) {
         this.#refused.push(write.ifRefused);
-        write.failed(new SpoolRefusal(failure, undetermined));
+        failed(new SpoolRefusal(failure, undetermined));
       }
     }
     this.onFailure(failure);

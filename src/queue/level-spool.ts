@@ -1,12 +1,12 @@
-import { Readable } from 'node:stream';
-import { crc32 } from 'node:zlib';
+import type { Readable } from 'node:stream';
 import type { Disk } from '../base/disk.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { isNumber, isText, objectOf } from '../base/form.js';
 import { isQueueId } from '../base/identifiers.js';
+import { verified } from './body-file.js';
 import type { BodyMemory } from './body-memory.js';
 import { SpillingBodyWriter } from './body-writer.js';
-import { GroupCommit } from './group-commit.js';
+import { GroupCommit, type Write } from './group-commit.js';
 import type { Item } from './item.js';
 import { applyProgress, decodeItem, encodeItem, encodeProgress } from './record-format.js';
 import { findKeys, forgetKeys, keyOperations } from './key-records.js';
@@ -20,6 +20,7 @@ import {
   type Note,
   type ScanEntry,
   type Spool,
+  type StoredMessage,
   UNREADABLE_PART,
 } from './spool.js';
 import type { StoreDamage } from './store-check.js';
@@ -50,6 +51,8 @@ export class LevelSpool implements Spool {
   #gate: Gate | null = null;
   /** Body files whose messages were to be removed, or were refused, when the spool failed. */
   readonly #filesOwed: string[] = [];
+  /** Messages of this process that have nothing but their own record in the store. */
+  readonly #unchanged = new WeakSet<Item>();
   /** Body files that stood there at the start and that no record has named yet. */
   #unclaimed = new Set<string>();
 
@@ -148,41 +151,45 @@ export class LevelSpool implements Spool {
     return new SpillingBodyWriter(this.#disk, this.#bodies, id, this.#inlineBytes, this.#memory);
   }
 
-  async accept(item: Item, body: FinishedBody, also: AlsoDurable = {}): Promise<void> {
-    try {
-      await this.#accept(item, body, also);
-    } catch (error) {
+  accept(item: Item, body: FinishedBody, also: AlsoDurable = {}): Promise<void> {
+    return this.#commit.write(this.#acceptance(item, body, also)).catch((error: unknown) => {
       this.#memory.release(item.id);
       if (body.kind === 'file') {
         // It goes with the record, which may be there all the same.
         this.#filesOwed.push(item.id);
       }
       throw error;
-    }
+    });
   }
 
-  #accept(
-    item: Item,
-    body: FinishedBody,
-    { settles, note, keys = [] }: AlsoDurable,
-  ): Promise<void> {
-    const record = encodeItem(item, body.kind === 'inline' ? body.bytes : null);
-    const own: StoreOperation[] = [
-      { type: 'put', key: messageKey(item.id), value: record },
-      ...keyOperations(keys, item.id),
-    ];
+  #acceptance(item: Item, body: FinishedBody, { settles, note, keys = [] }: AlsoDurable): Write {
+    const record = encodeItem(item, body.kind === 'inline' ? body : null);
+    const own: StoreOperation = { type: 'put', key: messageKey(item.id), value: record };
+    this.#unchanged.add(item);
+    if (settles === undefined && note === undefined && keys.length === 0) {
+      return {
+        operations: [own],
+        sync: true,
+        // Nobody was promised anything.
+        ifRefused: () => [{ type: 'del', key: own.key }],
+      };
+    }
+    const operations = [own, ...keyOperations(keys, item.id)];
     if (note !== undefined) {
       const value = Buffer.from(JSON.stringify({ untilMs: note.untilMs, value: note.value }));
-      own.push({ type: 'put', key: NOTE_PREFIX + note.key, value });
+      operations.push({ type: 'put', key: NOTE_PREFIX + note.key, value });
     }
     // Without the values: what was refused is not kept in memory.
-    const undo = own.map(({ key }): StoreOperation => ({ type: 'del', key }));
-    return this.#commit.write({
-      operations: [...own, ...progressOf(settles)],
+    const undo = operations.map(({ key }): StoreOperation => ({ type: 'del', key }));
+    if (settles !== undefined) {
+      operations.push(this.#progress(settles));
+    }
+    return {
+      operations,
       sync: true,
-      // Nobody was promised anything, and the item that it would have settled is as it is by then.
-      ifRefused: () => [...undo, ...progressOf(settles)],
-    });
+      // The item that it would have settled is as it is by then.
+      ifRefused: () => (settles === undefined ? undo : [...undo, this.#progress(settles)]),
+    };
   }
 
   async recall(key: string, nowMs: number): Promise<string | null> {
@@ -222,36 +229,45 @@ export class LevelSpool implements Spool {
   }
 
   update(item: Item, { sync } = { sync: false }): Promise<void> {
-    const operations = progressOf(item);
+    const operations = [this.#progress(item)];
     return this.#commit.write({ operations, sync, ifRefused: () => operations });
   }
 
   remove(item: Item, { sync } = { sync: false }): Promise<void> {
-    return this.#remove(item.id, item.body.kind === 'file', sync);
+    const { id } = item;
+    const own: StoreOperation = { type: 'del', key: messageKey(id) };
+    const operations = this.#unchanged.has(item) ? [own] : [own, removalOfProgress(id)];
+    return item.body.kind === 'file'
+      ? this.#removeWithFile(id, operations)
+      : this.#commit.write({ operations, sync, ifRefused: () => operations });
   }
 
   removeCorrupt(id: string): Promise<void> {
-    // The name comes from a record's key, which may be damaged as well.
-    return this.#remove(id, isQueueId(id), true);
-  }
-
-  async #remove(id: string, withFile: boolean, sync: boolean): Promise<void> {
     const operations: StoreOperation[] = [
       { type: 'del', key: messageKey(id) },
-      { type: 'del', key: progressKey(id) },
+      removalOfProgress(id),
     ];
+    // The name comes from a record's key, which may be damaged as well.
+    return isQueueId(id)
+      ? this.#removeWithFile(id, operations)
+      : this.#commit.write({ operations, sync: true, ifRefused: () => operations });
+  }
+
+  async #removeWithFile(id: string, operations: readonly StoreOperation[]): Promise<void> {
     try {
       // A file must not be gone while a power cut could still bring its record back.
-      await this.#commit.write({ operations, sync: sync || withFile, ifRefused: () => operations });
+      await this.#commit.write({ operations, sync: true, ifRefused: () => operations });
     } catch (error) {
-      if (withFile) {
-        this.#filesOwed.push(id);
-      }
+      this.#filesOwed.push(id);
       throw error;
     }
-    if (withFile) {
-      await this.#disk.remove(`${this.#bodies}/${id}`);
-    }
+    await this.#disk.remove(`${this.#bodies}/${id}`);
+  }
+
+  /** The stored states of an item, as they are now. */
+  #progress(item: Item): StoreOperation {
+    this.#unchanged.delete(item);
+    return { type: 'put', key: progressKey(item.id), value: encodeProgress(item) };
   }
 
   async compact(): Promise<void> {
@@ -301,6 +317,24 @@ export class LevelSpool implements Spool {
       yield { kind: 'corrupt', corrupt };
     }
     await this.#sweep();
+  }
+
+  peek(id: string): StoredMessage | { reason: string } | null {
+    if (this.#gate !== null) {
+      throw this.#commit.failure ?? new Error('the store is being opened again');
+    }
+    const record = this.#store.getSync(messageKey(id));
+    if (record === undefined) {
+      return null;
+    }
+    const decoded = decodeItem(record);
+    if ('reason' in decoded) {
+      return decoded;
+    }
+    const progress = this.#store.getSync(progressKey(id));
+    return progress === undefined || applyProgress(decoded.item, progress)
+      ? decoded
+      : { reason: UNREADABLE_PROGRESS };
   }
 
   async openBody(item: Item): Promise<Buffer | Readable | null> {
@@ -395,30 +429,6 @@ class Gate {
   }
 }
 
-/** A stream that fails at its end when its bytes are not those of the checksum. */
-function verified(stream: Readable, expected: number | undefined): Readable {
-  // Who reads it hears of an error, also of one that came before anybody listened.
-  stream.on('error', () => undefined);
-  if (expected === undefined) {
-    return stream;
-  }
-  async function* checked(): AsyncGenerator<Buffer> {
-    let actual = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      actual = crc32(chunk, actual);
-      yield chunk;
-    }
-    if (actual !== expected) {
-      throw new RelayError('BODY_DAMAGED', 'the stored body is damaged', { fault: 'system' });
-    }
-  }
-  const content = Readable.from(checked(), { objectMode: false });
-  content.on('error', () => undefined);
-  // Who leaves before the end gives the file back, also when nothing was read of it.
-  content.once('close', () => stream.destroy());
-  return content;
-}
-
 const isNote = objectOf({ untilMs: isNumber, value: isText });
 
 /** Null for what is missing or damaged: then the answer is not known any more. */
@@ -435,16 +445,15 @@ function messageKey(id: string): string {
   return MESSAGE_PREFIX + id;
 }
 
-/** The stored states of an item, as they are now. */
-function progressOf(item: Item | undefined): StoreOperation[] {
-  return item === undefined
-    ? []
-    : [{ type: 'put', key: progressKey(item.id), value: encodeProgress(item) }];
+function removalOfProgress(id: string): StoreOperation {
+  return { type: 'del', key: progressKey(id) };
 }
 
 function progressKey(id: string): string {
   return MESSAGE_PREFIX + id + PROGRESS_SUFFIX;
 }
+
+const UNREADABLE_PROGRESS = 'stored progress cannot be read';
 
 /** Damaged progress makes the whole message corrupt: sending on a guess could double mail. */
 function applyStoredProgress(
@@ -458,7 +467,7 @@ function applyStoredProgress(
   if (!applyProgress(current.entry.item, value)) {
     current.entry = {
       kind: 'corrupt',
-      corrupt: { id: current.id, reason: 'stored progress cannot be read' },
+      corrupt: { id: current.id, reason: UNREADABLE_PROGRESS },
     };
   }
 }

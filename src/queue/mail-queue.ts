@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.js';
 import type { Disk } from '../base/disk.js';
-import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import { newQueueId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import type { Capacity } from '../send/capacity.js';
@@ -8,26 +7,28 @@ import type { NextHop } from '../send/next-hop.js';
 import type { Attempt } from '../send/request.js';
 import type { WaitingIn } from '../trace/record.js';
 import type { TraceRecorder } from '../trace/recorder.js';
+import { Acceptance, type AcceptOptions } from './acceptance.js';
 import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
 import type { BodyMemory } from './body-memory.js';
-import { Delivery, MAX_UNFINISHED } from './delivery.js';
-import { DeliveryKeys, type Accepted, type HandedOver } from './delivery-keys.js';
+import { Delivery } from './delivery.js';
+import { DeliveryKeys, type Accepted, type Siblings } from './delivery-keys.js';
 import { Flows, type Flow } from './flows.js';
+import { FoundMail } from './found-mail.js';
 import { totalsByHop, type HopTotals } from './hop-totals.js';
-import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { isFinal, type Item, type ItemRecipient } from './item.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
+import { Parked } from './parked.js';
+import { Parking } from './parking.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
-import { followClock, recover } from './recovery.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
-import { quarantine } from './settle.js';
 import type { QueueSettings } from './settings.js';
-import type { BodyWriter, DeliveryKey, FinishedBody, Note, Spool } from './spool.js';
+import type { BodyWriter, FinishedBody, Spool } from './spool.js';
 import { Upkeep } from './upkeep.js';
 
 export interface MailQueueOptions {
@@ -48,16 +49,16 @@ export interface MailQueueOptions {
   log: Logger;
   /** A number from 0 to 1. */
   chance: () => number;
+  /** Who else may have taken what an upstream node hands over; absent: nobody. */
+  siblings?: Siblings;
+  /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
+  maxResident?: number;
   /** Default: `newQueueId`. */
   newId?: (nowMs: number) => string;
 }
 
-/** What is stored in the same write as a message that is accepted. */
-export interface AcceptOptions {
-  note?: Note;
-  /** It comes from an upstream node, which may hand it over again. */
-  handedOver?: HandedOver;
-}
+/** A few seconds' work of a hop. */
+const MAX_RESIDENT = 1000;
 
 /**
  * Owns the life of every message from the moment before its 250 to its settlement. What `accept`
@@ -67,28 +68,32 @@ export class MailQueue {
   readonly #options: MailQueueOptions;
   readonly #scheduler: Scheduler;
   readonly #delivery: Delivery;
-  readonly #items = new Map<string, Item>();
+  readonly #items = new Map<string, Item | Parked>();
+  readonly #parking: Parking;
   readonly #flows: Flows;
   readonly #bodies: BodyCache;
-  readonly #keys: DeliveryKeys;
+  /** What upstream nodes have handed over. */
+  readonly deliveryKeys: DeliveryKeys;
   readonly #quarantine: Quarantine;
   readonly #control: QueueControl;
   readonly #messages: MessageControl;
   readonly #room: Room;
+  readonly #acceptance: Acceptance;
+  readonly #foundMail: FoundMail;
   readonly #upkeep: Upkeep;
   #settings: QueueSettings;
-  #recovery: Promise<void> = Promise.resolve();
-  #stopping = false;
 
   constructor(options: MailQueueOptions) {
     const { spool, clock, log, settings } = options;
     this.#options = options;
     this.#settings = settings;
     this.#bodies = new BodyCache(options.bodyMemory);
-    this.#keys = new DeliveryKeys(spool);
+    this.deliveryKeys = new DeliveryKeys(spool, clock, options.siblings);
     this.#flows = new Flows(clock);
     this.#delivery = this.#createDelivery();
+    this.#parking = this.#createParking();
     this.#scheduler = new Scheduler({
+      parking: this.#parking,
       clock,
       chooseRoute: options.chooseRoute,
       run: (...started) => this.#delivery.run(...started),
@@ -115,6 +120,7 @@ export class MailQueue {
       scheduler: this.#scheduler,
       quarantine: this.#quarantine,
       chooseRoute: options.chooseRoute,
+      peek: (parked) => this.#parking.peek(parked),
       clock,
     });
     this.#messages = new MessageControl({
@@ -122,7 +128,7 @@ export class MailQueue {
       settings: () => this.#settings,
       scheduler: this.#scheduler,
       quarantine: this.#quarantine,
-      find: (id) => this.#items.get(id),
+      find: (id) => this.#resident(id),
       startLife: (item) => this.#startLife(item),
       schedule: (item, recipients) => this.#schedule(item, recipients),
       forgetBody: ({ id }) => this.#bodies.forget(id),
@@ -136,6 +142,52 @@ export class MailQueue {
       log,
       reclaim: () => spool.compact(),
     });
+    this.#acceptance = new Acceptance({
+      spool,
+      room: this.#room,
+      deliveryKeys: this.deliveryKeys,
+      bodies: this.#bodies,
+      log,
+      enter: (item) => this.#enter(item),
+    });
+    this.#foundMail = this.#createFoundMail();
+  }
+
+  #createFoundMail(): FoundMail {
+    return new FoundMail({
+      ...this.#options,
+      room: this.#room,
+      flows: this.#flows,
+      delivery: this.#delivery,
+      quarantine: this.#quarantine,
+      isKnown: (id) => this.#items.has(id),
+      queueOf: (item) => this.#queueOf(item),
+      enter: (item) => {
+        this.#items.set(item.id, item);
+        this.#startLife(item);
+      },
+      schedule: (item, waiting, stored) => this.#schedule(item, waiting, stored),
+      healed: () => this.#upkeep.healed(),
+    });
+  }
+
+  #createParking(): Parking {
+    const { spool, clock, log, maxResident = MAX_RESIDENT } = this.#options;
+    return new Parking({
+      spool,
+      items: this.#items,
+      bodies: this.#bodies,
+      clock,
+      log,
+      maxResident,
+      isFound: (item) => this.#delivery.isFound(item),
+      found: (item) => this.#delivery.found(item),
+      lost: ({ sizeBytes }, corrupt) => {
+        log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: corrupt.id }, corrupt.reason);
+        this.#room.remove(sizeBytes);
+        this.#quarantine.addCorrupt(corrupt);
+      },
+    });
   }
 
   #createDelivery(): Delivery {
@@ -146,7 +198,7 @@ export class MailQueue {
       flows: this.#flows,
       scheduler: () => this.#scheduler,
       newId: () => this.newId(),
-      items: () => this.#items.values(),
+      items: () => this.#residents(),
       enter: (report) => {
         this.#room.add(report.body.sizeBytes);
         this.#enter(report);
@@ -159,8 +211,7 @@ export class MailQueue {
 
   /** False after a failure of the spool that no room would mend: senders have to be sent away. */
   get accepting(): boolean {
-    const { healthy, failurePasses } = this.#options.spool;
-    return healthy || failurePasses;
+    return this.#acceptance.open;
   }
 
   /**
@@ -169,53 +220,36 @@ export class MailQueue {
    * @param sizeBytes as declared; 0 when nothing is known
    */
   refusal(sizeBytes: number): RoomRefusal | null {
-    return this.#options.spool.failurePasses
-      ? { full: 'disk', text: 'The disk is full' }
-      : this.#room.refusal(sizeBytes);
+    return this.#acceptance.refusal(sizeBytes);
   }
 
   /** What there is no room in, for those who only want to know. */
   get full(): Full | null {
-    return this.#options.spool.failurePasses ? 'disk' : (this.#room.full()?.full ?? null);
+    return this.#acceptance.full;
   }
 
   /** Opens the spool and starts to send; what an earlier run left is taken up in the background. */
   async start(): Promise<void> {
-    const { spool, log } = this.#options;
-    await spool.open();
+    await this.#options.spool.open();
     await this.#room.start();
     this.#upkeep.start();
     this.#scheduler.start();
     this.#delivery.start();
-    this.#recovery = recover(
-      {
-        spool,
-        log,
-        isKnown: (id) => this.#items.has(id),
-        takeUp: (item) => this.#takeUp(item),
-        quarantine: (corrupt) => {
-          log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: corrupt.id }, corrupt.reason);
-          this.#quarantine.addCorrupt(corrupt);
-        },
-        stopping: () => this.#stopping,
-        healed: () => this.#upkeep.healed(),
-      },
-      spool.scan(),
-    );
+    this.#foundMail.start();
   }
 
   /** Resolves when everything that the spool held at the start is queued again. */
   recovered(): Promise<void> {
-    return this.#recovery;
+    return this.#foundMail.recovered();
   }
 
   /** Starts no further attempt, waits for those under way, closes the spool. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#foundMail.giveUp();
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
     await this.#delivery.stop();
-    await this.#recovery;
+    await this.#foundMail.recovered();
     await this.#upkeep.stop();
     await this.#room.stop();
     await this.#options.spool.close();
@@ -243,62 +277,8 @@ export class MailQueue {
    * all, the body is the caller's to discard, as it is when this rejects with anything but a
    * `SpoolRefusal` (`QUEUE_FULL`).
    */
-  async accept(
-    item: Item,
-    body: FinishedBody,
-    { note, handedOver }: AcceptOptions = {},
-  ): Promise<Accepted> {
-    const accept = async (keys: readonly DeliveryKey[]): Promise<void> => {
-      this.#takeRoom(item);
-      const also = {
-        ...(note === undefined ? {} : { note }),
-        ...(keys.length > 0 ? { keys } : {}),
-      };
-      try {
-        await this.#options.spool.accept(item, body, also);
-      } catch (error) {
-        this.#room.remove(item.body.sizeBytes);
-        throw error;
-      }
-    };
-    if (handedOver === undefined) {
-      await accept([]);
-    } else {
-      const accepted = await this.#keys.once(item, handedOver, accept);
-      if (accepted.repeated) {
-        this.#logRepeat(accepted, handedOver);
-        return accepted;
-      }
-    }
-    if (body.kind === 'inline') {
-      this.#bodies.keep(item.id, body.bytes);
-    }
-    this.#enter(item);
-    return { queueId: item.id, repeated: false };
-  }
-
-  #takeRoom({ body: { kind, sizeBytes } }: Item): void {
-    const refusal = this.#room.refusal(sizeBytes, kind === 'file' ? sizeBytes : 0);
-    if (refusal !== null) {
-      throw new RelayError('QUEUE_FULL', refusal.text, {
-        fault: 'system',
-        hint: 'Make room on the disk, raise the limits of the queue, or see why its mail does not leave.',
-      });
-    }
-    // Before the write, so that the next one sees it.
-    this.#room.add(sizeBytes);
-  }
-
-  #logRepeat({ queueId }: Accepted, handedOver: HandedOver): void {
-    this.#options.log.info(
-      {
-        event: 'repeat',
-        queue_id: queueId,
-        peer: handedOver.node,
-        peer_queue_id: handedOver.queueId,
-      },
-      'handed over again, and not taken again',
-    );
+  accept(item: Item, body: FinishedBody, options?: AcceptOptions): Promise<Accepted> {
+    return this.#acceptance.accept(item, body, options);
   }
 
   /** The value of a note that was stored with a message, while its time is not over. */
@@ -325,14 +305,33 @@ export class MailQueue {
     return this.#flows.receivedPerMinute;
   }
 
-  /** What is in the queue under an id, or undefined. */
+  /** What is in the queue under an id, or undefined; to look at, for it may be a copy. */
   find(id: string): Readonly<Item> | undefined {
-    return this.#items.get(id);
+    const item = this.#items.get(id);
+    return item instanceof Parked ? (this.#parking.peek(item) ?? undefined) : item;
+  }
+
+  /** The same, in memory from now on. */
+  #resident(id: string): Item | undefined {
+    const item = this.#items.get(id);
+    if (item instanceof Parked) {
+      this.#scheduler.unpark(item);
+    }
+    const present = this.#items.get(id);
+    return present instanceof Parked ? undefined : present;
+  }
+
+  *#residents(): Generator<Item> {
+    for (const item of this.#items.values()) {
+      if (!(item instanceof Parked)) {
+        yield item;
+      }
+    }
   }
 
   /** What is shown of a message while something of it waits; null for what is only in quarantine. */
   queued(id: string): QueuedMessage | null {
-    const item = this.#items.get(id);
+    const item = this.find(id);
     const waiting = item?.recipients.filter(({ state }) => state !== 'quarantined') ?? [];
     return item === undefined || waiting.every(({ state }) => isFinal(state))
       ? null
@@ -341,13 +340,13 @@ export class MailQueue {
 
   /** Where the recipients of a message wait, by queue; empty once none does, or for an unknown id. */
   waiting(id: string): WaitingIn[] {
-    const item = this.#items.get(id);
+    const item = this.find(id);
     return item === undefined ? [] : this.#control.waiting(item);
   }
 
   /** @returns false when there is no such queue */
-  limit(name: string, limits: Partial<Capacity>): boolean {
-    return this.#control.limit(name, limits);
+  limit(name: string, limits: Partial<Capacity>, ahead?: boolean): boolean {
+    return this.#control.limit(name, limits, ahead);
   }
 
   /** What the API shows of the queues. */
@@ -407,15 +406,9 @@ export class MailQueue {
     return this.#control.messages(queue, limit, after);
   }
 
-  #write(written: Promise<void>, id: string): void {
-    written.catch((error: unknown) => {
-      this.#options.log.error({ code: codeOf(error), queue_id: id }, messageOf(error));
-    });
-  }
-
   /** @returns false when there is no such queue */
-  control(name: string, action: 'pause' | 'resume' | 'retry'): boolean {
-    return this.#control.act(name, action);
+  control(name: string, action: 'pause' | 'resume' | 'retry', ahead?: boolean): boolean {
+    return this.#control.act(name, action, ahead);
   }
 
   #enter(item: Item): void {
@@ -426,7 +419,7 @@ export class MailQueue {
     const queue = this.#queueOf(item);
     const receivedAtMs = this.#options.clock.nowMs();
     this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
-    this.#schedule(item, item.recipients);
+    this.#schedule(item, item.recipients, true);
   }
 
   #leave(item: Item): void {
@@ -451,10 +444,16 @@ export class MailQueue {
     return this.#options.chooseRoute(item, first, () => true).queue;
   }
 
-  #schedule(item: Item, waiting: ItemRecipient[]): void {
+  /** @param stored the spool holds the item as it is */
+  #schedule(item: Item, waiting: ItemRecipient[], stored = false): void {
+    const [only] = waiting;
+    if (only?.state === 'ready' && waiting.length === 1) {
+      this.#scheduler.ready({ item, recipients: waiting }, stored);
+      return;
+    }
     const ready = waiting.filter(({ state }) => state === 'ready');
     if (ready.length > 0) {
-      this.#scheduler.ready({ item, recipients: ready });
+      this.#scheduler.ready({ item, recipients: ready }, stored);
     }
     const held = waiting.filter(({ state }) => state === 'held');
     if (held.length > 0) {
@@ -467,41 +466,7 @@ export class MailQueue {
       byDue.set(dueMs, [...(byDue.get(dueMs) ?? []), recipient]);
     }
     for (const [dueMs, recipients] of byDue) {
-      this.#scheduler.defer({ item, recipients }, dueMs, nowMs);
+      this.#scheduler.defer({ item, recipients }, dueMs, nowMs, undefined, stored);
     }
-  }
-
-  /** An item that an earlier run left: whatever was under way may have been taken. */
-  async #takeUp(item: Item): Promise<void> {
-    const { spool, clock, recorder } = this.#options;
-    // A kill may have taken the record of a message that was accepted in its last moment.
-    const queue = this.#queueOf(item);
-    await recorder.recovered(arrivedMessage(item, queue), queue);
-    if (isSettled(item)) {
-      this.#write(spool.remove(item), item.id);
-      return;
-    }
-    item.doubt = true;
-    this.#items.set(item.id, item);
-    this.#room.recovered(item.body.sizeBytes);
-    this.#startLife(item);
-    this.#delivery.found(item);
-    const crashed = item.recipients.filter(({ unfinished = 0 }) => unfinished >= MAX_UNFINISHED);
-    for (const recipient of crashed) {
-      moveRecipient(recipient, 'quarantined');
-      delete recipient.unfinished;
-    }
-    if (crashed.length > 0) {
-      quarantine(item, 'crashed', clock.nowMs());
-      this.#write(spool.update(item), item.id);
-    }
-    if (item.quarantine !== undefined) {
-      this.#quarantine.add(item);
-    }
-    followClock(item, clock.nowMs());
-    this.#schedule(
-      item,
-      item.recipients.filter(({ state }) => !isFinal(state) && state !== 'quarantined'),
-    );
   }
 }

@@ -2,6 +2,8 @@ import type { Clock } from '../base/clock.js';
 import type { Capacity } from '../send/capacity.js';
 import type { WaitingIn } from '../trace/record.js';
 import type { Item, RecipientState } from './item.js';
+import type { Parked } from './parked.js';
+import { openRecipients } from './parking.js';
 import type { Quarantine } from './quarantine.js';
 import {
   describeQuarantine,
@@ -20,6 +22,8 @@ export interface QueueControlOptions {
   scheduler: Scheduler;
   quarantine: Pick<Quarantine, 'size' | 'oldestAtMs'>;
   chooseRoute: ChooseRoute;
+  /** What is not in memory, or null where it cannot be read. */
+  peek: (parked: Parked) => Item | null;
   clock: Clock;
 }
 
@@ -43,11 +47,14 @@ export class QueueControl {
 
   /** A page of what is in a queue, by queue id; null when there is no such queue. */
   messages(name: string, limit: number, after: string): QueuedPage | null {
-    const { scheduler } = this.#options;
+    const { scheduler, peek } = this.#options;
     const destination = scheduler.destination(name);
     return destination === undefined
       ? null
-      : pageOf(scheduler.entriesOf(destination), limit, after);
+      : pageOf(scheduler.entriesOf(destination), limit, after, (parked) => {
+          const item = peek(parked);
+          return item && { item, recipients: openRecipients(item) };
+        });
   }
 
   /** Where the recipients of a message wait or are held, by queue, and those that are being sent. */
@@ -83,11 +90,17 @@ export class QueueControl {
     });
   }
 
-  /** @returns false when there is no such queue */
-  act(name: string, action: 'pause' | 'resume' | 'retry'): boolean {
+  /**
+   * @param ahead it holds for a queue that is not there as soon as it is
+   * @returns false when there is no such queue
+   */
+  act(name: string, action: 'pause' | 'resume' | 'retry', ahead = false): boolean {
     const { scheduler } = this.#options;
     const destination = scheduler.destination(name);
     if (destination === undefined) {
+      if (ahead && action !== 'retry') {
+        scheduler.foreseen[action](name);
+      }
       return false;
     }
     if (action === 'retry') {
@@ -102,13 +115,16 @@ export class QueueControl {
   /**
    * Sets limits of a queue until the node ends.
    *
+   * @param ahead as for `act`
    * @returns false when there is no such queue
    */
-  limit(name: string, limits: Partial<Capacity>): boolean {
+  limit(name: string, limits: Partial<Capacity>, ahead = false): boolean {
     const { scheduler } = this.#options;
     const destination = scheduler.destination(name);
     if (destination !== undefined) {
       scheduler.limit(destination, limits);
+    } else if (ahead) {
+      scheduler.foreseen.limit(name, limits);
     }
     return destination !== undefined;
   }

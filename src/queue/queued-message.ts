@@ -1,4 +1,6 @@
+import type { QueueEntry } from './destination.js';
 import { isFinal, type Item, type ItemRecipient } from './item.js';
+import { Parked } from './parked.js';
 
 /** Recipients of a message that are shown; all are counted. */
 const MAX_SHOWN_RECIPIENTS = 20;
@@ -78,28 +80,43 @@ export interface QueuedPage {
   nextCursor: string | null;
 }
 
-/** The first of what comes after a place in the order of ids, in one pass, whatever its order. */
+/**
+ * The first of what comes after a place in the order of ids, in one pass, whatever its order.
+ *
+ * @param read of what is not in memory only what is on the page; null: it is not shown
+ */
 export function pageOf(
-  entries: Iterable<{ item: Item; recipients: readonly ItemRecipient[] }>,
+  entries: Iterable<QueueEntry | Parked>,
   limit: number,
   after: string,
+  read: (parked: Parked) => QueueEntry | null,
 ): QueuedPage {
-  const first = new Map<string, { item: Item; recipients: ItemRecipient[] }>();
+  const first = new Map<string, QueueEntry | Parked>();
   /** The ids of the page and the one behind it, in order. */
   const ids: string[] = [];
-  for (const { item, recipients } of entries) {
-    const known = first.get(item.id);
+  for (const entry of entries) {
+    const id = entry instanceof Parked ? entry.id : entry.item.id;
+    const known = first.get(id);
     if (known !== undefined) {
-      known.recipients.push(...recipients);
-    } else if (item.id > after && (ids.length <= limit || item.id < (ids[limit] as string))) {
-      ids.splice(placeOf(item.id, ids), 0, item.id);
-      first.set(item.id, { item, recipients: [...recipients] });
+      // Of an item that waits in several places none is parked.
+      if (!(known instanceof Parked) && !(entry instanceof Parked)) {
+        known.recipients.push(...entry.recipients);
+      }
+    } else if (id > after && (ids.length <= limit || id < (ids[limit] as string))) {
+      ids.splice(placeOf(id, ids), 0, id);
+      first.set(
+        id,
+        entry instanceof Parked ? entry : { item: entry.item, recipients: [...entry.recipients] },
+      );
       if (ids.length > limit + 1) {
         first.delete(ids.pop() as string);
       }
     }
   }
-  const page = ids.slice(0, limit).flatMap((id) => first.get(id) ?? []);
+  const page = ids.slice(0, limit).flatMap((id) => {
+    const entry = first.get(id);
+    return (entry instanceof Parked ? read(entry) : entry) ?? [];
+  });
   return {
     messages: page.map(({ item, recipients }) => describeQueued(item, recipients)),
     nextCursor: ids.length > limit ? (ids[limit - 1] ?? null) : null,

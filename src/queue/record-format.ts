@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import type { InlineBody } from './inline-body.js';
 import { isItem, isProgress } from './item-form.js';
 import type { Item, ItemRecipient, Quarantined } from './item.js';
 
@@ -10,14 +11,15 @@ import type { Item, ItemRecipient, Quarantined } from './item.js';
 const VERSION = 1;
 const PREFIX_BYTES = 9;
 
-export function encodeItem(item: Item, inlineBody: Buffer | null): Buffer {
-  const json = Buffer.from(JSON.stringify(item), 'utf8');
-  const bodyBytes = inlineBody === null ? 0 : inlineBody.length;
-  const record = Buffer.allocUnsafe(PREFIX_BYTES + json.length + bodyBytes);
+/** The body is that part of the record from here on. */
+export function encodeItem(item: Item, inlineBody: InlineBody | null): Buffer {
+  const json = JSON.stringify(item);
+  const bodyStart = PREFIX_BYTES + Buffer.byteLength(json);
+  const record = Buffer.allocUnsafe(bodyStart + (inlineBody?.sizeBytes ?? 0));
   record[0] = VERSION;
-  record.writeUInt32BE(json.length, 5);
-  json.copy(record, PREFIX_BYTES);
-  inlineBody?.copy(record, PREFIX_BYTES + json.length);
+  record.writeUInt32BE(bodyStart - PREFIX_BYTES, 5);
+  record.write(json, PREFIX_BYTES);
+  inlineBody?.moveTo(record, bodyStart);
   record.writeUInt32BE(crc32(record.subarray(5)), 1);
   return record;
 }

@@ -12,6 +12,7 @@ import {
 } from './bounce.js';
 import { DelayWatch } from './delay-watch.js';
 import type { Holdup } from './holdup.js';
+import { InlineBody } from './inline-body.js';
 import { NEW_RECIPIENT, type Item, type ItemRecipient } from './item.js';
 import { headerOnly, readOriginal, type Original } from './original.js';
 import { ReportRate } from './report-rate.js';
@@ -49,7 +50,7 @@ const MAX_SPREAD_MS = 3_600_000;
 /** A report as it is stored. */
 interface Report {
   item: Item;
-  bytes: Buffer;
+  body: InlineBody;
 }
 
 /**
@@ -137,7 +138,7 @@ export class Reporter {
       }
       // The spool takes the item's state as it is now, in the same write as the report. Until that
       // is done nothing else may take it for settled.
-      const stored = spool.accept(...accepted(report), { settles: item });
+      const stored = spool.accept(report.item, report.body, { settles: item });
       for (const recipient of claimed) {
         recipient.unreported = true;
       }
@@ -176,7 +177,7 @@ export class Reporter {
       recipient.delayReportedAtMs = nowMs;
     }
     try {
-      await spool.accept(...accepted(report), { settles: item });
+      await spool.accept(report.item, report.body, { settles: item });
     } catch (error) {
       for (const recipient of late) {
         delete recipient.delayReportedAtMs;
@@ -205,6 +206,7 @@ export class Reporter {
       reports.maxPerMinute,
       Math.min(MAX_SPREAD_MS, lifeMs / 2),
     );
+    const body = new InlineBody([bytes]);
     const report: Item = {
       id: newId(),
       sender: '',
@@ -233,12 +235,12 @@ export class Reporter {
         path: [],
       },
       arrival: LOCAL_ARRIVAL,
-      body: bodyPlace({ kind: 'inline', bytes }, 0),
+      body: bodyPlace(body, 0),
       bounceOf: item.id,
       doubt: false,
       lostSessions: 0,
     };
-    return { item: report, bytes };
+    return { item: report, body };
   }
 
   /**
@@ -276,10 +278,6 @@ export class Reporter {
 /** Not yet settled, and no attempt is under way that may settle it. */
 function isWaiting({ state }: ItemRecipient): boolean {
   return state === 'ready' || state === 'deferred' || state === 'held';
-}
-
-function accepted({ item, bytes }: Report): [Item, { kind: 'inline'; bytes: Buffer }] {
-  return [item, { kind: 'inline', bytes }];
 }
 
 /** RFC 3463 §3.7: the hop does not take content such as this, nor would it inside of a report. */

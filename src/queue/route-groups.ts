@@ -34,6 +34,10 @@ export function groupByRoute(
   { item, recipients }: QueueEntry,
   choose: (item: Item, recipient: ItemRecipient) => Route,
 ): RouteGroup[] {
+  const [only] = recipients;
+  if (only !== undefined && recipients.length === 1) {
+    return [{ route: choose(item, only), recipients }];
+  }
   const groups: RouteGroup[] = [];
   const byQueue = new Map<string, RouteGroup[]>();
   for (const recipient of recipients) {

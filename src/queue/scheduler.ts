@@ -1,24 +1,21 @@
-import type { Clock } from '../base/clock.js';
 import type { Capacity } from '../send/capacity.js';
-import { isSameServer, type NextHop } from '../send/next-hop.js';
+import type { NextHop } from '../send/next-hop.js';
 import { AttemptsUnderWay } from './attempts-under-way.js';
-import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
+import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
 import { DeferredEntries, MAX_SLEEP_MS, type Deferred } from './deferred-entries.js';
+import { Destinations, type DestinationsOptions } from './destinations.js';
+import { Detours } from './detours.js';
+import type { ForeseenQueues } from './foreseen-queues.js';
 import { HeldEntries } from './held-entries.js';
 import { moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { Parked } from './parked.js';
+import { ParkedEntries, READ_AGAIN_MS } from './parked-entries.js';
+import type { Parking } from './parking.js';
 import { SuspectLane } from './suspect-lane.js';
-import { TimerTable } from './timer-table.js';
-import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
+import type { RouteGroup } from './route-groups.js';
 import { forgetUnfit } from './unfit-hops.js';
 
-/** Servers of strangers are asked less often than hops of one's own, which somebody is mending. */
-const MX_PAUSE_FACTOR = 15;
-/** A pause that the hop itself asks for is believed up to this. */
-const MAX_ASKED_PAUSE_MS = 3_600_000;
-
-export interface SchedulerOptions {
-  clock: Clock;
-  chooseRoute: ChooseRoute;
+export interface SchedulerOptions extends DestinationsOptions {
   /**
    * Makes one attempt for the entry and settles it. Never rejects. A free session is taken before
    * it returns. `connectCounted`: its first new connection already counts for the rate.
@@ -26,10 +23,10 @@ export interface SchedulerOptions {
   run: (entry: RoutedEntry, destination: Destination, connectCounted: boolean) => Promise<void>;
   /** True when a message to the hop needs no new connection. */
   hasFreeSession: (nextHop: NextHop) => boolean;
-  hopPauseMinMs: number;
-  hopPauseMaxMs: number;
   /** Attempts under way at once, over all destinations. */
   maxAttemptsAtOnce: () => number;
+  /** Where what waits for long leaves memory; absent: nothing does. */
+  parking?: Parking;
 }
 
 /** An attempt that met a fault of the hop. */
@@ -49,22 +46,34 @@ export interface FaultyAttempt {
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #destinations = new Map<string, Destination>();
+  readonly #destinations: Destinations;
   readonly #deferred: DeferredEntries;
+  readonly #parked: ParkedEntries;
+  readonly #detours: Detours;
   readonly #held = new HeldEntries();
   /** Have mail that waits for nothing but an attempt of another destination to end; in turn. */
   readonly #crowded = new Set<Destination>();
   readonly #suspects = new SuspectLane<RoutedEntry>();
-  readonly #pauses: TimerTable<Destination>;
-  readonly #waits: TimerTable<Destination>;
   #running = false;
   readonly #underWay = new AttemptsUnderWay();
 
   constructor(options: SchedulerOptions) {
+    const { clock, parking } = options;
     this.#options = options;
-    this.#deferred = new DeferredEntries(options.clock, (deferred) => this.#wake(deferred));
-    this.#pauses = new TimerTable(options.clock);
-    this.#waits = new TimerTable(options.clock);
+    this.#destinations = new Destinations(options);
+    this.#deferred = new DeferredEntries(clock, (deferred) => this.#wake(deferred));
+    this.#parked = new ParkedEntries({
+      parking,
+      destinations: this.#destinations,
+      deferred: this.#deferred,
+      clock,
+      ready: (entry) => this.ready(entry, true),
+    });
+    this.#detours = new Detours({
+      destinations: this.#destinations,
+      parked: this.#parked,
+      ready: (entry) => this.ready(entry),
+    });
   }
 
   get inFlight(): number {
@@ -72,45 +81,74 @@ export class Scheduler {
   }
 
   get destinations(): Iterable<Destination> {
-    return this.#destinations.values();
+    return this.#destinations;
   }
 
   destination(name: string): Destination | undefined {
-    return this.#destinations.get(name);
+    return this.#destinations.named(name);
+  }
+
+  /** What is wanted of queues that are not there yet. */
+  get foreseen(): ForeseenQueues {
+    return this.#destinations.foreseen;
+  }
+
+  /** False for a queue whose hop is at fault. */
+  get isWell(): (queue: string) => boolean {
+    return this.#destinations.isWell;
   }
 
   start(): void {
     this.#running = true;
-    for (const destination of this.#destinations.values()) {
+    this.#destinations.start();
+    for (const destination of this.#destinations) {
       // A pause that began, or ended, while nothing ran has no timer.
-      if (destination.state === 'backoff' && !this.#pauses.has(destination)) {
+      if (destination.state === 'backoff' && !this.#destinations.hasPause(destination)) {
         this.retry(destination);
       }
       this.#pump(destination);
     }
     this.#deferred.start();
+    this.#parked.start();
   }
 
   /** Starts no further attempt until `start` is called again; those under way go on. */
   suspend(): void {
     this.#running = false;
+    this.#destinations.suspend();
     this.#deferred.suspend();
+    this.#parked.suspend();
   }
 
   /** Starts no further attempt; resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#running = false;
     this.#deferred.stop();
-    this.#pauses.clear();
-    this.#waits.clear();
+    this.#destinations.stop();
+    await this.#parked.stop();
     await this.#underWay.idle();
   }
 
-  /** The recipients may be attempted as soon as their destinations have room. */
-  ready(entry: QueueEntry): void {
+  /**
+   * The recipients may be attempted as soon as their destinations have room.
+   *
+   * @param parkable the spool holds the item as it is: beyond a number of them it leaves memory
+   */
+  ready(entry: QueueEntry, parkable = false): void {
+    const groups = this.#destinations.group(entry);
+    const [first] = groups;
+    if (first !== undefined && groups.length === 1) {
+      const { item, recipients } = entry;
+      const { movable, nextHop } = first.route;
+      const place = this.#destinations.place(first.route);
+      const parked = parkable ? this.#parked.park(entry, place, movable) : undefined;
+      place.add(parked ?? { item, recipients, nextHop, movable });
+      this.#pump(place);
+      return;
+    }
     const places = new Set<Destination>();
-    for (const group of this.#group(entry)) {
-      const place = this.#place(group.route);
+    for (const group of groups) {
+      const place = this.#destinations.place(group.route);
       place.add(routed(entry, group));
       places.add(place);
     }
@@ -123,19 +161,34 @@ export class Scheduler {
    * The recipients wait until `dueMs` (wall time), counted at their destinations meanwhile.
    *
    * @param nowMs the wall time by which that was decided
+   * @param parkable the spool holds the item as it is
    */
-  defer(entry: QueueEntry, dueMs: number, nowMs: number, destination?: Destination): void {
+  defer(
+    entry: QueueEntry,
+    dueMs: number,
+    nowMs: number,
+    destination?: Destination,
+    parkable = false,
+  ): void {
     const dueAtMs = this.#options.clock.monotonicMs() + Math.max(0, dueMs - nowMs);
     this.#putOff(entry, dueAtMs, destination);
+    if (parkable) {
+      this.stored(entry.item);
+    }
     this.#deferred.arm();
+  }
+
+  /** The spool holds the item as it is: if it waits for a time, it need not do that in memory. */
+  stored(item: Item): void {
+    this.#parked.stored(item);
   }
 
   #putOff(entry: QueueEntry, dueAtMs: number, destination?: Destination): void {
     const waiting =
       destination === undefined
-        ? this.#group(entry).map((group) => ({
+        ? this.#destinations.group(entry).map((group) => ({
             entry: { item: entry.item, recipients: group.recipients },
-            destination: this.#place(group.route),
+            destination: this.#destinations.place(group.route),
           }))
         : [{ entry, destination }];
     for (const one of waiting) {
@@ -155,23 +208,14 @@ export class Scheduler {
     { stage, inTransaction, retryAfterMs }: FaultyAttempt,
   ): void {
     const reply = entry.recipients[0]?.lastReply ?? { code: null, enhanced: null, text: '' };
-    const { clock, hopPauseMinMs, hopPauseMaxMs } = this.#options;
     // What may have been taken here goes nowhere else.
     const doubtful = entry.recipients.some(({ doubtAt }) => doubtAt != null);
     const back = doubtful ? { ...entry, movable: false } : entry;
     if (this.isStillAsked(entry, destination)) {
-      const pauseMs = destination.fault(
-        { ...reply, stage, atMs: clock.nowMs() },
-        clock.monotonicMs(),
-        hopPauseMinMs,
-        hopPauseMaxMs * (destination.nextHop.kind === 'mx' ? MX_PAUSE_FACTOR : 1),
-        retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_ASKED_PAUSE_MS),
-      );
-      if (pauseMs !== null && this.#running) {
-        this.#pauses.set(destination, pauseMs, () => this.retry(destination));
-      }
+      const fault = { ...reply, stage, atMs: this.#options.clock.nowMs() };
+      this.#destinations.fault(destination, fault, retryAfterMs, () => this.retry(destination));
     }
-    if (!this.#staysAt(back, destination)) {
+    if (!this.#destinations.staysAt(back, destination)) {
       this.ready(back);
     } else if (inTransaction) {
       // Where it may be about the message, another one finds out how the hop is.
@@ -179,7 +223,7 @@ export class Scheduler {
     } else {
       destination.putBack(back);
     }
-    this.#sendElsewhere(destination);
+    this.#detours.sendElsewhere(destination);
   }
 
   /**
@@ -187,29 +231,23 @@ export class Scheduler {
    * one before said counts no more.
    */
   isStillAsked(entry: RoutedEntry, destination: Destination): boolean {
-    for (const { route } of this.#group(entry)) {
-      if (route.queue === destination.name) {
-        this.#lead(destination, route);
-      }
-    }
-    return isSameServer(entry.nextHop, destination.nextHop);
+    return this.#destinations.isStillAsked(entry, destination);
   }
 
   /** The hop answered about a message: what waits elsewhere for want of it comes back. */
   healed(destination: Destination): void {
     if (destination.healed()) {
-      for (const other of this.#destinations.values()) {
-        if (other !== destination && !other.isWell) {
-          this.#sendElsewhere(other);
-        }
-      }
+      this.#detours.healed(destination);
     }
   }
 
   /** The recipients, which are held, are counted at their destinations until they are withdrawn. */
   hold(entry: QueueEntry): void {
-    for (const { route, recipients } of this.#group(entry)) {
-      this.#held.add({ entry: { item: entry.item, recipients }, destination: this.#place(route) });
+    for (const { route, recipients } of this.#destinations.group(entry)) {
+      this.#held.add({
+        entry: { item: entry.item, recipients },
+        destination: this.#destinations.place(route),
+      });
     }
   }
 
@@ -224,8 +262,9 @@ export class Scheduler {
    */
   withdraw(item: Item): ItemRecipient[] {
     const entries: QueueEntry[] = [
-      ...[...this.#deferred.withdraw(item), ...this.#held.withdraw(item)].map(({ entry }) => entry),
-      ...[...this.#destinations.values()].flatMap((place) => place.withdrawItem(item)),
+      ...this.#deferred.withdraw(item),
+      ...this.#held.withdraw(item).map(({ entry }) => entry),
+      ...[...this.#destinations].flatMap((place) => place.withdrawItem(item)),
       ...this.#suspects.withdraw(item),
     ];
     return entries.flatMap(({ recipients }) => recipients);
@@ -233,18 +272,20 @@ export class Scheduler {
 
   /** The list of queues is bounded by the mail that waits. */
   forgetUnused(): void {
-    this.#destinations.forEach((destination) => this.#forgetUnused(destination));
+    for (const destination of this.#destinations) {
+      this.#destinations.forgetUnused(destination);
+    }
   }
 
   /** As `ready`, before all that waits, and the pauses of its destinations end. */
   readyFirst(entry: QueueEntry): void {
-    const groups = this.#group(entry);
-    groups.forEach((group) => this.#place(group.route).putBack(routed(entry, group)));
-    groups.forEach(({ route }) => this.retry(this.#place(route)));
+    const groups = this.#destinations.group(entry);
+    groups.forEach((group) => this.#destinations.place(group.route).putBack(routed(entry, group)));
+    groups.forEach(({ route }) => this.retry(this.#destinations.place(route)));
   }
 
   /** What a destination has, in no order; with an item that has several entries, each of them. */
-  *entriesOf(destination: Destination): Generator<QueueEntry> {
+  *entriesOf(destination: Destination): Generator<QueueEntry | Parked> {
     yield* this.#underWay.at(destination);
     yield* destination.entries();
     yield* this.#deferred.at(destination);
@@ -253,26 +294,26 @@ export class Scheduler {
 
   /** Ends the pause of a destination at once; its next attempt is a probe. */
   retry(destination: Destination): void {
-    this.#pauses.cancel(destination);
+    this.#destinations.callOffPause(destination);
     destination.probe();
     if (destination.state === 'probing' && destination.ready === 0) {
-      this.#fetchProbe(destination);
+      this.#detours.fetchProbe(destination);
     }
     this.#pump(destination);
-    this.#forgetUnused(destination);
+    this.#destinations.forgetUnused(destination);
   }
 
   pause(destination: Destination): void {
-    this.#pauses.cancel(destination);
+    this.#destinations.callOffPause(destination);
     destination.state = 'paused';
-    this.#sendElsewhere(destination);
+    this.#detours.sendElsewhere(destination);
   }
 
   resume(destination: Destination): void {
     if (destination.state === 'paused') {
       destination.state = 'active';
       this.#pump(destination);
-      this.#forgetUnused(destination);
+      this.#destinations.forgetUnused(destination);
     }
   }
 
@@ -284,71 +325,41 @@ export class Scheduler {
 
   /** Makes every entry due now that the destination deferred; what wants to wait itself does. */
   retryDeferred(destination: Destination): void {
-    for (const waiting of this.#deferred.drain()) {
-      const tried = waiting.entry.recipients.some(({ lastReply }) => lastReply !== null);
-      if (waiting.destination === destination && tried) {
-        this.#wake(waiting);
-      } else {
-        this.#deferred.add(waiting);
-      }
-    }
-    this.#deferred.arm();
+    this.#deferred.retry(destination);
   }
 
   /** After a changed topology: everything that waits is routed anew and every pause ends. */
   reroute(): void {
-    const entries: QueueEntry[] = [];
-    for (const destination of this.#destinations.values()) {
-      entries.push(...destination.drain());
+    const moved: RoutedEntry[] = [];
+    const destinations = this.#destinations;
+    const before = [...destinations];
+    for (const destination of before) {
+      moved.push(...destination.sift((entry) => destinations.isRoutedAsBefore(entry, destination)));
+      this.#parked.rerouteAt(destination);
     }
-    for (const { entry, dueAtMs } of this.#deferred.drain()) {
-      this.#putOff(entry, dueAtMs);
+    for (const waiting of this.#deferred.drain()) {
+      if (waiting.entry instanceof Parked) {
+        this.#deferred.add(waiting);
+      } else {
+        this.#putOff(waiting.entry, waiting.dueAtMs);
+      }
     }
+    this.#deferred.arm();
+    this.#parked.rerouteDeferred();
     for (const { entry } of this.#held.drain()) {
       forgetUnfit(entry);
       this.hold(entry);
     }
-    for (const entry of entries) {
-      forgetUnfit(entry);
-      for (const group of this.#group(entry)) {
-        this.#place(group.route).add(routed(entry, group));
+    for (const entry of moved) {
+      for (const group of destinations.group(entry)) {
+        destinations.place(group.route).add(routed(entry, group));
       }
     }
-    for (const destination of this.#destinations.values()) {
+    for (const destination of destinations) {
       destination.faultsInARow = 0;
       this.retry(destination);
-      if (destination.isUnused && destination.rateRestMs(this.#options.clock.monotonicMs()) === 0) {
-        this.#forget(destination);
-      }
+      destinations.forgetLearnt(destination);
     }
-  }
-
-  /** False for a queue whose hop is at fault. */
-  readonly isWell = (queue: string): boolean => this.#destinations.get(queue)?.isWell ?? true;
-
-  #group(entry: QueueEntry): RouteGroup[] {
-    const { chooseRoute } = this.#options;
-    return groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, this.isWell));
-  }
-
-  #place(route: Route): Destination {
-    const { queue, nextHop, capacity } = route;
-    let destination = this.#destinations.get(queue);
-    if (destination === undefined) {
-      destination = new Destination(queue, nextHop, capacity);
-      this.#destinations.set(queue, destination);
-    }
-    this.#lead(destination, route);
-    return destination;
-  }
-
-  #lead(destination: Destination, { nextHop, capacity }: Route): void {
-    if (!isSameServer(destination.nextHop, nextHop)) {
-      destination.forgetHop();
-      this.#pauses.cancel(destination);
-    }
-    destination.nextHop = nextHop;
-    destination.capacity = capacity;
   }
 
   #pump(destination: Destination): void {
@@ -364,7 +375,11 @@ export class Scheduler {
         this.#armWait(destination, nowMs);
         return;
       }
-      const next = this.#confirm(entry, destination);
+      const present = entry instanceof Parked ? this.#load(entry, destination) : entry;
+      if (present === undefined) {
+        return;
+      }
+      const next = present === null ? null : this.#confirm(present, destination);
       if (next !== null && this.#suspects.enters(next)) {
         this.#start(next, destination);
       }
@@ -384,14 +399,31 @@ export class Scheduler {
     void run(entry, destination, connects).finally(() => this.#ended(entry, destination));
   }
 
+  /** Null where it is lost; undefined where it cannot be read now, and is tried again. */
+  #load(parked: Parked, destination: Destination): RoutedEntry | null | undefined {
+    const entry = this.#parked.toSend(parked, destination);
+    if (entry === undefined) {
+      destination.putBack(parked);
+      this.#destinations.wait(destination, READ_AGAIN_MS, () => this.#pump(destination));
+    }
+    return entry;
+  }
+
+  /** Brings what is parked back into memory, where it is. False where it cannot be read. */
+  unpark(parked: Parked): boolean {
+    return this.#parked.unpark(parked);
+  }
+
   /**
    * The route is asked at every attempt: what now goes elsewhere is moved there. The part of the
    * entry that stays, or null. An entry of a faulty hop was chosen for the probe and stays.
    */
   #confirm(entry: RoutedEntry, destination: Destination): RoutedEntry | null {
-    const { chooseRoute } = this.#options;
-    const isWell = (queue: string): boolean => queue === destination.name || this.isWell(queue);
-    const groups = groupByRoute(entry, (item, recipient) => chooseRoute(item, recipient, isWell));
+    const { isWell } = this.#destinations;
+    const groups = this.#destinations.group(
+      entry,
+      (queue) => queue === destination.name || isWell(queue),
+    );
     const index = groups.findIndex(({ route }) => route.queue === destination.name);
     const stays = groups[index];
     for (const group of groups) {
@@ -402,7 +434,7 @@ export class Scheduler {
     if (stays === undefined) {
       return null;
     }
-    this.#lead(destination, stays.route);
+    this.#destinations.lead(destination, stays.route);
     return routed(entry, stays);
   }
 
@@ -415,7 +447,7 @@ export class Scheduler {
     }
     this.#pumpCrowded();
     this.#pump(destination);
-    this.#forgetUnused(destination);
+    this.#destinations.forgetUnused(destination);
   }
 
   /** Those who waited for one of all attempts to end come first. */
@@ -430,62 +462,6 @@ export class Scheduler {
     }
   }
 
-  /** Moves what may also go to another hop out of a queue whose hop is at fault. */
-  #sendElsewhere(destination: Destination): void {
-    const first = destination.firstMovable;
-    // Where the first one has nowhere to go, the others have not either.
-    if (first === undefined || this.#staysAt(first, destination)) {
-      return;
-    }
-    for (const entry of destination.drain()) {
-      if (this.#staysAt(entry, destination)) {
-        destination.add(entry);
-      } else {
-        this.ready(entry);
-      }
-    }
-  }
-
-  #staysAt(entry: QueueEntry, destination: Destination): boolean {
-    return this.#group(entry).every(({ route }) => route.queue === destination.name);
-  }
-
-  /** A message that waits for a faulty hop, and that may go here too, finds out how it is here. */
-  #fetchProbe(destination: Destination): void {
-    for (const other of this.#destinations.values()) {
-      const entry = other === destination || other.isWell ? undefined : other.firstMovable;
-      if (entry !== undefined && this.#staysAt(entry, destination)) {
-        other.withdraw(entry);
-        this.ready(entry);
-        return;
-      }
-    }
-  }
-
-  /** By all that ever passed it is not. */
-  #forgetUnused(destination: Destination): void {
-    // A backoff is remembered to its end, so that mail which comes meanwhile waits for it.
-    // What it has learnt about a hop of the topology is kept, too: there are not many of those.
-    const { kind, ofMessage } = destination.nextHop;
-    const ofTopology = kind !== 'mx' && ofMessage !== true;
-    const learnt = destination.state === 'probing' || destination.slowed;
-    const remembered = destination.state === 'backoff' || (ofTopology && learnt);
-    if (!destination.isUnused || remembered || this.#destinations.size === 1) {
-      return;
-    }
-    const restMs = destination.rateRestMs(this.#options.clock.monotonicMs());
-    if (restMs === 0) {
-      this.#forget(destination);
-    } else if (this.#running) {
-      this.#waits.set(destination, restMs, () => this.#forgetUnused(destination));
-    }
-  }
-
-  #forget(destination: Destination): void {
-    this.#destinations.delete(destination.name);
-    this.#waits.cancel(destination);
-  }
-
   /**
    * Comes back when the rates of the destination allow its next message.
    *
@@ -493,20 +469,25 @@ export class Scheduler {
    *   and then nobody comes back
    */
   #armWait(destination: Destination, nowMs: number): void {
-    this.#waits.cancel(destination);
+    this.#destinations.callOffWait(destination);
     const waitMs = destination.waitMs(nowMs, this.#options.hasFreeSession);
-    if (waitMs > 0 && this.#running) {
-      this.#waits.set(destination, Math.min(waitMs, MAX_SLEEP_MS), () => this.#pump(destination));
+    if (waitMs > 0) {
+      const sleepMs = Math.min(waitMs, MAX_SLEEP_MS);
+      this.#destinations.wait(destination, sleepMs, () => this.#pump(destination));
     }
   }
 
-  #wake({ entry, destination }: Deferred): void {
+  #wake({ entry: waiting, destination }: Deferred): void {
+    const entry = waiting instanceof Parked ? this.#parked.awake(waiting, destination) : waiting;
+    if (entry === null) {
+      return;
+    }
     for (const recipient of entry.recipients) {
       moveRecipient(recipient, 'ready');
       recipient.nextAttemptAtMs = null;
     }
-    this.ready(entry);
-    this.#forgetUnused(destination);
+    this.ready(entry, waiting instanceof Parked);
+    this.#destinations.forgetUnused(destination);
   }
 }
 

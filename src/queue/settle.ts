@@ -65,7 +65,18 @@ export function settle(
     recipient.lastReply = { code: outcome.code, enhanced: outcome.enhanced, text: outcome.text };
     apply(item, recipient, outcome, context.nowMs, settlement);
   });
-  const attempts = Math.max(0, ...settlement.deferred.map((recipient) => recipient.attempts));
+  if (settlement.deferred.length > 0) {
+    setDue(settlement.deferred, outcomes, context);
+  }
+  return settlement;
+}
+
+function setDue(
+  deferred: readonly ItemRecipient[],
+  outcomes: readonly Outcome[],
+  context: SettleContext,
+): void {
+  const attempts = Math.max(...deferred.map((recipient) => recipient.attempts));
   const dueMs = nextAttemptAt(
     context.retryIntervalsSeconds,
     attempts,
@@ -74,11 +85,10 @@ export function settle(
     context.chance,
     askedRetryMs(outcomes),
   );
-  for (const recipient of settlement.deferred) {
+  for (const recipient of deferred) {
     recipient.deferredAtMs = context.nowMs;
     recipient.nextAttemptAtMs = dueMs;
   }
-  return settlement;
 }
 
 /** What an outcome does to a recipient, and where that puts it. */
@@ -89,10 +99,6 @@ function apply(
   nowMs: number,
   settlement: Settlement,
 ): void {
-  const move = (to: RecipientState, list: ItemRecipient[]): void => {
-    moveRecipient(recipient, to);
-    list.push(recipient);
-  };
   switch (outcome.kind) {
     case 'delivered':
       recipient.attempts++;
@@ -101,30 +107,35 @@ function apply(
     case 'failed':
       recipient.attempts++;
       if (hasNobodyToTell(item, recipient)) {
-        move('quarantined', settlement.quarantined);
+        move(recipient, 'quarantined', settlement.quarantined);
         quarantine(item, 'undeliverable', nowMs);
       } else {
-        move('failed', settlement.failed);
+        move(recipient, 'failed', settlement.failed);
       }
       break;
     case 'deferred':
       if (outcome.nextTransaction === true) {
-        move('ready', settlement.again);
+        move(recipient, 'ready', settlement.again);
       } else {
         recipient.attempts++;
         delete recipient.unfitQueues;
-        move('deferred', settlement.deferred);
+        move(recipient, 'deferred', settlement.deferred);
       }
       break;
     case 'unreadable':
-      move('quarantined', settlement.quarantined);
+      move(recipient, 'quarantined', settlement.quarantined);
       quarantine(item, 'unreadable', nowMs);
       break;
     case 'hop-fault':
     case 'in-doubt':
-      move('ready', settlement.unspent);
+      move(recipient, 'ready', settlement.unspent);
       break;
   }
+}
+
+function move(recipient: ItemRecipient, to: RecipientState, list: ItemRecipient[]): void {
+  moveRecipient(recipient, to);
+  list.push(recipient);
 }
 
 /** Of two reasons the first stands. */

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { RelayError } from '../base/errors.js';
+import type { InlineBody } from './inline-body.js';
 import type { BodyPlace, Item } from './item.js';
 
 /**
@@ -54,6 +55,12 @@ export interface Spool {
   /** Every message that is stored at the time of the call, in order of arrival. */
   scan(): AsyncGenerator<ScanEntry>;
   /**
+   * A message as it is stored now, with its body where that is inline; its reason where it cannot be
+   * read, null when there is none. It is read at once, while everything else waits: of one message at
+   * a time. Throws when nothing can be read now.
+   */
+  peek(id: string): StoredMessage | { reason: string } | null;
+  /**
    * The body as stored, or null when it is missing, short or damaged. A stream fails with
    * `BODY_DAMAGED` at its end when it was not what had been stored. Rejects when nothing can be read
    * now; while the spool is opened again it waits.
@@ -89,6 +96,12 @@ export interface Note {
 
 export type ScanEntry = { kind: 'item'; item: Item } | { kind: 'corrupt'; corrupt: Corrupt };
 
+/** `body`: empty where it is in a file. */
+export interface StoredMessage {
+  item: Item;
+  body: Buffer;
+}
+
 /** Stands in quarantine for records that are not even known by their ids. */
 export const UNREADABLE_PART = 'unreadable-part';
 
@@ -110,13 +123,13 @@ export interface BodyWriter {
 }
 
 export type FinishedBody =
-  | { kind: 'inline'; bytes: Buffer }
+  | InlineBody
   /** `crc32`: of the whole content, so that damage is noticed when it is read. */
   | { kind: 'file'; sizeBytes: number; crc32?: number };
 
 export function bodyPlace(body: FinishedBody, ownHeaderBytes: number): BodyPlace {
   return body.kind === 'inline'
-    ? { kind: 'inline', sizeBytes: body.bytes.length, ownHeaderBytes }
+    ? { kind: 'inline', sizeBytes: body.sizeBytes, ownHeaderBytes }
     : {
         kind: 'file',
         sizeBytes: body.sizeBytes,

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DeliveryKeys, type Accepted } from '../../src/queue/delivery-keys.js';
+import {
+  DeliveryKeys,
+  type Accepted,
+  type HandedOver,
+  type Siblings,
+} from '../../src/queue/delivery-keys.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 import type { Item } from '../../src/queue/item.js';
 import type { DeliveryKey } from '../../src/queue/spool.js';
 import { MemoryMedium, MemorySpool } from './memory-spool.js';
 import { anItem, aRecipient, idOf } from './samples.js';
 
-const BODY = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
+const BODY = new InlineBody([Buffer.alloc(0)]);
 
 /** What the sender of the tests calls its message. */
 const HANDED_OVER = { node: 'edge', queueId: idOf(77) };
@@ -20,20 +26,25 @@ interface Taking {
 class KeysBench {
   readonly medium = new MemoryMedium();
   readonly spool = new MemorySpool(this.medium);
-  readonly keys = new DeliveryKeys(this.spool);
+  readonly keys: DeliveryKeys;
   /** Addresses that were stored, one list for each time. */
   readonly stored: string[][] = [];
   /** What each store waits for, and whether it fails then. */
   storing: (item: Item) => Promise<void> = () => Promise.resolve();
 
-  take(number: number, addresses: string[], handedOver = HANDED_OVER): Taking {
+  constructor(siblings: Siblings | null = null) {
+    this.keys = new DeliveryKeys(this.spool, { monotonicMs: () => 0 }, siblings);
+  }
+
+  take(number: number, addresses: string[], handedOver: HandedOver = HANDED_OVER): Taking {
+    const { node, queueId } = handedOver;
     const recipients = addresses.map((address) => aRecipient(address));
     const item = anItem(idOf(number), { recipients });
     const store = async (keys: readonly DeliveryKey[]): Promise<void> => {
       const own = item.recipients.map(({ address }) => address);
       assert.deepEqual(
         keys,
-        own.map((recipient) => ({ ...handedOver, recipient })),
+        own.map((recipient) => ({ node, queueId, recipient })),
       );
       await this.storing(item);
       await this.spool.accept(item, BODY, { keys });
@@ -169,4 +180,99 @@ test('a spool that cannot be asked takes nothing, and the next one is asked agai
 
 async function turns(): Promise<void> {
   for (let count = 0; count < 5; count++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Siblings that say what they have, once the test lets them. */
+class ScriptedSiblings implements Siblings {
+  asked = 0;
+  known: Array<string | null> = [];
+  until: Promise<unknown> = Promise.resolve();
+
+  async whileAsked<T>(
+    _handedOver: HandedOver,
+    recipients: readonly string[],
+    take: (known: ReadonlyArray<string | null>) => Promise<T>,
+  ): Promise<T> {
+    this.asked++;
+    await this.until;
+    return take(recipients.map((_, index) => this.known[index] ?? null));
+  }
+}
+
+const DOUBTED = { ...HANDED_OVER, doubt: true };
+
+test('only where the sender doubts are siblings asked, and what they have is not stored', async () => {
+  const siblings = new ScriptedSiblings();
+  const bench = new KeysBench(siblings);
+  await bench.take(1, ['a']).accepted;
+  assert.equal(siblings.asked, 0);
+  siblings.known = ['ELSEWHERE'];
+  const other = { node: 'edge', queueId: idOf(78), doubt: true };
+  const part = bench.take(2, ['a', 'b'], other);
+  assert.deepEqual(await part.accepted, { queueId: idOf(2), repeated: false });
+  assert.deepEqual(bench.stored, [['a'], ['b']]);
+  siblings.known = ['ELSEWHERE', 'ELSEWHERE'];
+  const again = bench.take(3, ['a', 'c'], other);
+  assert.deepEqual(await again.accepted, { queueId: 'ELSEWHERE', repeated: true });
+  assert.equal(siblings.asked, 2);
+});
+
+test('a sibling that looks waits for what is being stored, and from then on is asked as well', async () => {
+  const siblings = new ScriptedSiblings();
+  const bench = new KeysBench(siblings);
+  const writing = withResolvers();
+  const begun = withResolvers();
+  bench.storing = () => {
+    begun.resolve();
+    return writing.promise;
+  };
+  const { accepted } = bench.take(1, ['a']);
+  await begun.promise;
+  const looked = bench.keys.look(HANDED_OVER, ['a', 'b']);
+  writing.resolve();
+  assert.deepEqual(await looked, [idOf(1), null]);
+  await accepted;
+  siblings.known = [null, 'ELSEWHERE'];
+  const late = bench.take(2, ['a', 'b']);
+  assert.deepEqual(await late.accepted, { queueId: idOf(1), repeated: true });
+  assert.equal(siblings.asked, 1);
+});
+
+test('what was looked for before it came asks its siblings', async () => {
+  const siblings = new ScriptedSiblings();
+  const bench = new KeysBench(siblings);
+  siblings.known = ['ELSEWHERE'];
+  assert.deepEqual(await bench.keys.look(HANDED_OVER, ['a']), [null]);
+  const { accepted } = bench.take(1, ['a']);
+  assert.deepEqual(await accepted, { queueId: 'ELSEWHERE', repeated: true });
+});
+
+test('what waits for its siblings is no reason to wait for it', async () => {
+  const siblings = new ScriptedSiblings();
+  const bench = new KeysBench(siblings);
+  const answer = withResolvers();
+  siblings.until = answer.promise;
+  const { accepted } = bench.take(1, ['a'], DOUBTED);
+  assert.deepEqual(await bench.keys.look(HANDED_OVER, ['a']), [null]);
+  siblings.known = ['ELSEWHERE'];
+  answer.resolve();
+  assert.deepEqual(await accepted, { queueId: 'ELSEWHERE', repeated: true });
+});
+
+test('a sibling that cannot be asked is a reason to store nothing, and the next time may succeed', async () => {
+  const siblings = new ScriptedSiblings();
+  const bench = new KeysBench(siblings);
+  siblings.until = Promise.reject(new Error('not there'));
+  await assert.rejects(bench.take(1, ['a'], DOUBTED).accepted, /not there/);
+  assert.deepEqual(bench.stored, []);
+  siblings.until = Promise.resolve();
+  assert.equal((await bench.take(2, ['a'], DOUBTED).accepted).repeated, false);
+});
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }

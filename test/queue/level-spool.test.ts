@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { mock, test, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { ClassicLevel } from 'classic-level';
+import { InlineBody } from '../../src/queue/inline-body.js';
 import { systemDisk, type Disk } from '../../src/base/disk.js';
 import { LevelSpool } from '../../src/queue/level-spool.js';
 import { encodeItem } from '../../src/queue/record-format.js';
+import { LevelStore } from '../../src/queue/store.js';
 import { watchBatches } from '../base/level-batches.js';
 import { hostileTest } from '../hostile/rows.js';
 import { FailingDisk } from './failing-disk.js';
@@ -86,7 +88,7 @@ spoolConformance('level spool', async (t) => {
     },
     refuseWrites: (why) => {
       const words = why === 'full' ? 'No space left on device' : 'Input/output error';
-      const { mock: refusal } = mock.method(ClassicLevel.prototype, 'batch', () =>
+      const { mock: refusal } = mock.method(LevelStore.prototype, 'batch', () =>
         Promise.reject(new Error(`IO error: ${words}`)),
       );
       refusals.push(refusal);
@@ -135,6 +137,34 @@ test('updates and removals alone do not wait for the medium', async (t) => {
     batches.map(({ sync }) => sync),
     [false, false],
   );
+});
+
+test('a removal is of all that is stored of the message, and of nothing else', async (t) => {
+  const folder = await scratch(t);
+  const spool = levelSpool(folder, systemDisk);
+  await spool.open();
+  const [fresh, changed, settled, left] = await Promise.all(
+    [0, 1, 2, 3].map((number) => store(spool, idOf(number))),
+  );
+  assert.ok(fresh && changed && settled && left);
+  await spool.update(changed);
+  await store(spool, idOf(4), bytesOf(1), {}, { settles: settled });
+  await spool.update(left);
+  const batches = watchBatches(t);
+  await spool.remove(fresh);
+  await spool.remove(changed);
+  await spool.remove(settled);
+  assert.deepEqual(
+    batches.map(({ keys }) => keys.length),
+    [1, 2, 2],
+  );
+  await spool.close();
+  // Of what another process left it is not known.
+  const next = levelSpool(folder, systemDisk);
+  await next.open();
+  await next.remove(anItem(left.id));
+  assert.deepEqual(batches.at(-1)?.keys, [`q!${left.id}`, `q!${left.id}!p`]);
+  await next.close();
 });
 
 test('an update is durable when it resolves if that is wanted, and so is a removal before its file goes', async (t) => {
@@ -268,9 +298,9 @@ test('a folder that cannot be used is said so', async (t) => {
 test('a message that was refused although it reached the medium is gone when the spool is opened again', async (t) => {
   const spool = await openSpool(t);
   const key = { node: 'edge', queueId: idOf(77), recipient: 'one@b.example' };
-  const batch = Reflect.get(ClassicLevel.prototype, 'batch') as (...given: unknown[]) => unknown;
+  const batch = Reflect.get(LevelStore.prototype, 'batch') as (...given: unknown[]) => unknown;
   const { mock: refusal } = t.mock.method(
-    ClassicLevel.prototype,
+    LevelStore.prototype,
     'batch',
     async function (this: unknown, ...given: unknown[]) {
       await batch.apply(this, given);
@@ -329,7 +359,7 @@ test('a scan that an opening cuts short fails: it never looks as if it had seen 
   await spool.open();
   const scan = spool.scan();
   await scan.next();
-  const { mock: refusal } = t.mock.method(ClassicLevel.prototype, 'batch', () =>
+  const { mock: refusal } = t.mock.method(LevelStore.prototype, 'batch', () =>
     Promise.reject(new Error('IO error: No space left on device')),
   );
   await assert.rejects(store(spool, idOf(999)));
@@ -350,7 +380,9 @@ test('a record in the place of another is corrupt: it would be sent again after 
   await store(first, idOf(2), bytesOf(100));
   await first.close();
   const item = anItem(idOf(1), { body: { kind: 'inline', sizeBytes: 0, ownHeaderBytes: 0 } });
-  await changeStored(folder, `q!${idOf(2)}`, () => encodeItem(item, Buffer.alloc(0)));
+  await changeStored(folder, `q!${idOf(2)}`, () =>
+    encodeItem(item, new InlineBody([Buffer.alloc(0)])),
+  );
   const spool = levelSpool(folder, systemDisk);
   await spool.open();
   t.after(() => spool.close());

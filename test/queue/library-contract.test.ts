@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { ClassicLevel } from 'classic-level';
 import { codeOf } from '../../src/base/errors.js';
+import { LevelStore } from '../../src/queue/store.js';
 import { cannotInject, inject } from '../hostile/system-faults.js';
 import { missing } from '../scenario/programs.js';
 
@@ -154,4 +155,34 @@ test('a batch is written whole or not at all, in its order, and syncs what came 
     ['unsynced', 'x'],
   ]);
   await store.close();
+});
+
+test('what a batch ends in takes our operations as they are: keys as strings, values as buffers', async (t) => {
+  const store = new LevelStore(await folderFor(t));
+  await store.open();
+  t.after(() => store.close());
+  const value = Buffer.from([0, 0xff, 0x0a, 0x80]);
+  await store.batch(
+    [
+      { type: 'put', key: 'q!ü', value },
+      { type: 'put', key: 'gone', value },
+      { type: 'del', key: 'gone' },
+    ],
+    { sync: true },
+  );
+  assert.deepEqual(await store.get('q!ü'), value);
+  assert.equal(await store.get('gone'), undefined);
+});
+
+test('a batch for a store that is closed, or closing, is refused, and the process lives', async (t) => {
+  const store = new LevelStore(await folderFor(t));
+  await store.open();
+  const put = (): Promise<void> =>
+    store.batch([{ type: 'put', key: 'a', value: Buffer.alloc(1) }], { sync: true });
+  const written = put();
+  const closing = store.close();
+  await assert.rejects(put(), /the store is closing/);
+  await written;
+  await closing;
+  await assert.rejects(put(), /the store is closed/);
 });

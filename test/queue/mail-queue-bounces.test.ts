@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { InlineBody } from '../../src/queue/inline-body.js';
 import type { AlsoDurable, FinishedBody } from '../../src/queue/spool.js';
 import type { Item, ItemRecipient } from '../../src/queue/item.js';
 import { eventually } from '../base/eventually.js';
@@ -232,7 +233,7 @@ test('bodies of messages that expire untried do not fill the memory for good', a
     const body = { kind: 'inline', sizeBytes: bytes.length, ownHeaderBytes: 0 } as const;
     const expiresAtMs = bench.clock.nowMs() + 20_000;
     const item = anItem(idOf(number), { recipients: recipients(), expiresAtMs, body });
-    await bench.queue.accept(item, { kind: 'inline', bytes });
+    await bench.queue.accept(item, new InlineBody([bytes]));
   };
   bench.answer = () => HOP_FAULT;
   await bench.accept(idOf(1), { recipients: recipients(), expiresAtMs: NOW_MS + 20_000 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { InlineBody } from '../../src/queue/inline-body.js';
 import type { Item } from '../../src/queue/item.js';
 import type { ScanEntry } from '../../src/queue/spool.js';
 import { eventually } from '../base/eventually.js';
@@ -373,7 +374,7 @@ hostileTest(
 test('removals of what a start finds settled are made good as well', async () => {
   const bench = await QueueBench.started();
   const recipients = [aRecipient('a@b.example', { state: 'delivered' })];
-  const body = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
+  const body = new InlineBody([Buffer.alloc(0)]);
   await bench.spool.accept(anItem(idOf(1), { recipients }), body);
   bench.medium.full = true;
   await bench.crash();

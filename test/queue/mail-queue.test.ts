@@ -15,6 +15,7 @@ import {
   LOST_REPLY,
   NOW_MS,
 } from './samples.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** Seconds after the beginning at which each attempt was made. */
 function times(bench: QueueBench): number[] {
@@ -275,10 +276,7 @@ test('a message that was settled but not yet removed is removed at the start, an
     aRecipient('a@b.example', { state: 'delivered' }),
     aRecipient('b@b.example', { state: 'failed' }),
   ];
-  await bench.spool.accept(anItem(idOf(1), { recipients }), {
-    kind: 'inline',
-    bytes: Buffer.alloc(0),
-  });
+  await bench.spool.accept(anItem(idOf(1), { recipients }), new InlineBody([Buffer.alloc(0)]));
   await bench.restart();
   await bench.empty();
   assert.deepEqual(bench.attempts, []);

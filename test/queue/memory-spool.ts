@@ -14,6 +14,7 @@ import type {
   ScanEntry,
   Spool,
 } from '../../src/queue/spool.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** About what a key takes. */
 const KEY_BYTES = 55;
@@ -191,6 +192,14 @@ export class MemorySpool implements Spool {
     for (const id of this.#unclaimed) this.#medium.files.delete(id);
   }
 
+  peek(id: string): { item: Item; body: Buffer } | { reason: string } | null {
+    const stored = this.#medium.messages.get(id);
+    if (stored === undefined) return null;
+    return stored.damaged
+      ? { reason: 'damaged by the test' }
+      : { item: JSON.parse(stored.item) as Item, body: stored.body ?? Buffer.alloc(0) };
+  }
+
   async openBody(item: Item): Promise<Buffer | Readable | null> {
     if (item.body.kind === 'inline') {
       const stored = this.#medium.messages.get(item.id);
@@ -280,7 +289,7 @@ class MemoryBodyWriter implements BodyWriter {
 
   async finish(): Promise<FinishedBody> {
     return this.#sizeBytes <= this.#inlineBytes
-      ? { kind: 'inline', bytes: Buffer.concat(this.#chunks) }
+      ? new InlineBody([Buffer.concat(this.#chunks)])
       : { kind: 'file', sizeBytes: this.#sizeBytes, crc32: crc32(Buffer.concat(this.#chunks)) };
   }
 

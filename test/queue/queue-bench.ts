@@ -5,7 +5,8 @@ import { BodyMemory } from '../../src/queue/body-memory.js';
 import type { Accepted } from '../../src/queue/delivery-keys.js';
 import { SpoolRefusal } from '../../src/queue/group-commit.js';
 import type { Item } from '../../src/queue/item.js';
-import { MailQueue, type AcceptOptions } from '../../src/queue/mail-queue.js';
+import type { AcceptOptions } from '../../src/queue/acceptance.js';
+import { MailQueue } from '../../src/queue/mail-queue.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
 import type { ChooseRoute, Route } from '../../src/queue/route-groups.js';
 import type { QueueLimits, QueueSettings } from '../../src/queue/settings.js';
@@ -86,11 +87,18 @@ export class QueueBench {
   freeBytes: number | null = null;
   /** Does something to the spool of the next process before that opens it. */
   beforeStart: (spool: MemorySpool) => void = () => undefined;
+  /** Messages of a queue that stay in memory; undefined: as by default. */
+  #maxResident: number | undefined;
   #life: Life = { alive: true };
   spool: MemorySpool;
   queue: MailQueue;
 
-  private constructor(settings: Partial<QueueSettings>, limits: Partial<QueueLimits>) {
+  private constructor(
+    settings: Partial<QueueSettings>,
+    limits: Partial<QueueLimits>,
+    maxResident?: number,
+  ) {
+    this.#maxResident = maxResident;
     this.settings = { ...SETTINGS, ...settings, limits: { ...SETTINGS.limits, ...limits } };
     this.spool = new MemorySpool(this.medium, this.settings.inlineBodyBytes);
     this.queue = this.#make();
@@ -99,8 +107,9 @@ export class QueueBench {
   static async started(
     limits: Partial<QueueLimits> = {},
     settings: Partial<QueueSettings> = {},
+    maxResident?: number,
   ): Promise<QueueBench> {
-    const bench = new QueueBench(settings, limits);
+    const bench = new QueueBench(settings, limits, maxResident);
     await bench.queue.start();
     await bench.queue.recovered();
     return bench;
@@ -235,6 +244,7 @@ export class QueueBench {
       clock,
       log: this.captured.log,
       chance: () => 0,
+      ...(this.#maxResident === undefined ? {} : { maxResident: this.#maxResident }),
     });
   }
 

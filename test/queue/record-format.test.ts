@@ -10,6 +10,7 @@ import {
 } from '../../src/queue/record-format.js';
 import { hostileTest } from '../hostile/rows.js';
 import { anItem, aRecipient, DEFERRED, NOW_MS } from './samples.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 const BODY = Buffer.from('Subject: x\r\n\r\nbody\r\n');
 const ITEM = anItem('1', { body: { kind: 'inline', sizeBytes: BODY.length, ownHeaderBytes: 0 } });
@@ -28,14 +29,20 @@ function* damaged(record: Buffer): Generator<[string, Buffer]> {
 }
 
 test('a record holds the item and its body', () => {
-  assert.deepEqual(decodeItem(encodeItem(ITEM, BODY)), { item: ITEM, body: BODY });
+  assert.deepEqual(decodeItem(encodeItem(ITEM, new InlineBody([BODY]))), {
+    item: ITEM,
+    body: BODY,
+  });
   const file = anItem('1', { body: { kind: 'file', sizeBytes: 5000, ownHeaderBytes: 0 } });
   assert.deepEqual(decodeItem(encodeItem(file, null)), { item: file, body: Buffer.alloc(0) });
 });
 
 test('REQUIRETLS is part of the record; one from before it asks for none', () => {
   const asking = { ...ITEM, requireTls: true as const };
-  assert.deepEqual(decodeItem(encodeItem(asking, BODY)), { item: asking, body: BODY });
+  assert.deepEqual(decodeItem(encodeItem(asking, new InlineBody([BODY]))), {
+    item: asking,
+    body: BODY,
+  });
   // As the version before wrote it: the same form, and no such key.
   const json = `{"id":"1","sender":"a@x.test","recipients":[{"address":"b@y.test","notify":null,"orcpt":null,"state":"ready","attempts":0,"nextAttemptAtMs":null,"lastReply":null}],"ret":null,"envid":null,"smtpUtf8":false,"eightBit":false,"receivedAtMs":1,"expiresAtMs":2,"messageId":null,"trace":{"traceId":"e","spanId":"a","parentSpanId":null,"path":[]},"arrival":{"protocol":"ESMTPS","client":{"address":"192.0.2.1","helo":"c","user":null}},"body":{"kind":"inline","sizeBytes":${BODY.length},"ownHeaderBytes":0},"bounceOf":null,"doubt":false,"lostSessions":0}`;
   const rest = Buffer.alloc(4 + Buffer.byteLength(json));
@@ -52,7 +59,7 @@ test('REQUIRETLS is part of the record; one from before it asks for none', () =>
 });
 
 hostileTest('damaged-records', 'any damage to a record is noticed', (_t, cases) => {
-  for (const [what, record] of damaged(encodeItem(ITEM, BODY))) {
+  for (const [what, record] of damaged(encodeItem(ITEM, new InlineBody([BODY])))) {
     cases.add();
     assert.ok('reason' in decodeItem(record), what);
   }
@@ -62,7 +69,7 @@ hostileTest(
   'damaged-records',
   'a record with a body of another length than the item says is not believed',
   () => {
-    const decoded = decodeItem(encodeItem(ITEM, BODY.subarray(1)));
+    const decoded = decodeItem(encodeItem(ITEM, new InlineBody([BODY.subarray(1)])));
     assert.deepEqual(decoded, {
       reason: `body has ${BODY.length - 1} bytes instead of ${BODY.length}`,
     });

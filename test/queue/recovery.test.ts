@@ -4,8 +4,10 @@ import { recover } from '../../src/queue/recovery.js';
 import type { Item } from '../../src/queue/item.js';
 import type { Corrupt, ScanEntry } from '../../src/queue/spool.js';
 import { capturedLog } from '../base/captured-log.js';
+import { VirtualClock } from '../base/virtual-clock.js';
 import { MemoryMedium, MemorySpool } from './memory-spool.js';
 import { anItem, idOf } from './samples.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** A spool with the messages 1 to 5, of which the third cannot be read. */
 class RecoveryBench {
@@ -23,7 +25,7 @@ class RecoveryBench {
     const bench = new RecoveryBench();
     await bench.spool.open();
     for (const number of [1, 2, 3, 4, 5]) {
-      await bench.spool.accept(anItem(idOf(number)), { kind: 'inline', bytes: Buffer.alloc(0) });
+      await bench.spool.accept(anItem(idOf(number)), new InlineBody([Buffer.alloc(0)]));
     }
     Object.assign(bench.medium.messages.get(idOf(3)) ?? {}, { damaged: true });
     return bench;
@@ -34,6 +36,9 @@ class RecoveryBench {
       {
         spool: this.spool,
         log: this.captured.log,
+        clock: new VirtualClock(),
+        rest: () => Promise.resolve(),
+        trace: () => Promise.resolve(),
         isKnown: (id) => this.known.has(id),
         takeUp: async (item) => {
           await this.takeUp(item);

@@ -12,6 +12,7 @@ import {
   type SpoolMedium,
   type SpoolTest,
 } from './spool-medium.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** How a medium refuses, and what a spool says then. */
 const REFUSALS = [
@@ -72,7 +73,7 @@ function refusals(spoolTest: SpoolTest): void {
         assert.deepEqual([spool.healthy, spool.failurePasses], [true, false]);
         medium.refuseWrites(why);
         const item = anItem(idOf(2));
-        const body = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
+        const body = new InlineBody([Buffer.alloc(0)]);
         const writes = (): Array<Promise<void>> => [
           spool.accept(item, body),
           spool.update(before),

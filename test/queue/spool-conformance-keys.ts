@@ -3,6 +3,7 @@ import { queueIdTime } from '../../src/base/identifiers.js';
 import type { DeliveryKey, Spool } from '../../src/queue/spool.js';
 import { anItem, DAY_MS, idOf, NOW_MS } from './samples.js';
 import { bytesOf, scannedIds, store, type SpoolTest } from './spool-medium.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** The key of what a node took at a time and hands over. */
 function keyAt(atMs: number, changes: Partial<DeliveryKey> = {}): DeliveryKey {
@@ -133,7 +134,7 @@ export function notes(spoolTest: SpoolTest): void {
   const accept = (spool: Spool, id: string, key: string, untilMs: number): Promise<void> =>
     spool.accept(
       anItem(id, { body: { kind: 'inline', sizeBytes: 3, ownHeaderBytes: 0 } }),
-      { kind: 'inline', bytes: Buffer.from('abc') },
+      new InlineBody([Buffer.from('abc')]),
       { note: { key, value: `value of ${key}`, untilMs } },
     );
 

@@ -15,6 +15,7 @@ import {
   type SpoolMedium,
   type SpoolTest,
 } from './spool-medium.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /** What every spool keeps to, whatever it is made of. */
 export function spoolConformance(
@@ -136,13 +137,9 @@ function lifeOfMessages(spoolTest: SpoolTest): void {
         bounceOf: cause.id,
         body: { kind: 'inline', sizeBytes: 3, ownHeaderBytes: 0 },
       });
-      await spool.accept(
-        report,
-        { kind: 'inline', bytes: Buffer.from('abc') },
-        {
-          settles: cause,
-        },
-      );
+      await spool.accept(report, new InlineBody([Buffer.from('abc')]), {
+        settles: cause,
+      });
       spool = await opened();
       assert.deepEqual(await scanned(spool), [
         { kind: 'item', item: cause },

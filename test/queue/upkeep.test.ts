@@ -5,8 +5,9 @@ import { capturedLog } from '../base/captured-log.js';
 import { VirtualClock } from '../base/virtual-clock.js';
 import { MemoryMedium, MemorySpool } from './memory-spool.js';
 import { anItem, DAY_MS, idOf, NOW_MS } from './samples.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
-const BODY = { kind: 'inline', bytes: Buffer.alloc(0) } as const;
+const BODY = new InlineBody([Buffer.alloc(0)]);
 
 class UpkeepBench {
   readonly clock = new VirtualClock(NOW_MS);

@@ -58,6 +58,8 @@ export function newProcess(
       router.choose(routeQuery(item, recipient), item.settings?.security, isWell),
     attempt: defect.attempt((request) => world.attempt(node, life, request), node, spool),
     hasFreeSession: () => true,
+    // So that most of what waits is only in the spool.
+    maxResident: 1,
     recorder: new WatchedRecorder(world, node, life, log),
     clock: defect.clock(life),
     log,

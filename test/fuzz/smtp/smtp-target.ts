@@ -1,3 +1,4 @@
+import type { SmtpParser } from '../../../src/intake/smtp-parser.js';
 import { CLIENT_LIMITS } from '../../policy/usual-limits.js';
 import { runIntake, contentOf, type RunningIntake } from '../../intake/running-intake.js';
 import { Dialogue } from '../../intake/dialogue.js';
@@ -128,7 +129,7 @@ class SmtpTarget implements Target {
     const isRead = (): boolean =>
       socket.destroyed ||
       !listener.connections.has(session as never) ||
-      (socket.readableLength === 0 && writableLengthOf(session) === 0);
+      (socket.readableLength === 0 && isDone(session));
     const untilRead = async (): Promise<void> => {
       promised(await comesTrue(isRead, DEADLINE_MS), () => 'the session does not read on');
       await turn();
@@ -169,10 +170,10 @@ class SmtpTarget implements Target {
   }
 }
 
-/** Bytes that the parser of a session has not worked through. */
-function writableLengthOf(session: unknown): number {
-  const { _parser: parser } = session as { _parser: { writableLength: number } | false };
-  return parser === false ? 0 : parser.writableLength;
+/** The parser of a session has worked through all that it was given. */
+function isDone(session: unknown): boolean {
+  const { _parser: parser } = session as { _parser: SmtpParser | false };
+  return parser === false || parser.isDone;
 }
 
 /** What was stored is what was acknowledged, and nothing else. */

@@ -1,5 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../../src/base/clock.js';
+import { InlineBody } from '../../../src/queue/inline-body.js';
 import { systemDisk } from '../../../src/base/disk.js';
 import { RelayError } from '../../../src/base/errors.js';
 import { BodyMemory } from '../../../src/queue/body-memory.js';
@@ -37,7 +39,7 @@ export class StoreFolders {
         body: { kind: 'inline', sizeBytes: bytes.length, ownHeaderBytes: 0 },
       });
       bodies.set(item.id, bytes);
-      await spool.accept(item, { kind: 'inline', bytes });
+      await spool.accept(item, new InlineBody([bytes]));
       if (number % 3 === 0) await spool.update(item, { sync: true });
       // So that some lie in a table, and some in the log.
       if (number === MESSAGES / 2) await spool.compact();
@@ -74,6 +76,9 @@ export class StoreFolders {
     const options = {
       spool,
       log: silentLogger,
+      clock: systemClock,
+      rest: () => Promise.resolve(),
+      trace: () => Promise.resolve(),
       isKnown: () => false,
       takeUp: async (item: Item) => {
         if (!(await this.#isWhole(spool, item))) wrong.push(`${item.id} is another message`);
