@@ -74,7 +74,8 @@ export class NodeHistory implements TraceListener {
   settled({ recipients }: HopRecord, before: readonly RecipientRecord[]): void {
     const step = this.#step;
     let waiting: RecipientRecord[] | null = null;
-    recipients.forEach((recipient, index) => {
+    for (let index = 0; index < recipients.length; index++) {
+      const recipient = recipients[index] as RecipientRecord;
       const then = before[index]?.action ?? 'queued';
       if (isWaiting(recipient)) {
         (waiting ??= []).push(recipient);
@@ -82,7 +83,7 @@ export class NodeHistory implements TraceListener {
         if (recipient.action === 'failed') step.failed++;
         else step.delivered++;
       }
-    });
+    }
     step.delayed += waiting === null ? 0 : countOf(waiting, this.#asked);
     this.#asked = [];
   }

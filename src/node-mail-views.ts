@@ -1,4 +1,5 @@
 import type { CapacityChange } from './api/contract.js';
+import { pageOfQuarantine, retryQuarantined } from './api/quarantine-list.js';
 import type { ApiViews, MessageView, TraceView } from './api/views.js';
 import type { Clock } from './base/clock.js';
 import type { NodeEvents } from './node-events.js';
@@ -35,16 +36,17 @@ export function mailViews(
   return {
     trace: traceView(parts),
     queues: {
-      list: () => queue.queues(),
-      control: (name, action) => queue.control(name, action),
+      list: () => ({ queues: queue.queues() }),
+      control: (...wish) => queue.control(...wish),
       messages: (...page) => queue.messagesIn(...page),
-      limit: (name, change) => queue.limit(name, capacityOfChange(change)),
+      limit: (name, change, ahead) => queue.limit(name, capacityOfChange(change), ahead),
     },
     quarantine: {
       queue: QUARANTINE_QUEUE,
-      list: () => queue.quarantined(),
+      page: (limit, after) => pageOfQuarantine(queue.quarantined(), limit, after),
       find: (queueId) => queue.findQuarantined(queueId),
       retry: (queueId) => queue.retryQuarantined(queueId),
+      retryAll: () => retryQuarantined(queue.quarantined(), (id) => queue.retryQuarantined(id)),
       delete: (queueId) => queue.deleteQuarantined(queueId),
     },
     messages: messageView(parts),

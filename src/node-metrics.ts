@@ -131,6 +131,11 @@ function bucketValues(name: string, labels: Labels, { bounds, counts, sum }: Buc
   ];
 }
 
+/** Figures of this process alone, in the same format: for one that is no node itself. */
+export function processMetrics(): Promise<string> {
+  return processRegistry().metrics();
+}
+
 /** One for all nodes of the process; what it watches, it watches until the process ends. */
 let ofProcess: Registry | null = null;
 

@@ -36,5 +36,8 @@ export function needsRestart(before: NodeSettings, after: NodeSettings): string[
   if (before.queue.directory !== after.queue.directory) {
     names.push('data');
   }
+  if (before.workers !== after.workers) {
+    names.push('workers');
+  }
   return names;
 }

@@ -12,6 +12,7 @@ import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
 import { serverCertificates } from './intake/server-certificates.js';
+import type { Company } from './node-company.js';
 import { shownSettings } from './node-config.js';
 import { NodeEvents } from './node-events.js';
 import { NodeHistory } from './node-history.js';
@@ -28,6 +29,7 @@ import { ClientLimits } from './policy/client-limits.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
 import { LevelSpool } from './queue/level-spool.js';
+import type { DeliveryKeys } from './queue/delivery-keys.js';
 import { MailQueue } from './queue/mail-queue.js';
 import { leastSecurity, routeQuery } from './queue/route-query.js';
 import { ownAddresses } from './policy/own-addresses.js';
@@ -57,6 +59,7 @@ export interface NodeAddresses {
 export class RelayNode {
   #settings: NodeSettings;
   readonly #log: Logger;
+  readonly #company: Company | null;
   readonly #clock: Clock = systemClock;
   readonly #policy: Policy;
   readonly #traceStore: LevelTraceStore;
@@ -81,9 +84,15 @@ export class RelayNode {
   /** Monotonic time at which a stop has to be over but for the closing, and its timer. */
   readonly #drainedBy: { ms: number; cut: Timer | null } = { ms: Infinity, cut: null };
 
-  constructor(settings: NodeSettings, log = createLogger(settings.name, settings.logLevel)) {
+  /** @param company absent: it is the only process of its name */
+  constructor(
+    settings: NodeSettings,
+    log = createLogger(settings.name, settings.logLevel),
+    company: Company | null = null,
+  ) {
     this.#settings = settings;
     this.#log = log;
+    this.#company = company;
     const clock = this.#clock;
     this.#policy = new Policy(settings.policy);
     this.#traceStore = new LevelTraceStore(settings.trace, clock, log);
@@ -124,6 +133,7 @@ export class RelayNode {
       clock,
       log,
       chance: Math.random,
+      ...(company === null ? {} : { siblings: company.siblings }),
     });
     const intake = {
       node: settings.name,
@@ -168,6 +178,15 @@ export class RelayNode {
     return this.#queue.accepting ? null : SPOOL_REFUSES;
   }
 
+  get counts(): { queued: number; quarantined: number; sessions: number } {
+    const { size: queued, quarantineSize: quarantined } = this.#queue;
+    return { queued, quarantined, sessions: this.#sessions };
+  }
+
+  get deliveryKeys(): Pick<DeliveryKeys, 'look'> {
+    return this.#queue.deliveryKeys;
+  }
+
   /** What it is doing, in one line for people. */
   get summary(): string {
     const what = this.#notReady() ?? 'takes mail';
@@ -183,7 +202,7 @@ export class RelayNode {
     this.#history.start();
     this.#status.start();
     await this.#api.start();
-    for (const listener of this.#listeners) {
+    for (const listener of this.#company?.listens === false ? [] : this.#listeners) {
       await listener.start();
     }
     this.#ready = true;
@@ -239,9 +258,13 @@ export class RelayNode {
    * a `RelayError`, and changes nothing, when the name of a new sink cannot be resolved, or with
    * NODE_STOPPING.
    *
-   * @returns what needs a restart, by the names of the topology file
+   * @param restart what needs a restart, by the names of the topology file; default: found here
+   * @returns the same
    */
-  async reload(settings: NodeSettings): Promise<string[]> {
+  async reload(
+    settings: NodeSettings,
+    restart = needsRestart(this.#settings, settings),
+  ): Promise<string[]> {
     if (this.#stopped !== null) {
       throw new RelayError('NODE_STOPPING', 'the node is stopping', { fault: 'operator' });
     }
@@ -255,7 +278,6 @@ export class RelayNode {
       }
       throw error;
     });
-    const restart = needsRestart(this.#settings, settings);
     if (!same) {
       this.#locator.close();
       this.#locator = locator;
@@ -413,6 +435,9 @@ export class RelayNode {
   #notReady(): string | null {
     if (!this.#ready) {
       return 'starting or stopping';
+    }
+    if (this.#company?.listens === false) {
+      return 'it only sends what it has';
     }
     return this.trouble;
   }

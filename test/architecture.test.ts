@@ -95,6 +95,13 @@ test('the api sees the node through views: beside its own files only types of re
   assert.deepEqual(wrong, []);
 });
 
+test('a node does not know of workers: only the command line starts them', () => {
+  const wrong = violations(
+    ({ from, to }) => to === 'workers' && from !== 'workers' && from !== 'cli',
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test('the sink stands alone beside format and base', () => {
   const wrong = violations(
     ({ from, to }) => from === 'sink' && to !== null && !['sink', 'format', 'base'].includes(to),
@@ -122,7 +129,7 @@ const FENCES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['src/send/', 'src/queue/bounce.ts'],
   undici: ['src/api/client.ts', 'src/trace/export-otlp.ts'],
   'classic-level': ['src/queue/store.ts', 'src/trace/level-store.ts'],
-  'node-cache': ['src/trace/level-store.ts', 'src/route/dns.ts'],
+  'node-cache': ['src/trace/record-cache.ts', 'src/route/dns.ts'],
   pino: ['src/base/log.ts'],
   hono: ['src/api/', 'src/sink/'],
   '@hono/node-server': ['src/api/', 'src/sink/'],

@@ -13,6 +13,9 @@ Labels have few values: \`listener\` is one of the node, or \`(api)\` for what c
 next hop that the topology names, and \`other\` for all others, such as mail servers found by DNS.
 Counters count since the start of the process. Nothing is shown of what is not known.
 
+Of a node with several workers they are those of all workers, and \`relaymesh_worker_up\` (label \`worker\`)
+is 1 for each that answers. Those of the process have a label \`worker\` then: its number, or \`front\`.
+
 This file is written by \`UPDATE_GOLDEN=1 node --test dist/test/node-metrics.test.js\`.
 `;
 

@@ -12,11 +12,13 @@ export interface ApiClientOptions {
   under?: string;
   /** For the whole of one call. */
   timeoutMs: number;
+  /** Of an answer that `pass` gives back; default: 16 MiB. */
+  maxPassedBytes?: number;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_PROBLEM_BYTES = 64 * 1024;
-/** Of an answer that is held in memory to be passed on. */
+/** Of an answer that is held in memory to be passed on, unless the options say otherwise. */
 const MAX_PASSED_BYTES = 16 * 1024 * 1024;
 /** For a call that carries a message, which may be large. */
 const UPLOAD_TIMEOUT_MS = 300_000;
@@ -24,6 +26,8 @@ const UPLOAD_TIMEOUT_MS = 300_000;
 interface Call {
   method: 'GET' | 'POST' | 'DELETE';
   accept: string;
+  /** Another agent, for what keeps its connection for long. */
+  dispatcher?: Dispatcher;
   body?: string | Buffer | Readable;
   headers?: Readonly<Record<string, string>>;
   timeoutMs?: number;
@@ -49,6 +53,9 @@ const agent = new Agent({
   keepAliveTimeout: 10_000,
   maxResponseSize: MAX_ANSWER_BYTES,
 });
+
+/** For messages that are passed on as they come, and for events: questions never wait behind them. */
+const longAgent = new Agent({ connections: 500, keepAliveTimeout: 10_000, bodyTimeout: 0 });
 
 /**
  * Calls the HTTP API of a node. Errors are `RelayError`s: `API_UNREACHABLE`, `API_INVALID`, and for
@@ -110,14 +117,71 @@ export class ApiClient {
 
   /**
    * Asks with this client's token and gives back what is answered, refusals too. Rejects with
-   * `API_UNREACHABLE` where there is no answer of the node itself, or one of more than 16 MiB, and
+   * `API_UNREACHABLE` where there is no answer of the node itself, or one that is too large, and
    * with `API_UNAUTHORIZED` where the node does not take the token.
    */
   async pass({ method, path, headers, body }: PeerRequest): Promise<PeerAnswer> {
-    const { url, timeoutMs } = this.#options;
     const call: Call = { method, accept: 'application/json', headers };
     if (body !== null) call.body = body;
-    const answer = await this.#ask(path, call, bytesOf);
+    const { maxPassedBytes = MAX_PASSED_BYTES } = this.#options;
+    return this.#own(await this.#ask(path, call, (answer) => bytesOf(answer, maxPassedBytes)));
+  }
+
+  /** As `pass`, of a message that is handed on in the pieces in which it comes, within five minutes. */
+  async passMessage(
+    path: string,
+    content: AsyncIterable<Buffer>,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<PeerAnswer> {
+    const call: Call = {
+      method: 'POST',
+      accept: 'application/json',
+      headers,
+      body: Readable.from(content, { objectMode: false }),
+      timeoutMs: UPLOAD_TIMEOUT_MS,
+      dispatcher: longAgent,
+    };
+    return this.#own(await this.#ask(path, call, (answer) => bytesOf(answer, MAX_PASSED_BYTES)));
+  }
+
+  /**
+   * The bytes of an answer that does not end by itself, until `signal` aborts. Rejects as the others
+   * where it does not begin.
+   */
+  async stream(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Buffer>> {
+    const { url, timeoutMs } = this.#options;
+    const begun = new AbortController();
+    const late = setTimeout(() => begun.abort(new Error('no answer in time')), timeoutMs);
+    try {
+      const answer = await request(new URL(path, url), {
+        method: 'GET',
+        dispatcher: longAgent,
+        signal: AbortSignal.any([signal, begun.signal]),
+        headers: { ...headers, ...this.#authorization },
+      });
+      if (answer.statusCode !== 200) {
+        throw refused(answer.statusCode, await answer.body.text(), url);
+      }
+      return answer.body as AsyncIterable<Buffer>;
+    } catch (error) {
+      throw error instanceof ApiRefusal ? error : unreachable(error, url, timeoutMs);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  get #authorization(): Record<string, string> {
+    const { token } = this.#options;
+    return token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
+  }
+
+  /** The answer, where it is one of the node itself. */
+  #own(answer: PeerAnswer): PeerAnswer {
+    const { url, timeoutMs } = this.#options;
     if (answer.status === 401) {
       const detail = 'it does not take the token that is known for it here';
       throw new ApiRefusal('API_UNAUTHORIZED', detail, null, { fault: 'operator', where: url });
@@ -154,7 +218,7 @@ export class ApiClient {
     { method, accept, body, headers, ...call }: Call,
     read: (body: Dispatcher.ResponseData['body']) => Promise<Body>,
   ): Promise<{ status: number; headers: Record<string, string>; body: Body }> {
-    const { url, token, under = '' } = this.#options;
+    const { url, under = '' } = this.#options;
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
@@ -165,12 +229,12 @@ export class ApiClient {
       }
       const answer = await request(target, {
         method,
-        dispatcher: agent,
+        dispatcher: call.dispatcher ?? agent,
         signal: call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]),
         headers: {
           accept,
           ...headers,
-          ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+          ...this.#authorization,
         },
         body: body ?? null,
       });
@@ -193,13 +257,13 @@ function textsOf(headers: Dispatcher.ResponseData['headers']): Record<string, st
 }
 
 /** Rejects, and ends the connection, at an answer that is too large. */
-async function bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
+async function bytesOf(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > MAX_PASSED_BYTES) {
-      throw new Error(`the answer has more than ${MAX_PASSED_BYTES} bytes`);
+    if (sizeBytes > maxBytes) {
+      throw new Error(`the answer has more than ${maxBytes} bytes`);
     }
     chunks.push(chunk);
   }

@@ -123,7 +123,8 @@ function problemsOf({
   if (open === true) return { ...problems, 403: ['ORIGIN_REFUSED'] };
   const ofBody = method === 'get' ? [] : ['CONTENT_TYPE_REFUSED'];
   const refused = ['HOST_REFUSED', 'ORIGIN_REFUSED', ...ofBody, ...(problems[403] ?? [])];
-  return { ...problems, 401: ['UNAUTHORIZED'], 403: refused, 500: ['INTERNAL'] };
+  const silent = [...(problems[503] ?? []), 'WORKER_UNREACHABLE'];
+  return { ...problems, 401: ['UNAUTHORIZED'], 403: refused, 500: ['INTERNAL'], 503: silent };
 }
 
 function contentOf(

@@ -22,11 +22,14 @@ import { quarantineRoutes } from './v1/quarantine.js';
 import { queueRoutes } from './v1/queues.js';
 import { traceRoutes } from './v1/trace.js';
 import type { ApiViews } from './views.js';
+import { WorkerUnreachable } from './worker-unreachable.js';
 
 const HEADERS_TIMEOUT_MS = 15_000;
 /** For a whole request; a message of 50 MB may come over a slow line. */
 const REQUEST_TIMEOUT_MS = 300_000;
 const MAX_CONNECTIONS = 500;
+/** What a worker that ended needs to begin again, about. */
+const RETRY_AFTER_SECONDS = '2';
 
 /** The HTTP API of a node. */
 export class ApiServer {
@@ -75,7 +78,8 @@ export class ApiServer {
         );
       };
       this.#server.once('error', failed);
-      this.#server.listen(port, host, () => {
+      // A worker has an API of its own beside the sockets that it shares.
+      this.#server.listen({ port, host, exclusive: true }, () => {
         this.#server.removeListener('error', failed);
         this.#server.on('error', (error) =>
           this.#log.error({ code: codeOf(error) }, error.message),
@@ -95,7 +99,7 @@ export class ApiServer {
 
 /** Everything that is served. `GET /openapi.json` says what it takes and gives. */
 export function apiRoutes(
-  settings: Pick<ApiSettings, 'token'> & { names: OwnNames },
+  settings: Pick<ApiSettings, 'token' | 'behindFront'> & { names: OwnNames },
   views: ApiViews,
   log: Logger,
 ): Hono<{ Bindings: HttpBindings }> {
@@ -114,10 +118,11 @@ export function apiRoutes(
     return undefined;
   });
   app.use('*', noFormBody);
+  const { behindFront = false } = settings;
   app.route('/', traceRoutes(views));
-  app.route('/', queueRoutes(views));
+  app.route('/', queueRoutes(views, behindFront));
   app.route('/', quarantineRoutes(views));
-  app.route('/', injectRoutes(views));
+  app.route('/', injectRoutes(views, behindFront));
   app.route('/', messageRoutes(views));
   app.route('/', meshRoutes(views));
   app.route('/', eventRoutes(views));
@@ -130,6 +135,11 @@ export function apiRoutes(
   app.get('/openapi.json', (context) => context.json(openApi()));
   app.notFound((context) => problem(context, 404, 'NOT_FOUND', `There is no ${context.req.path}.`));
   app.onError((error, context) => {
+    if (error instanceof WorkerUnreachable) {
+      log.warn({ code: error.code }, error.message);
+      context.header('retry-after', RETRY_AFTER_SECONDS);
+      return problem(context, 503, error.code, error.message);
+    }
     log.error({ code: codeOf(error), err: error }, messageOf(error));
     return problem(context, 500, 'INTERNAL', 'The request failed; the log of the node says why.');
   });

@@ -16,4 +16,9 @@ export interface ApiSettings {
   /** Names that requests may be for, beside `localhost` and IP addresses. */
   hosts: readonly string[];
   peers: ApiPeer[];
+  /**
+   * It is the API of a worker, which only the front of its node asks: what that says of a client's
+   * address is believed. Default: not.
+   */
+  behindFront?: boolean;
 }

@@ -13,12 +13,21 @@ import type { AddressForm } from '../trace/otlp.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import type { TracePage, TraceQuery } from '../trace/store.js';
 import type { TrackingForm, TrackingStatus } from '../trace/tracking-status.js';
+import type { MissingWorker } from './worker-unreachable.js';
 
 /** The narrow views of a node that the API works on. */
 
+/** A node of one process answers at once; one with workers has to ask them. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** What a list has beside its entries: workers whose part is not in it; none: it is whole. */
+export interface Partly {
+  missing?: MissingWorker[];
+}
+
 export interface TraceView {
   /** Newest first. */
-  list(query: TraceQuery): Promise<TracePage>;
+  list(query: TraceQuery): Promise<TracePage & Partly>;
   /** The path of a message; null when nobody knows the id. */
   find(id: string, chain: boolean): Promise<ChainTrace | null>;
   /** The path as text for people; `color`: with the escape sequences of a terminal. */
@@ -35,9 +44,13 @@ export interface ShownQueue {
 }
 
 export interface QueueControl {
-  list(): ShownQueue[];
-  /** False when there is no such queue. */
-  control(name: string, action: 'pause' | 'resume' | 'retry'): boolean;
+  list(): MaybePromise<{ queues: ShownQueue[] } & Partly>;
+  /** False when there is no such queue; `ahead`: it holds as soon as there is one. */
+  control(
+    name: string,
+    action: 'pause' | 'resume' | 'retry',
+    ahead: boolean,
+  ): MaybePromise<boolean>;
   /**
    * What is in a queue, by queue id, which is the order of arrival; null when there is no such
    * queue. `after`: the id that the page before ended with, or ''.
@@ -46,9 +59,9 @@ export interface QueueControl {
     name: string,
     limit: number,
     after: string,
-  ): { messages: ShownQueued[]; nextCursor: string | null } | null;
-  /** Sets limits until the node ends; false when there is no such queue. */
-  limit(name: string, change: CapacityChange): boolean;
+  ): MaybePromise<({ messages: ShownQueued[]; nextCursor: string | null } & Partly) | null>;
+  /** Sets limits until the node ends; false when there is no such queue; `ahead` as above. */
+  limit(name: string, change: CapacityChange, ahead: boolean): MaybePromise<boolean>;
 }
 
 /** A message that was taken and that neither goes on nor is forgotten. */
@@ -63,15 +76,30 @@ export interface ShownQuarantined {
   trace_id: string | null;
 }
 
+export interface QuarantinePage extends Partly {
+  messages: ShownQuarantined[];
+  /** The id that the page ended with; null: there are no more. */
+  nextCursor: string | null;
+}
+
+/** How many there were, and how many of them could be read and are tried again. */
+export interface RetriedQuarantine {
+  all: number;
+  readable: number;
+}
+
 export interface QuarantineView {
   /** The name under which it stands among the queues while there is something in it. */
   queue: string;
-  list(): ShownQuarantined[];
-  find(queueId: string): ShownQuarantined | null;
+  /** In order of their ids, those behind `after`. */
+  page(limit: number, after: string): MaybePromise<QuarantinePage>;
+  find(queueId: string): MaybePromise<ShownQuarantined | null>;
   /** False when there is no such message, or when its record cannot be read. */
-  retry(queueId: string): boolean;
+  retry(queueId: string): MaybePromise<boolean>;
+  /** Tries all again that can be read. */
+  retryAll(): Promise<RetriedQuarantine>;
   /** False when there is no such message. */
-  delete(queueId: string): boolean;
+  delete(queueId: string): MaybePromise<boolean>;
 }
 
 /** Who hands messages in, and under which `Idempotency-Key`. */
@@ -127,6 +155,11 @@ export interface ShownMessage {
   queued: ShownQueued | null;
 }
 
+/** The same as the API shows it, told by the worker that has the message. */
+export interface ToldMessage {
+  told: Record<string, unknown>;
+}
+
 export type MessageAction = 'retry' | 'hold' | 'release' | 'delete';
 
 /** What came of an operator's wish. */
@@ -140,7 +173,7 @@ export type MessageActionResult =
   | { done: false; why: 'unknown' | 'sending' | 'held' | 'quarantined' | 'unreadable' };
 
 export interface MessageView {
-  find(queueId: string): Promise<ShownMessage | null>;
+  find(queueId: string): Promise<ShownMessage | ToldMessage | null>;
   act(queueId: string, action: MessageAction): Promise<MessageActionResult>;
   /** The header of a message that is here; else why there is none. */
   headers(queueId: string): Promise<MessageHeaders | 'unknown' | 'unreadable'>;
@@ -148,7 +181,7 @@ export interface MessageView {
 
 export interface MeshView {
   /** This node, and what leaves it. */
-  own(): Mesh;
+  own(): MaybePromise<Mesh>;
   /** The same of all nodes whose APIs are known here; it takes at most a few seconds. */
   collect(): Promise<Mesh>;
 }
@@ -156,10 +189,10 @@ export interface MeshView {
 /** What the node says of itself, and what it would do. */
 export interface NodeView {
   status(): Promise<NodeStatus>;
-  config(): NodeConfig;
-  history(): NodeHistory;
+  config(): MaybePromise<NodeConfig>;
+  history(): MaybePromise<NodeHistory>;
   /** Nothing is sent or stored. */
-  route(question: RouteQuestion): RouteAnswer;
+  route(question: RouteQuestion): MaybePromise<RouteAnswer>;
 }
 
 /** A request that is passed on to another node. */
@@ -193,7 +226,7 @@ export interface EventsView {
    * Server-sent events from after the one with this id on, or from now on. Null when as many listen
    * as may at once.
    */
-  listen(lastEventId: string | null): ReadableStream<Uint8Array> | null;
+  listen(lastEventId: string | null): MaybePromise<ReadableStream<Uint8Array> | null>;
 }
 
 export interface MetricsView {
@@ -203,7 +236,7 @@ export interface MetricsView {
 
 export interface HealthView {
   /** Null when the node takes mail, else why not. */
-  notReady(): string | null;
+  notReady(): MaybePromise<string | null>;
 }
 
 export interface ApiViews {

@@ -67,8 +67,10 @@ const COMMANDS: Readonly<Record<string, Load | Group>> = {
   completion: async () => (await import('./completion.js')).completionCommand(),
 };
 
-/** What the scripts of `completion` ask at each Tab; nobody types it. */
+/** What nobody types: the processes of a node, and what the scripts of `completion` ask at each Tab. */
 const HIDDEN: Readonly<Record<string, Load>> = {
+  worker: async ({ setExitCode, runUntilStopped }) =>
+    (await import('./worker.js')).workerCommand(setExitCode, runUntilStopped),
   complete: async () => (await import('./completion.js')).completeCommand(),
 };
 

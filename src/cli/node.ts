@@ -7,6 +7,7 @@ import type { ConfigKey } from '../config/schema.js';
 import { RelayNode } from '../node.js';
 import type { NodeSettings } from '../node-settings.js';
 import { loadNodeSettings } from '../topology/node-settings.js';
+import { Front, needsFront } from '../workers/front.js';
 import { addConfigOptions, configArgv } from './config-options.js';
 import { ServiceManager } from './service-manager.js';
 import type { RunUntilStopped } from './topology-up.js';
@@ -19,7 +20,7 @@ interface NodeSources {
 }
 
 /** A node whose runner has died has less time than one that is asked to stop. */
-const ORPHAN_DRAIN_MS = 2000;
+export const ORPHAN_DRAIN_MS = 2000;
 /** Errors that a better start would meet again: not a fault of the file. */
 const COULD_NOT_START = new Set([
   'PORT_IN_USE',
@@ -68,7 +69,7 @@ export function nodeCommand(
 }
 
 async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Promise<number> {
-  let node: RelayNode;
+  let node: RelayNode | Front;
   let name = sources.argv['node-name'] ?? UNNAMED;
   // A node with a runner is that one's: it is not the service that systemd has started.
   const isService = process.send === undefined;
@@ -76,7 +77,7 @@ async function run(sources: NodeSources, runUntilStopped: RunUntilStopped): Prom
   try {
     const settings = await load(sources);
     ({ name } = settings);
-    node = new RelayNode(settings);
+    node = (await needsFront(settings)) ? new Front(settings) : new RelayNode(settings);
     await node.start();
   } catch (error) {
     return failed(name, error);
@@ -132,7 +133,7 @@ type ReloadResult =
 
 /** Settings that are not in order change nothing; the log and the parent are told why. */
 async function reloadNode(
-  node: RelayNode,
+  node: RelayNode | Front,
   name: string,
   sources: NodeSources,
 ): Promise<ReloadResult> {

@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test';
 import { ApiClient } from '../../src/api/client.js';
 import { ApiServer } from '../../src/api/server.js';
+import { pageOfQuarantine, retryQuarantined } from '../../src/api/quarantine-list.js';
 import { EventFeed } from '../../src/api/event-feed.js';
 import { systemClock } from '../../src/base/clock.js';
 import type { Mesh } from '../../src/api/shape/mesh.js';
@@ -125,20 +126,22 @@ function quarantineOf(bench: Pick<ApiBench, 'quarantine'>, called: Called): ApiV
     if (at >= 0) bench.quarantine.splice(at, 1);
     return at >= 0;
   };
+  const retry = (queueId: string): boolean => {
+    called('retry', queueId);
+    return take(queueId, ({ kind }) => kind !== 'corrupt');
+  };
   return {
     queue: '(quarantine)',
-    list: () => {
+    page: (...page) => {
       called('quarantine');
-      return [...bench.quarantine];
+      return pageOfQuarantine(bench.quarantine, ...page);
     },
+    retryAll: () => retryQuarantined([...bench.quarantine], retry),
     find: (queueId) => {
       called('quarantined', queueId);
       return bench.quarantine.find((message) => message.queue_id === queueId) ?? null;
     },
-    retry: (queueId) => {
-      called('retry', queueId);
-      return take(queueId, ({ kind }) => kind !== 'corrupt');
-    },
+    retry,
     delete: (queueId) => {
       called('delete', queueId);
       return take(queueId, () => true);
@@ -194,7 +197,7 @@ function viewsOf(bench: Omit<ApiBench, 'port' | 'client' | 'request'>): ApiViews
     queues: {
       list: () => {
         called('queues');
-        return bench.queues;
+        return { queues: bench.queues };
       },
       control: (name, action) => {
         called('control', name, action);

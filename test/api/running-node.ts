@@ -46,18 +46,23 @@ export function localHop(name: string, kind: NextHop['kind'], port: number): Nex
 
 /**
  * A real node on free ports; it stops with the test. `before`: the node that relays to it. `within`:
- * the data folder of an earlier run, which it takes up.
+ * the data folder of an earlier run, which it takes up. `behindFront`: it is a worker.
  */
 export async function runNode(
   t: TestContext,
   name: string,
   smarthost: NextHop,
   before?: string,
-  { within, apiSteerTo = [] }: { within?: string; apiSteerTo?: readonly SteerTarget[] } = {},
+  {
+    within,
+    apiSteerTo = [],
+    behindFront = false,
+  }: { within?: string; apiSteerTo?: readonly SteerTarget[]; behindFront?: boolean } = {},
 ): Promise<RunningNode> {
   const folder = within ?? (await mkdtemp(join(tmpdir(), `relaymesh-${name}-`)));
   const settings = settingsOf(name, folder, smarthost, before);
   settings.policy.apiSteerTo = apiSteerTo;
+  settings.api.behindFront = behindFront;
   const node = new RelayNode(settings, silentLogger);
   await node.start();
   t.after(async () => {
@@ -167,6 +172,7 @@ function settingsOf(
       peers: [],
     },
     drainTimeoutMs: 1000,
+    workers: 1,
     logLevel: 'error',
   };
 }

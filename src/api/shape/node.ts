@@ -26,6 +26,25 @@ const folder = z.object({
   free_bytes: bytes.nullable().describe('What the file system has left; null: it did not say.'),
 });
 
+/** One of several processes of a node; the figures beside these are those of all together. */
+export const workerStatus = z.object({
+  worker: z.int().describe('Its number, from 0.'),
+  pid: z.int().nullable(),
+  up: z.boolean().describe('It runs and answers.'),
+  reason: z.string().nullable().describe('Why it does not, or takes no mail.'),
+  restarts: count.nullable().describe('How often it was started again.'),
+  started_at: instant.nullable(),
+  ready: z.boolean().nullable(),
+  full: z.enum(['messages', 'bytes', 'disk']).nullable(),
+  connections: count.nullable().describe('Sessions of clients.'),
+  queued: count.nullable(),
+  quarantined: count.nullable(),
+  rss_bytes: bytes.nullable(),
+  lag_p99_ms: z.number().nullable(),
+});
+
+export type WorkerStatus = z.output<typeof workerStatus>;
+
 export const nodeStatus = z.object({
   node: z.string(),
   version: z.string(),
@@ -75,6 +94,12 @@ export const nodeStatus = z.object({
       needs_restart: z.array(z.string()).describe('What a reload cannot change.'),
     })
     .nullable(),
+  workers: z
+    .array(workerStatus)
+    .optional()
+    .describe(
+      'Of a node with several workers; what is unknown of one that does not answer is null.',
+    ),
 });
 
 export type NodeStatus = z.output<typeof nodeStatus>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hopFault, queueState } from './mesh.js';
+import { missing } from './missing.js';
 import { attempt } from './trace.js';
 
 const instant = z.iso.datetime();
@@ -28,7 +29,7 @@ export const queue = z.object({
 
 export type Queue = z.output<typeof queue>;
 
-export const queueList = z.object({ queues: z.array(queue) });
+export const queueList = z.object({ queues: z.array(queue), missing });
 
 /** After an action: a queue is gone as soon as nothing waits in it. */
 export const queueOrGone = z.union([queue, z.object({ name: z.string() })]);
@@ -64,6 +65,7 @@ export type QueuedMessage = z.output<typeof queuedMessage>;
 export const queuedPage = z.object({
   messages: z.array(queuedMessage),
   next_cursor: z.string().nullable(),
+  missing,
 });
 
 export type QueuedPage = z.output<typeof queuedPage>;
@@ -93,6 +95,7 @@ export type QuarantinedMessage = z.output<typeof quarantinedMessage>;
 export const quarantinePage = z.object({
   messages: z.array(quarantinedMessage),
   next_cursor: z.string().nullable(),
+  missing,
 });
 
 export type QuarantinePage = z.output<typeof quarantinePage>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hopAction } from '../contract.js';
 import { hopFault } from './mesh.js';
+import { missing } from './missing.js';
 
 /** The hop record and the path of a message, as `src/trace/record.ts` says them. */
 
@@ -130,6 +131,7 @@ const waiting = z.object({
 export const traceList = z.object({
   messages: z.array(hopRecord),
   next_cursor: z.string().nullable(),
+  missing,
 });
 
 export const chainTrace = z.object({

@@ -6,8 +6,8 @@ const RETRY_AFTER_SECONDS = '10';
 
 export function eventRoutes({ events }: ApiViews): Hono {
   const app = new Hono();
-  app.get('/v1/events', (context) => {
-    const stream = events.listen(context.req.header('last-event-id') ?? null);
+  app.get('/v1/events', async (context) => {
+    const stream = await events.listen(context.req.header('last-event-id') ?? null);
     if (stream === null) {
       context.header('retry-after', RETRY_AFTER_SECONDS);
       const detail = 'As many listen as may at once.';

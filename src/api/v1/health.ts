@@ -6,8 +6,8 @@ import type { ApiViews } from '../views.js';
 export function healthRoutes({ health }: ApiViews): Hono {
   const app = new Hono();
   app.get('/livez', (context) => context.json({ status: 'alive' }));
-  app.get('/readyz', (context) => {
-    const reason = health.notReady();
+  app.get('/readyz', async (context) => {
+    const reason = await health.notReady();
     return reason === null
       ? context.json({ status: 'ready' })
       : problem(context, 503, 'NOT_READY', reason);

@@ -10,19 +10,25 @@ import type { ApiViews, InjectAnswer, InjectRequest, InjectView } from '../views
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 const MAX_JSON_REQUESTS = 4;
 const RETRY_AFTER_SECONDS = '1';
+/** The address of the client, as the front of a node says it to its workers. */
+export const CLIENT_ADDRESS = 'relaymesh-client-address';
 
 type ApiContext = Context<{ Bindings: HttpBindings }>;
 
-export function injectRoutes({ inject, health }: ApiViews): Hono<{ Bindings: HttpBindings }> {
+/** @param behindFront requests come from the front of this node, which says for whom it asks */
+export function injectRoutes(
+  { inject, health }: ApiViews,
+  behindFront: boolean,
+): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   let jsonRequests = 0;
   const handle = async (context: ApiContext): Promise<Response> => {
-    const reason = health.notReady();
+    const reason = await health.notReady();
     if (reason !== null) {
       context.header('retry-after', RETRY_AFTER_SECONDS);
       return problem(context, 503, 'NOT_READY', reason);
     }
-    const request = requestOf(context);
+    const request = requestOf(context, behindFront);
     if (request instanceof Response) {
       return request;
     }
@@ -54,13 +60,14 @@ export function injectRoutes({ inject, health }: ApiViews): Hono<{ Bindings: Htt
   return app;
 }
 
-function requestOf(context: ApiContext): InjectRequest | Response {
+function requestOf(context: ApiContext, behindFront: boolean): InjectRequest | Response {
   const given = context.req.header('idempotency-key');
   const key = idempotencyKey.optional().safeParse(given);
   if (!key.success) {
     return problem(context, 400, 'BAD_QUERY', `Idempotency-Key: ${describeIssues(key.error)}`);
   }
-  const clientAddress = context.env.incoming.socket.remoteAddress ?? 'unknown';
+  const said = behindFront ? context.req.header(CLIENT_ADDRESS) : undefined;
+  const clientAddress = said ?? context.env.incoming.socket.remoteAddress ?? 'unknown';
   const traceparent = context.req.header('traceparent') ?? null;
   return { clientAddress, idempotencyKey: key.data ?? null, traceparent };
 }

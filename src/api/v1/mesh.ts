@@ -8,7 +8,7 @@ export function meshRoutes({ mesh }: ApiViews): Hono {
   app.get('/v1/mesh', async (context) => {
     const query = meshQuery.safeParse(context.req.query());
     return query.success
-      ? context.json(query.data.peers === 'true' ? await mesh.collect() : mesh.own())
+      ? context.json(query.data.peers === 'true' ? await mesh.collect() : await mesh.own())
       : problem(context, 400, 'BAD_QUERY', describeIssues(query.error));
   });
   return app;

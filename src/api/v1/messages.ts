@@ -73,7 +73,7 @@ export function messageRoutes({ messages }: ApiViews): Hono {
     const found = isQueueId(id) ? await messages.find(id) : null;
     return found === null
       ? problem(context, 404, 'NO_SUCH_MESSAGE', 'No message of this node has this queue id.')
-      : context.json(messageJson(found));
+      : context.json('told' in found ? found.told : messageJson(found));
   });
   for (const action of ACTIONS) {
     app.post(`/v1/messages/:id/${action}`, (context) => act(context, messages, action));

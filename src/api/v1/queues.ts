@@ -5,21 +5,35 @@ import { jsonOnly } from '../media-type.js';
 import { describeIssues, problem } from '../problem.js';
 import { atMost } from '../request-body.js';
 import type { ApiViews, QuarantineView, QueueControl } from '../views.js';
+import { missingOf } from '../missing.js';
+import { WorkerUnreachable } from '../worker-unreachable.js';
 import { refuseForQuarantine, retryQuarantine } from './quarantine.js';
 
 const ACTIONS = ['pause', 'resume', 'retry'] as const;
 const MAX_BODY_BYTES = 16 * 1024;
 
-export function queueRoutes({ queues, quarantine }: ApiViews): Hono<{ Bindings: HttpBindings }> {
+/** Of a request to a worker: it holds for a queue that is not there as soon as it is. */
+export const AHEAD = 'relaymesh-ahead';
+
+/** @param behindFront requests come from the front of this node */
+export function queueRoutes(
+  { queues, quarantine }: ApiViews,
+  behindFront: boolean,
+): Hono<{ Bindings: HttpBindings }> {
+  const isAhead = (context: Context): boolean =>
+    behindFront && context.req.header(AHEAD) === 'true';
   const app = new Hono<{ Bindings: HttpBindings }>();
-  app.get('/v1/queues', (context) => context.json({ queues: queues.list() }));
+  app.get('/v1/queues', async (context) => {
+    const all = await queues.list();
+    return context.json({ queues: all.queues, ...missingOf(all) });
+  });
   app.get('/v1/queues/:name', (context) => show(context, queues, context.req.param('name')));
   app.get('/v1/queues/:name/messages', (context) => messagesOf(context, queues, quarantine));
   for (const action of ACTIONS) {
     app.post(`/v1/queues/:name/${action}`, async (context) => {
       const name = context.req.param('name');
       if (name !== quarantine.queue) {
-        return queues.control(name, action)
+        return (await queues.control(name, action, isAhead(context)))
           ? show(context, queues, name, { name })
           : show(context, queues, name);
       }
@@ -37,13 +51,17 @@ export function queueRoutes({ queues, quarantine }: ApiViews): Hono<{ Bindings: 
     if (name === quarantine.queue) {
       return refuseForQuarantine(context, quarantine);
     }
-    queues.limit(name, change.data);
+    await queues.limit(name, change.data, isAhead(context));
     return show(context, queues, name);
   });
   return app;
 }
 
-function messagesOf(context: Context, queues: QueueControl, quarantine: QuarantineView): Response {
+async function messagesOf(
+  context: Context,
+  queues: QueueControl,
+  quarantine: QuarantineView,
+): Promise<Response> {
   const query = queuedQuery.safeParse(context.req.query());
   if (!query.success) {
     return problem(context, 400, 'BAD_QUERY', describeIssues(query.error));
@@ -52,10 +70,14 @@ function messagesOf(context: Context, queues: QueueControl, quarantine: Quaranti
   if (name === quarantine.queue) {
     return refuseForQuarantine(context, quarantine);
   }
-  const page = queues.messages(name, query.data.limit, query.data.cursor);
+  const page = await queues.messages(name, query.data.limit, query.data.cursor);
   return page === null
     ? missing(context, name)
-    : context.json({ messages: page.messages, next_cursor: page.nextCursor });
+    : context.json({
+        messages: page.messages,
+        next_cursor: page.nextCursor,
+        ...missingOf(page),
+      });
 }
 
 function missing(context: Context, name: string): Response {
@@ -63,12 +85,16 @@ function missing(context: Context, name: string): Response {
 }
 
 /** `otherwise`: for a queue that is gone as soon as nothing waits in it. */
-function show(
+async function show(
   context: Context,
   queues: QueueControl,
   name: string,
   otherwise?: { name: string },
-): Response {
-  const queue = queues.list().find((shown) => shown.name === name) ?? otherwise;
+): Promise<Response> {
+  const { queues: all, missing: silent = [] } = await queues.list();
+  const queue = all.find((shown) => shown.name === name) ?? otherwise;
+  if (queue === undefined && silent.length > 0) {
+    throw new WorkerUnreachable(silent);
+  }
   return queue === undefined ? missing(context, name) : context.json(queue);
 }

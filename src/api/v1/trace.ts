@@ -4,6 +4,7 @@ import { acceptedType } from '../accept.js';
 import { traceId, traceListQuery, traceQuery, traceTypes } from '../contract.js';
 import { describeIssues, problem } from '../problem.js';
 import type { ApiViews, TraceView } from '../views.js';
+import { missingOf } from '../missing.js';
 
 export function traceRoutes({ trace }: ApiViews): Hono {
   const app = new Hono();
@@ -24,7 +25,11 @@ async function list(context: Context, trace: TraceView): Promise<Response> {
     ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
     ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
   });
-  return context.json({ messages: page.records, next_cursor: page.nextCursor });
+  return context.json({
+    messages: page.records,
+    next_cursor: page.nextCursor,
+    ...missingOf(page),
+  });
 }
 
 async function find(context: Context, trace: TraceView): Promise<Response> {
