@@ -14,6 +14,8 @@ export interface CaseResult {
   rounds: number;
   reference: string;
   showsStart: boolean;
+  /** How many nodes in a row a message passes beyond the reference, where the case asks for what each adds. */
+  tiers: number | null;
   /** How long a synced append of the size of a message took beside it; where delays are measured. */
   syncMs: Spread | null;
   subjects: SubjectResult[];

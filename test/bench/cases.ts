@@ -25,6 +25,8 @@ export interface BenchCase {
   measuresDelay: boolean;
   /** Whether the times of a start belong to it. */
   showsStart: boolean;
+  /** How many nodes in a row the others have beyond the reference, where it asks what each adds. */
+  tiers: number | null;
   subjects: Subject[];
   /** Name of the one that the others are compared with. */
   reference: string;
@@ -68,6 +70,7 @@ export async function allCases(parts: CaseParts): Promise<BenchCase[]> {
     replyDelayMs: 0,
     measuresDelay: false,
     showsStart: false,
+    tiers: null,
     subjects: pair,
     reference: libraries.contender.name,
     ...changes,
@@ -137,6 +140,7 @@ function meshCases(
     make('latency/tiers', 'three tiers, 100 messages a second: how long each takes', {
       subjects: [{ kind: 'direct', contender: DIRECT }, chain(TIERS)],
       reference: DIRECT.name,
+      tiers: TIERS,
       measuresDelay: true,
       load: { sessions: 20, messages: 1500, perSecond: 100 },
     }),

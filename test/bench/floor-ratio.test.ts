@@ -21,9 +21,9 @@ const ROUNDS = 4;
 const LOAD = { sessions: 50, messages: 500, bytes: 5000, kept: true };
 /** Until then what is compared is how long the code takes to be compiled. */
 const WARM_UP = { ...LOAD, messages: 2000 };
-const LEAST_RATIO = 0.18;
+const LEAST_RATIO = 0.32;
 /** What only waits, as for a sync a message, is seen by messages a second, in the best round. */
-const LEAST_RATE_RATIO = 0.15;
+const LEAST_RATE_RATIO = 0.28;
 const QUIET_MS = 250;
 const DEADLINE_MS = 60_000;
 

@@ -25,7 +25,8 @@ export interface BenchOptions {
 
 export const CONTENDERS = ['relaymesh', 'floor', 'postfix', 'haraka'];
 const ROUNDS = 5;
-const WARM_UP_MESSAGES = 3000;
+/** The compiler is done with a relay after some 10,000 messages. */
+const WARM_UP_MESSAGES = 10_000;
 const MAX_ROUNDS = 1000;
 const MAX_MESSAGES = 10_000_000;
 const BACKLOGS = [100_000, 1_000_000];

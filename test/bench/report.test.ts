@@ -41,6 +41,7 @@ function caseOf(subjects: Measured[], changes: Partial<CaseResult> = {}): CaseRe
     rounds: 3,
     reference: 'floor',
     showsStart: false,
+    tiers: null,
     syncMs: null,
     subjects: resultsOf(subjects, 'floor'),
     absent: [],
@@ -111,4 +112,24 @@ test('where the start belongs to the case, its time and memory are shown', () =>
   const text = renderCase(caseOf([subject], { showsStart: true }));
   assert.match(text, /ready s {2}peak MB then\n/);
   assert.match(text, /1\.23 {12}90\n/);
+});
+
+test('what each of several nodes in a row adds is the difference to none, shared out evenly', () => {
+  const arrival = (p50: number, p99: number): Round[] => [
+    round(100, { arrivalMs: { p50, p99 } }),
+    round(100, { arrivalMs: { p50, p99 } }),
+  ];
+  const subjects = [
+    measured('direct', arrival(1, 4)),
+    measured('chain of 3', arrival(10, 64)),
+    measured('chain of 1', [], { failure: 'it ended' }),
+  ];
+  const text = renderCase(caseOf(subjects, { reference: 'direct', tiers: 3 }));
+  assert.match(text, /^chain of 3: each adds 3\.00 ms at p50 and 20\.00 ms at p99$/m);
+  assert.doesNotMatch(text, /^(?:direct|chain of 1): each/m);
+});
+
+test('fewer than ten a second are shown with a decimal', () => {
+  const text = renderCase(caseOf([measured('relaymesh', [round(3.14), round(2.72), round(14)])]));
+  assert.match(text, /relaymesh {2,}3\.1 {2,}2\.7\.\.14\.0/);
 });

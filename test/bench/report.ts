@@ -28,6 +28,7 @@ export function renderCase(result: CaseResult): string {
     ),
     ...result.absent.map(({ name, reason }) => `${name} is not here: ${reason}`),
     ...syncNote(result),
+    ...tierNote(result),
   ];
   const table = result.subjects.length === 0 ? '' : renderTable(columns, rows, Infinity);
   return `${headingOf(result)}\n${table}${notes.map((note) => `${note}\n`).join('')}`;
@@ -84,6 +85,23 @@ function syncNote({ syncMs, load }: CaseResult): string[] {
   ];
 }
 
+/** What each node in a row adds: the difference to none of them, shared out evenly. */
+function tierNote({ tiers, reference, subjects }: CaseResult): string[] {
+  const without = subjects.find(({ name }) => name === reference);
+  if (tiers === null || without === undefined) return [];
+  return subjects.flatMap((one) => {
+    const added = (pick: (subject: SubjectResult) => Spread | null): number | null => {
+      const [beside, alone] = [pick(one), pick(without)];
+      return beside === null || alone === null ? null : (beside.median - alone.median) / tiers;
+    };
+    const p50Ms = added(({ arrivalP50Ms }) => arrivalP50Ms);
+    const p99Ms = added(({ arrivalP99Ms }) => arrivalP99Ms);
+    return one === without || p50Ms === null || p99Ms === null
+      ? []
+      : [`${one.name}: each adds ${p50Ms.toFixed(2)} ms at p50 and ${p99Ms.toFixed(2)} ms at p99`];
+  });
+}
+
 export function sizeOf(bytes: number): string {
   return bytes >= 1e6 ? `${bytes / 1e6} MB` : `${bytes / 1000} kB`;
 }
@@ -97,15 +115,21 @@ function plural(count: number, noun: string): string {
 }
 
 function rounded(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(0) : NOTHING;
+  return Number.isFinite(value) ? value.toFixed(digitsOf(value)) : NOTHING;
+}
+
+/** Few messages a second are told apart too. */
+function digitsOf(value: number): number {
+  return value < 10 ? 1 : 0;
 }
 
 function medianOf(spread: Spread | null): string {
   return spread === null ? NOTHING : rounded(spread.median);
 }
 
-function range(spread: Spread | null, digits = 0): string {
+function range(spread: Spread | null, decimals?: number): string {
   if (spread === null || !Number.isFinite(spread.min)) return NOTHING;
+  const digits = decimals ?? digitsOf(spread.min);
   return `${spread.min.toFixed(digits)}..${spread.max.toFixed(digits)}`;
 }
 

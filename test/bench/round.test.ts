@@ -65,6 +65,7 @@ test('who fails is left out with the reason, and the others go on', async (t) =>
     replyDelayMs: 0,
     measuresDelay: true,
     showsStart: false,
+    tiers: null,
     subjects: [
       { kind: 'direct', contender: direct },
       { kind: 'floor', contender: broken },

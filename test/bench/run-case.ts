@@ -70,7 +70,7 @@ export async function runCase(
       });
     }
   }
-  const { name, title, load, protection, replyDelayMs, reference, showsStart } = bench;
+  const { name, title, load, protection, replyDelayMs, reference, showsStart, tiers } = bench;
   return {
     name,
     title,
@@ -79,6 +79,7 @@ export async function runCase(
     replyDelayMs,
     reference,
     showsStart,
+    tiers,
     ...programs,
     rounds: settings.rounds,
     syncMs: syncMs.length === 0 ? null : spreadOf(syncMs),

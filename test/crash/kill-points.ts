@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { LevelSpool } from '../../src/queue/level-spool.js';
 import type { AlsoDurable } from '../../src/queue/spool.js';
 import { Connection } from '../../src/send/connection.js';
+import { SessionProgress } from '../../src/send/session-progress.js';
 import { isOrder, isPlant, type KillPoint } from './orders.js';
 import { plant } from './plants.js';
 import { wrap } from './wrap.js';
@@ -93,14 +94,13 @@ wrap(
 );
 
 wrap(
-  Connection.prototype,
-  '_createSendStream',
-  (createSendStream) =>
-    function (this: Connection, ...given) {
-      const stream = createSendStream.apply(this, given);
+  SessionProgress.prototype,
+  'pass',
+  (passOn) =>
+    function (this: SessionProgress, ...given) {
+      passOn.apply(this, given);
       // The final dot is with the socket; one turn later it is with the system.
-      stream.once('end', () => setImmediate(() => pass('attempt:sent')));
-      return stream;
+      if (given[1] === 'dot') setImmediate(() => pass('attempt:sent'));
     },
 );
 

@@ -76,6 +76,7 @@ export class NodeProcess {
   readonly #apiUrl: string;
   readonly #apiPort: number;
   #child: ChildProcess | null = null;
+  #changed: Config = {};
   #logStart = 0;
 
   constructor(folder: string, options: HostileOptions, port: number, apiPort: number) {
@@ -105,6 +106,25 @@ export class NodeProcess {
     return new ApiRequests(this.#apiUrl, token);
   }
 
+  /** Lines of the `--config` file that are others from the next start on. */
+  configure(lines: Config): void {
+    this.#changed = { ...this.#changed, ...lines };
+  }
+
+  /** Reads its file again with these lines, and waits for what came of it. */
+  async reload(lines: Config): Promise<LogLine> {
+    this.configure(lines);
+    await this.#writeConfig();
+    const outcomes = async (): Promise<LogLine[]> =>
+      (await this.log()).filter(
+        ({ event, worker }) =>
+          worker === undefined && (event === 'reloaded' || event === 'reload-refused'),
+      );
+    const before = (await outcomes()).length;
+    this.signal('SIGHUP');
+    return until('the outcome of the reload', async () => (await outcomes())[before]);
+  }
+
   /** Starts the process; resolves when it is ready. */
   async start(): Promise<void> {
     await this.launch();
@@ -116,7 +136,7 @@ export class NodeProcess {
 
   /** Starts the process and waits for nothing. */
   async launch(): Promise<void> {
-    await this.#configure();
+    await this.#writeConfig();
     const { env, imports = [] } = this.#options;
     const preloaded = imports.map((module) => `--import=${module}`);
     const args = [...preloaded, MAIN_JS, 'node', '--config', this.configFile];
@@ -207,7 +227,7 @@ export class NodeProcess {
     return path.join(this.#folder, 'node.log');
   }
 
-  async #configure(): Promise<void> {
+  async #writeConfig(): Promise<void> {
     const lines = Object.entries({
       ...USUAL,
       'smtp-port': this.port,
@@ -215,6 +235,7 @@ export class NodeProcess {
       data: this.dataDir,
       'smarthost-port': this.#options.hopPort,
       ...this.#options.config,
+      ...this.#changed,
     });
     const text = lines.map(([key, value]) => `${key}: ${value}\n`).join('');
     await writeFile(this.configFile, text, { mode: 0o600 });

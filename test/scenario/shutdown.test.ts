@@ -12,6 +12,7 @@ import { startHostileNode, type NodeProcess } from '../hostile/node-process.js';
 import { anItem, aRecipient } from '../queue/samples.js';
 import { SmtpClient } from '../sink/client.js';
 import { until } from './waiting.js';
+import { InlineBody } from '../../src/queue/inline-body.js';
 
 /*
  * INTERFACES.md, Process: "SIGTERM: not ready, 421 to new sessions, what is in flight ends within
@@ -203,7 +204,7 @@ async function fillSpool(directory: string, count: number): Promise<void> {
       const recipients = [aRecipient(`stored-${index}@shutdown.test`)];
       const times = { receivedAtMs: nowMs, expiresAtMs: nowMs + 86_400_000 };
       const item = anItem(newQueueId(nowMs), { recipients, body, ...times });
-      return spool.accept(item, { kind: 'inline', bytes });
+      return spool.accept(item, new InlineBody([bytes]));
     }),
   );
   await spool.close();
