@@ -323,16 +323,15 @@ export class LevelSpool implements Spool {
     if (this.#gate !== null) {
       throw this.#commit.failure ?? new Error('the store is being opened again');
     }
+    // Its progress first: a removal, which takes both, may come in between, and the record alone would
+    // say that nothing of it was delivered.
+    const progress = this.#store.getSync(progressKey(id));
     const record = this.#store.getSync(messageKey(id));
     if (record === undefined) {
       return null;
     }
-    const decoded = decodeItem(record);
-    if ('reason' in decoded) {
-      return decoded;
-    }
-    const progress = this.#store.getSync(progressKey(id));
-    return progress === undefined || applyProgress(decoded.item, progress)
+    const decoded = decodeRecord(id, record);
+    return 'reason' in decoded || progress === undefined || applyProgress(decoded.item, progress)
       ? decoded
       : { reason: UNREADABLE_PROGRESS };
   }
@@ -361,16 +360,12 @@ export class LevelSpool implements Spool {
   }
 
   #readEntry(id: string, value: Buffer): ScanEntry {
-    const decoded = decodeItem(value);
+    const decoded = decodeRecord(id, value);
     // Also the file of a damaged record is kept: it may be all that is left of a message.
     this.#unclaimed.delete(id);
-    if ('reason' in decoded) {
-      return { kind: 'corrupt', corrupt: { id, reason: decoded.reason } };
-    }
-    if (decoded.item.id !== id) {
-      return { kind: 'corrupt', corrupt: { id, reason: 'item is stored in the place of another' } };
-    }
-    return { kind: 'item', item: decoded.item };
+    return 'reason' in decoded
+      ? { kind: 'corrupt', corrupt: { id, reason: decoded.reason } }
+      : { kind: 'item', item: decoded.item };
   }
 
   /** Removes body files of messages that never got their 250; what stays is tried at the next start. */
@@ -451,6 +446,14 @@ function removalOfProgress(id: string): StoreOperation {
 
 function progressKey(id: string): string {
   return MESSAGE_PREFIX + id + PROGRESS_SUFFIX;
+}
+
+/** Under the id of another it would be sent, and never removed. */
+function decodeRecord(id: string, record: Buffer): ReturnType<typeof decodeItem> {
+  const decoded = decodeItem(record);
+  return 'reason' in decoded || decoded.item.id === id
+    ? decoded
+    : { reason: 'item is stored in the place of another' };
 }
 
 const UNREADABLE_PROGRESS = 'stored progress cannot be read';

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { isLoopbackAddress } from '../format/loopback.js';
@@ -15,6 +16,7 @@ import { SessionFault, toSessionFault } from './session-fault.js';
 import { SessionProgress } from './session-progress.js';
 import type { SendSettings } from './settings.js';
 import { secureContextOf, tlsInfoOf, tlsSwitches, type TlsInfo } from './tls-mode.js';
+import { TlsResumption } from './tls-resumption.js';
 import {
   toReply,
   type Reply,
@@ -44,6 +46,7 @@ export class Connection extends LibraryConnection {
   readonly #settings: SendSettings;
   readonly #tokens: AccessTokens;
   readonly #progress: SessionProgress;
+  readonly #resumption: TlsResumption;
   readonly #session: ExchangeSession;
   #exchange: Exchange | null = null;
   #resolve: (replies: TransactionReplies) => void = () => undefined;
@@ -79,6 +82,7 @@ export class Connection extends LibraryConnection {
     this.#tokens = tokens;
     this.#mechanism = mechanismsFor(host.login, true)[0] ?? 'PLAIN';
     this.#hidden = host.login === undefined ? [] : hiddenWords(host.login, []);
+    this.#resumption = new TlsResumption(host, clock);
     this.#progress = new SessionProgress(clock, (text) =>
       this._onError(new Error(text), 'ETIMEDOUT', false, 'CONN'),
     );
@@ -86,6 +90,7 @@ export class Connection extends LibraryConnection {
     this.on('error', (error: LibraryError) => this.#noteFault(error));
     this.on('end', () => {
       this.#endExchange();
+      this.#resumption.end();
       this.#progress.stop();
     });
     this.#session = {
@@ -329,6 +334,7 @@ export class Connection extends LibraryConnection {
   override _onConnect(): void {
     const socket = this._socket as Socket;
     this.#remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#tlsDone();
     this.#progress.endPhase('connect');
     this.#progress.enter('greeting', this.#settings.commandTimeoutMs);
     super._onConnect();
@@ -347,8 +353,16 @@ export class Connection extends LibraryConnection {
 
   #prepareTls(): void {
     const secureContext = secureContextOf(this.nextHop);
+    const session = this.#resumption.begin();
     if (secureContext !== null) {
-      this.options.tls = { ...this.options.tls, secureContext };
+      const resumed = session === null ? {} : { session };
+      this.options.tls = { ...this.options.tls, secureContext, ...resumed };
+    }
+  }
+
+  #tlsDone(): void {
+    if (this._socket instanceof TLSSocket) {
+      this.#resumption.done(this._socket);
     }
   }
 
@@ -359,6 +373,7 @@ export class Connection extends LibraryConnection {
     super._upgradeConnection((error, secured) => {
       this.#progress.endPhase('tls');
       if (!error) {
+        this.#tlsDone();
         this.#progress.enter('ehlo', this.#settings.commandTimeoutMs);
       }
       callback(error, secured);

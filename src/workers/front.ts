@@ -7,6 +7,7 @@ import { makeSecretText, Secret } from '../base/secret.js';
 import { serverCertificates } from '../intake/server-certificates.js';
 import type { NodeAddresses } from '../node.js';
 import { shownSettings } from '../node-config.js';
+import { processMetrics } from '../node-metrics.js';
 import { NodePeers } from '../node-peers.js';
 import { needsRestart } from '../node-reload.js';
 import type { NodeSettings } from '../node-settings.js';
@@ -73,6 +74,7 @@ export class Front {
         const child = this.#children.find(({ index }) => index === worker);
         return child === undefined ? null : { pid: child.pid, restarts: child.restarts };
       },
+      processMetrics,
     });
     const { views } = this.#views;
     // A worker may take mail before all are there, and before this process hears signals.

@@ -197,7 +197,7 @@ export class MemorySpool implements Spool {
     if (stored === undefined) return null;
     return stored.damaged
       ? { reason: 'damaged by the test' }
-      : { item: JSON.parse(stored.item) as Item, body: stored.body ?? Buffer.alloc(0) };
+      : { item: JSON.parse(stored.item) as Item, body: Buffer.from(stored.body ?? []) };
   }
 
   async openBody(item: Item): Promise<Buffer | Readable | null> {

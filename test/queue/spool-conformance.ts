@@ -5,6 +5,7 @@ import type { Spool } from '../../src/queue/spool.js';
 import { anItem, aRecipient, DAY_MS, idOf, NOW_MS } from './samples.js';
 import { failures } from './spool-conformance-failures.js';
 import { keys, notes } from './spool-conformance-keys.js';
+import { peeks } from './spool-conformance-peeks.js';
 import {
   bodyOf,
   bytesOf,
@@ -46,6 +47,7 @@ export function spoolConformance(
   damagedBodies(spoolTest);
   scans(spoolTest);
   damages(spoolTest);
+  peeks(spoolTest);
   failures(spoolTest);
   notes(spoolTest);
   keys(spoolTest);

@@ -49,15 +49,20 @@ export class ScriptedSession {
   /** All bytes that came without TLS, STARTTLS handshakes aside. */
   clear = '';
   closed = false;
+  /** A session of TLS was taken up; null before the first command in TLS. */
+  resumed: boolean | null = null;
   readonly #script: Script;
+  readonly #context: () => tls.SecureContext;
   #buffer = '';
   #inContent = false;
   #deaf = false;
   #counts = new Map<string, number>();
 
-  constructor(socket: net.Socket, script: Script) {
+  /** @param context for STARTTLS */
+  constructor(socket: net.Socket, script: Script, context: () => tls.SecureContext) {
     this.socket = socket;
     this.#script = script;
+    this.#context = context;
     this.#attach();
   }
 
@@ -87,9 +92,8 @@ export class ScriptedSession {
 
   secure(): void {
     this.socket.removeAllListeners('data');
-    const { certificate, tls: options } = this.#script;
-    const context = tls.createSecureContext({ ...certificate, ...options });
-    this.socket = new tls.TLSSocket(this.socket, { isServer: true, secureContext: context });
+    const secureContext = this.#context();
+    this.socket = new tls.TLSSocket(this.socket, { isServer: true, secureContext });
     this.#buffer = '';
     this.#attach();
   }
@@ -110,7 +114,9 @@ export class ScriptedSession {
   }
 
   #hear(text: string): void {
-    if (!this.inTls) {
+    if (this.socket instanceof tls.TLSSocket) {
+      this.resumed ??= this.socket.isSessionReused();
+    } else {
       this.clear += text;
     }
     if (this.#deaf) {
@@ -185,6 +191,8 @@ export interface ScriptedServer {
   contents(): string[];
   /** Commands of all sessions. */
   lines(): string[];
+  /** Frees the port, before the end of the test. */
+  stop(): Promise<void>;
 }
 
 /** A next hop over real sockets that behaves as its script says; what is not scripted goes well. */
@@ -193,9 +201,13 @@ export async function runScriptedServer(
   script: Script = {},
 ): Promise<ScriptedServer> {
   const sessions: ScriptedSession[] = [];
+  let made: tls.SecureContext | null = null;
+  // One for all: what a session of TLS is taken up with is in it.
+  const context = (): tls.SecureContext =>
+    (made ??= tls.createSecureContext({ ...script.certificate, ...script.tls }));
   const accept = (socket: net.Socket): void => {
     socket.setNoDelay(true);
-    const session = new ScriptedSession(socket, script);
+    const session = new ScriptedSession(socket, script, context);
     sessions.push(session);
     session.begin();
   };
@@ -206,17 +218,19 @@ export async function runScriptedServer(
   server.on('tlsClientError', () => undefined);
   server.listen(script.port ?? 0, script.host ?? '127.0.0.1');
   await once(server, 'listening');
-  t.after(() => {
+  const stop = async (): Promise<void> => {
     for (const { socket } of sessions) {
       socket.destroy();
     }
-    server.close();
-  });
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  t.after(stop);
   return {
     port: (server.address() as AddressInfo).port,
     sessions,
     contents: () => sessions.flatMap(({ contents }) => contents),
     lines: () => sessions.flatMap(({ lines }) => lines),
+    stop,
   };
 }
 
