@@ -18,7 +18,7 @@ export interface DelayWatchOptions {
   spool: Pick<Spool, 'healthy'>;
   clock: Clock;
   log: Logger;
-  /** Everything in the queue. */
+  /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Tells the sender of recipients that wait too long. */
   report: (item: Item, late: ItemRecipient[]) => Promise<void>;

@@ -49,7 +49,7 @@ export interface DeliveryOptions {
   log: Logger;
   chance: () => number;
   newId: () => string;
-  /** Everything in the queue. */
+  /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
   enter: (item: Item) => void;

@@ -3,6 +3,7 @@ import type { NextHop } from '../send/next-hop.js';
 import type { Item, ItemRecipient, LastReply } from './item.js';
 import { Pace } from './pace.js';
 import { Parked } from './parked.js';
+import { ParkedRows } from './parked-rows.js';
 import { RateWindow } from './rate-window.js';
 
 /** Recipients of one message that travel together: one transaction of one attempt. */
@@ -48,13 +49,15 @@ export class Destination {
   /** Limits that an operator set while the node runs. */
   #ownLimits: Partial<Capacity> = {};
   #capacity: Capacity;
-  #ready: Array<RoutedEntry | Parked> = [];
+  /** Of what only the spool holds, the number of its row. */
+  #ready: Array<RoutedEntry | number> = [];
   /** Entries before this index were taken; spares a shift of the whole array for each. */
   #head = 0;
   /** Of `#ready`, those that only the spool holds. */
   #parked = 0;
   /** Of `#ready`, those that were parked here and left from where they were. */
   #gone = 0;
+  readonly #rows: ParkedRows<Destination>;
   sending = 0;
   deferred = 0;
   /** By an operator. */
@@ -70,7 +73,14 @@ export class Destination {
   readonly #messages = new RateWindow();
   readonly #connects = new RateWindow();
 
-  constructor(name: string, nextHop: NextHop, capacity: Capacity) {
+  /** @param rows those of what is parked here */
+  constructor(
+    name: string,
+    nextHop: NextHop,
+    capacity: Capacity,
+    rows = new ParkedRows<Destination>(),
+  ) {
+    this.#rows = rows;
     this.name = name;
     this.nextHop = nextHop;
     this.#capacity = capacity;
@@ -127,33 +137,38 @@ export class Destination {
   }
 
   add(entry: RoutedEntry | Parked): void {
-    this.#ready.push(entry);
-    this.#entered(entry);
+    this.#ready.push(this.#entered(entry));
   }
 
   /** Back to the front: an entry that met a fault of the hop does not lose its place. */
   putBack(entry: RoutedEntry | Parked): void {
+    const entered = this.#entered(entry);
     if (this.#head > 0) {
-      this.#ready[--this.#head] = entry;
+      this.#ready[--this.#head] = entered;
     } else {
-      this.#ready.unshift(entry);
+      this.#ready.unshift(entered);
     }
-    this.#entered(entry);
   }
 
-  #entered(entry: RoutedEntry | Parked): void {
-    if (entry instanceof Parked) {
-      entry.place = this;
-      this.#parked++;
+  #entered(entry: RoutedEntry | Parked): RoutedEntry | number {
+    if (!(entry instanceof Parked)) {
+      return entry;
     }
+    this.#rows.enter(entry.row, this);
+    this.#parked++;
+    return entry.row;
   }
 
   /** The first entry that could also go elsewhere, where it is. */
   get firstMovable(): RoutedEntry | Parked | undefined {
     for (let i = this.#head; i < this.#ready.length; i++) {
-      const entry = this.#ready[i] as RoutedEntry | Parked;
-      if (entry.movable && !this.#isGone(entry)) {
-        return entry;
+      const entry = this.#ready[i] as RoutedEntry | number;
+      if (typeof entry !== 'number') {
+        if (entry.movable) {
+          return entry;
+        }
+      } else if (this.#rows.isMovable(entry) && !this.#rows.isGone(entry)) {
+        return this.#rows.look(entry);
       }
     }
     return undefined;
@@ -164,6 +179,7 @@ export class Destination {
     const index = this.#ready.indexOf(entry, this.#head);
     if (index !== -1) {
       this.#ready.splice(index, 1);
+      this.#closeUp();
     }
   }
 
@@ -171,44 +187,66 @@ export class Destination {
   withdrawItem(item: Item): RoutedEntry[] {
     const taken: RoutedEntry[] = [];
     for (let i = this.#ready.length - 1; i >= this.#head; i--) {
-      const entry = this.#ready[i] as RoutedEntry | Parked;
-      if (!(entry instanceof Parked) && entry.item === item) {
+      const entry = this.#ready[i] as RoutedEntry | number;
+      if (typeof entry !== 'number' && entry.item === item) {
         this.#ready.splice(i, 1);
         taken.push(entry);
       }
     }
+    this.#closeUp();
     return taken;
   }
 
   /** What is parked here leaves; its place is closed up later. */
-  leave(parked: Parked): void {
-    parked.place = null;
+  leave({ row }: Parked): void {
+    this.#rows.leave(row);
     this.#parked--;
     this.#gone++;
+    this.#closeUp();
+  }
+
+  /** Where nothing waits, no place of what has left is kept: perhaps nothing comes any more. */
+  #closeUp(): void {
+    if (this.#gone > 0 && this.ready === 0) {
+      const gone = this.#ready.slice(this.#head);
+      this.#ready = [];
+      this.#head = 0;
+      this.#letGo(gone as number[]);
+    }
+  }
+
+  #letGo(gone: readonly number[]): void {
+    this.#gone -= gone.length;
+    gone.forEach((row) => this.#rows.letGo(row));
   }
 
   /** What was parked here is in memory now, and keeps its place. */
-  replace(parked: Parked, entry: RoutedEntry): void {
-    const index = this.#ready.indexOf(parked, this.#head);
+  replace({ row }: Parked, entry: RoutedEntry): void {
+    const index = this.#ready.indexOf(row, this.#head);
     if (index !== -1) {
       this.#ready[index] = entry;
       this.#parked--;
-      parked.place = null;
+      this.#rows.letGo(row);
     }
   }
 
   /** What waits for its turn, in that order. */
   *entries(): Generator<RoutedEntry | Parked> {
     for (let i = this.#head; i < this.#ready.length; i++) {
-      const entry = this.#ready[i] as RoutedEntry | Parked;
-      if (!this.#isGone(entry)) {
+      const entry = this.#ready[i] as RoutedEntry | number;
+      if (typeof entry !== 'number') {
         yield entry;
+      } else if (!this.#rows.isGone(entry)) {
+        yield this.#rows.look(entry);
       }
     }
   }
 
-  #isGone(entry: RoutedEntry | Parked): boolean {
-    return entry instanceof Parked && entry.place !== this;
+  /** The rows of what is parked here now, in order. */
+  get parkedRows(): number[] {
+    return this.#ready
+      .slice(this.#head)
+      .filter((entry) => typeof entry === 'number' && !this.#rows.isGone(entry)) as number[];
   }
 
   /** The next entry when one may start now, else undefined. What was parked left with that. */
@@ -225,19 +263,24 @@ export class Destination {
       this.#ready = this.#ready.slice(this.#head);
       this.#head = 0;
     }
-    if (entry instanceof Parked) {
-      entry.place = null;
-      this.#parked--;
+    if (typeof entry !== 'number') {
+      this.#closeUp();
+      return entry;
     }
-    return entry;
+    const parked = this.#rows.look(entry);
+    this.#rows.letGo(entry);
+    this.#parked--;
+    this.#closeUp();
+    return parked;
   }
 
   /** The next one, whether it may start or not. */
-  get #first(): RoutedEntry | Parked | undefined {
+  get #first(): RoutedEntry | number | undefined {
     let entry = this.#ready[this.#head];
-    while (entry !== undefined && this.#gone > 0 && this.#isGone(entry)) {
-      this.#gone--;
-      entry = this.#ready[++this.#head];
+    while (this.#gone > 0 && typeof entry === 'number' && this.#rows.isGone(entry)) {
+      this.#head++;
+      this.#letGo([entry]);
+      entry = this.#ready[this.#head];
     }
     return entry;
   }
@@ -257,7 +300,7 @@ export class Destination {
       this.#pace.waitMs(nowMs),
       this.#messages.waitMs(maxMessagesPerMinute, nowMs),
       maxConnectsPerMinute === null ||
-        hasFreeSession(first instanceof Parked ? this.nextHop : first.nextHop)
+        hasFreeSession(typeof first === 'number' ? this.nextHop : first.nextHop)
         ? 0
         : this.#connects.waitMs(maxConnectsPerMinute, nowMs),
       0,
@@ -297,26 +340,26 @@ export class Destination {
   /** Takes out those in memory that are not to stay, and leaves all others in their places. */
   sift(stays: (entry: RoutedEntry) => boolean): RoutedEntry[] {
     const taken: RoutedEntry[] = [];
-    const kept: Array<RoutedEntry | Parked> = [];
-    for (const entry of this.entries()) {
-      if (entry instanceof Parked || stays(entry)) {
-        kept.push(entry);
+    const kept: Array<RoutedEntry | number> = [];
+    const gone: number[] = [];
+    for (let i = this.#head; i < this.#ready.length; i++) {
+      const entry = this.#ready[i] as RoutedEntry | number;
+      if (typeof entry === 'number') {
+        (this.#rows.isGone(entry) ? gone : kept).push(entry);
       } else {
-        taken.push(entry);
+        (stays(entry) ? kept : taken).push(entry);
       }
     }
-    if (taken.length > 0) {
-      this.#ready = kept;
-      this.#head = 0;
-      this.#gone = 0;
-    }
+    this.#ready = kept;
+    this.#head = 0;
+    this.#letGo(gone);
     return taken;
   }
 
   /** Monotonic time that stands for the arrival of the oldest waiting message, or null. */
   get oldestBornMs(): number | null {
     const first = this.#first;
-    return (first instanceof Parked ? first.bornMs : first?.item.bornMs) ?? null;
+    return (typeof first === 'number' ? this.#rows.bornMs(first) : first?.item.bornMs) ?? null;
   }
 
   /**

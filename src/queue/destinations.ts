@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { isSameServer } from '../send/next-hop.js';
 import { Destination, type HopFault, type QueueEntry, type RoutedEntry } from './destination.js';
 import { ForeseenQueues } from './foreseen-queues.js';
+import type { ParkedRows } from './parked-rows.js';
 import { groupByRoute, type ChooseRoute, type Route, type RouteGroup } from './route-groups.js';
 import { TimerTable } from './timer-table.js';
 import { forgetUnfit } from './unfit-hops.js';
@@ -30,10 +31,13 @@ export class Destinations implements Iterable<Destination> {
   readonly foreseen = new ForeseenQueues();
   readonly #pauses: TimerTable<Destination>;
   readonly #waits: TimerTable<Destination>;
+  readonly #rows: ParkedRows<Destination>;
   #running = false;
 
-  constructor(options: DestinationsOptions) {
+  /** @param rows those of what is parked */
+  constructor(options: DestinationsOptions, rows: ParkedRows<Destination>) {
     this.#options = options;
+    this.#rows = rows;
     this.#pauses = new TimerTable(options.clock);
     this.#waits = new TimerTable(options.clock);
   }
@@ -75,7 +79,7 @@ export class Destinations implements Iterable<Destination> {
     const { queue, nextHop, capacity } = route;
     let destination = this.#byName.get(queue);
     if (destination === undefined) {
-      destination = this.foreseen.begin(new Destination(queue, nextHop, capacity));
+      destination = this.foreseen.begin(new Destination(queue, nextHop, capacity, this.#rows));
       this.#byName.set(queue, destination);
     }
     this.lead(destination, route);

@@ -63,8 +63,7 @@ export class Detours {
       if (!(first instanceof Parked)) {
         return first;
       }
-      const { place } = first;
-      if (!this.#options.parked.unpark(first) && first.place === place) {
+      if (this.#options.parked.unpark(first) === undefined) {
         return undefined;
       }
     }

@@ -1,49 +1,62 @@
 /** A binary min-heap by due time: one timer serves all that waits, whatever its number. */
 export class DueHeap<T> {
-  readonly #entries: Array<{ dueMs: number; value: T }> = [];
+  readonly #dueMs: (value: T) => number;
+  #values: T[] = [];
+
+  /** @param dueMs the same for as long as the value is in here */
+  constructor(dueMs: (value: T) => number) {
+    this.#dueMs = dueMs;
+  }
 
   get size(): number {
-    return this.#entries.length;
+    return this.#values.length;
   }
 
-  /** Due time of the first entry, or null when empty. */
+  /** Due time of the first value, or null when empty. */
   get nextDueMs(): number | null {
-    return this.#entries[0]?.dueMs ?? null;
+    return this.#values.length === 0 ? null : this.#due(0);
   }
 
-  push(dueMs: number, value: T): void {
-    const entries = this.#entries;
-    this.#rise(entries.push({ dueMs, value }) - 1);
+  push(value: T): void {
+    this.#rise(this.#values.push(value) - 1);
   }
 
-  /** Takes the first entry if it is due. */
+  /** Takes the first value if it is due. */
   popDue(nowMs: number): T | undefined {
-    const first = this.#entries[0];
-    if (first === undefined || first.dueMs > nowMs) {
+    const first = this.#values[0];
+    if (first === undefined || this.#due(0) > nowMs) {
       return undefined;
     }
     this.#removeAt(0);
-    return first.value;
+    return first;
+  }
+
+  /** Takes out one value; false where it is not in here. What came in last is found first. */
+  delete(value: T): boolean {
+    const index = this.#values.lastIndexOf(value);
+    if (index !== -1) {
+      this.#removeAt(index);
+    }
+    return index !== -1;
   }
 
   /** Takes out those that match, in no order, with a look at all for each of them. */
   remove(matches: (value: T) => boolean): T[] {
     const removed: T[] = [];
     for (;;) {
-      const index = this.#entries.findIndex(({ value }) => matches(value));
-      const found = this.#entries[index];
-      if (found === undefined) {
+      const index = this.#values.findIndex(matches);
+      if (index === -1) {
         return removed;
       }
-      removed.push(found.value);
+      removed.push(this.#values[index] as T);
       this.#removeAt(index);
     }
   }
 
   #removeAt(index: number): void {
-    const last = this.#entries.pop() as { dueMs: number; value: T };
-    if (index < this.#entries.length) {
-      this.#entries[index] = last;
+    const last = this.#values.pop() as T;
+    if (index < this.#values.length) {
+      this.#values[index] = last;
       this.#sink(index);
       this.#rise(index);
     }
@@ -51,14 +64,14 @@ export class DueHeap<T> {
 
   /** Takes everything out, in no order. */
   drain(): T[] {
-    return this.#entries.splice(0).map((entry) => entry.value);
+    const all = this.#values;
+    this.#values = [];
+    return all;
   }
 
   /** Every value, in no order. */
-  *values(): Generator<T> {
-    for (const entry of this.#entries) {
-      yield entry.value;
-    }
+  values(): Iterable<T> {
+    return this.#values.values();
   }
 
   #rise(from: number): void {
@@ -79,10 +92,10 @@ export class DueHeap<T> {
       const left = index * 2 + 1;
       const right = left + 1;
       let least = index;
-      if (left < this.#entries.length && this.#due(left) < this.#due(least)) {
+      if (left < this.#values.length && this.#due(left) < this.#due(least)) {
         least = left;
       }
-      if (right < this.#entries.length && this.#due(right) < this.#due(least)) {
+      if (right < this.#values.length && this.#due(right) < this.#due(least)) {
         least = right;
       }
       if (least === index) {
@@ -94,14 +107,11 @@ export class DueHeap<T> {
   }
 
   #due(index: number): number {
-    return this.#entries[index]?.dueMs ?? Infinity;
+    return this.#dueMs(this.#values[index] as T);
   }
 
   #swap(a: number, b: number): void {
-    const entries = this.#entries;
-    [entries[a], entries[b]] = [
-      entries[b] as (typeof entries)[number],
-      entries[a] as (typeof entries)[number],
-    ];
+    const values = this.#values;
+    [values[a], values[b]] = [values[b] as T, values[a] as T];
   }
 }

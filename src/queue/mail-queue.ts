@@ -21,6 +21,7 @@ import { MessageControl, type ActionResult, type MessageAction } from './message
 import { Parked } from './parked.js';
 import { Parking } from './parking.js';
 import { Quarantine, type QuarantinedMessage } from './quarantine.js';
+import { QueueItems } from './queue-items.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
@@ -68,7 +69,7 @@ export class MailQueue {
   readonly #options: MailQueueOptions;
   readonly #scheduler: Scheduler;
   readonly #delivery: Delivery;
-  readonly #items = new Map<string, Item | Parked>();
+  readonly #items = new QueueItems();
   readonly #parking: Parking;
   readonly #flows: Flows;
   readonly #bodies: BodyCache;
@@ -163,7 +164,7 @@ export class MailQueue {
       isKnown: (id) => this.#items.has(id),
       queueOf: (item) => this.#queueOf(item),
       enter: (item) => {
-        this.#items.set(item.id, item);
+        this.#items.add(item);
         this.#startLife(item);
       },
       schedule: (item, waiting, stored) => this.#schedule(item, waiting, stored),
@@ -198,7 +199,7 @@ export class MailQueue {
       flows: this.#flows,
       scheduler: () => this.#scheduler,
       newId: () => this.newId(),
-      items: () => this.#residents(),
+      items: () => this.#items.residents,
       enter: (report) => {
         this.#room.add(report.body.sizeBytes);
         this.#enter(report);
@@ -314,19 +315,7 @@ export class MailQueue {
   /** The same, in memory from now on. */
   #resident(id: string): Item | undefined {
     const item = this.#items.get(id);
-    if (item instanceof Parked) {
-      this.#scheduler.unpark(item);
-    }
-    const present = this.#items.get(id);
-    return present instanceof Parked ? undefined : present;
-  }
-
-  *#residents(): Generator<Item> {
-    for (const item of this.#items.values()) {
-      if (!(item instanceof Parked)) {
-        yield item;
-      }
-    }
+    return item instanceof Parked ? (this.#scheduler.unpark(item) ?? undefined) : item;
   }
 
   /** What is shown of a message while something of it waits; null for what is only in quarantine. */
@@ -412,7 +401,7 @@ export class MailQueue {
   }
 
   #enter(item: Item): void {
-    this.#items.set(item.id, item);
+    this.#items.add(item);
     this.#startLife(item);
     this.#flows.received();
     // Durable from now on; what came before shows in the phases of the sender's attempt.
@@ -423,7 +412,7 @@ export class MailQueue {
   }
 
   #leave(item: Item): void {
-    this.#items.delete(item.id);
+    this.#items.delete(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
   }

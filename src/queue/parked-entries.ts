@@ -3,7 +3,8 @@ import type { DeferredEntries } from './deferred-entries.js';
 import { Destination, type QueueEntry, type RoutedEntry } from './destination.js';
 import type { Destinations } from './destinations.js';
 import type { Item } from './item.js';
-import { Parked } from './parked.js';
+import type { Parked } from './parked.js';
+import type { ParkedRows } from './parked-rows.js';
 import { ParkedWalk } from './parked-walk.js';
 import { openRecipients, type Parking } from './parking.js';
 import type { Route } from './route-groups.js';
@@ -14,6 +15,7 @@ export const READ_AGAIN_MS = 1000;
 export interface ParkedEntriesOptions {
   /** Where what waits for long leaves memory; undefined: nothing does. */
   parking: Parking | undefined;
+  rows: ParkedRows<Destination>;
   destinations: Destinations;
   deferred: DeferredEntries;
   clock: Clock;
@@ -71,7 +73,7 @@ export class ParkedEntries {
       return;
     }
     const waiting = deferred.of(item);
-    if (waiting !== undefined && parking.takes(waiting.entry as QueueEntry)) {
+    if (waiting !== undefined && parking.takes(waiting.entry)) {
       deferred.park(waiting, item, parking.park(item, { deferred: true, movable: false }));
     }
   }
@@ -92,17 +94,21 @@ export class ParkedEntries {
     const item = parking?.load(parked);
     if (item === undefined) {
       const dueAtMs = clock.monotonicMs() + READ_AGAIN_MS;
-      deferred.add({ entry: parked, destination, dueAtMs });
+      deferred.addParked(parked, destination, dueAtMs);
     }
     return item == null ? null : { item, recipients: openRecipients(item) };
   }
 
-  /** Brings what is parked back into memory, where it is. False where it cannot be read. */
-  unpark(parked: Parked): boolean {
-    const { parking, deferred } = this.#options;
-    const { place } = parked;
+  /**
+   * Brings what is parked back into memory, where it is.
+   *
+   * @returns null where it is lost, undefined where it cannot be read now
+   */
+  unpark(parked: Parked): Item | null | undefined {
+    const { parking, rows, deferred } = this.#options;
+    const place = rows.turnAt(parked.row);
     const item = parking?.load(parked);
-    if (place instanceof Destination) {
+    if (place !== undefined) {
       if (item != null) {
         const { nextHop } = place;
         const entry = { item, recipients: openRecipients(item), nextHop, movable: parked.movable };
@@ -115,7 +121,7 @@ export class ParkedEntries {
     } else if (item === null) {
       deferred.drop(parked);
     }
-    return item != null;
+    return item;
   }
 
   /** What is parked in a queue is asked for its way in the background, and goes where that leads. */
@@ -128,24 +134,24 @@ export class ParkedEntries {
   /** What is parked for a time is counted where it will go, as soon as that is read. */
   rerouteDeferred(): void {
     const { deferred } = this.#options;
-    if (deferred.resident < deferred.size) {
+    if (deferred.parked > 0) {
       this.#walk.through(deferred);
     }
   }
 
   *#routeAnew(destination: Destination): Generator<boolean> {
-    const { destinations } = this.#options;
-    // Others come and go while it is walked.
-    const entries = [...destination.entries()];
-    for (const parked of entries) {
-      if (!(parked instanceof Parked) || parked.place !== destination) {
+    const { rows, destinations } = this.#options;
+    // Others come and go while it is walked: of the rows some may be those of other messages by then.
+    for (const row of destination.parkedRows) {
+      if (rows.turnAt(row) !== destination) {
         yield false;
         continue;
       }
+      const parked = rows.look(row);
       const route = this.#wayOf(parked);
       if (route?.queue === destination.name) {
         destinations.lead(destination, route);
-        parked.movable = route.movable;
+        rows.setMovable(row, route.movable);
       } else if (route !== undefined) {
         this.#move(parked, destination);
       }
@@ -166,19 +172,16 @@ export class ParkedEntries {
   }
 
   *#routeDeferredAnew(deferred: DeferredEntries): Generator<boolean> {
-    const { destinations } = this.#options;
-    const all = [...deferred.parked()];
-    for (const waiting of all) {
-      const { entry, destination } = waiting;
-      if (!(entry instanceof Parked) || entry.place !== deferred) {
+    const { rows, destinations } = this.#options;
+    for (const row of deferred.parkedRows) {
+      const destination = rows.deferredAt(row);
+      if (destination === undefined) {
         yield false;
         continue;
       }
-      const route = this.#wayOf(entry);
+      const route = this.#wayOf(rows.look(row));
       if (route != null && route.queue !== destination.name) {
-        waiting.destination = destinations.place(route);
-        waiting.destination.deferred++;
-        destination.deferred--;
+        deferred.move(row, destination, destinations.place(route));
         destinations.forgetUnused(destination);
       }
       yield true;

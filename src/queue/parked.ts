@@ -1,65 +1,52 @@
 /** What a queue has to know of a message that only the spool holds. */
 export interface ParkedTraits {
   /** An earlier process left it, and this one has not attempted it. */
-  found: boolean;
+  readonly found: boolean;
   /** A hop has answered about it: it does not wait because it wants to. */
-  tried: boolean;
+  readonly tried: boolean;
   /** It waits for a time, and not for its turn. */
-  deferred: boolean;
+  readonly deferred: boolean;
   /** There are other hops for it when the one that it waits for is at fault. */
-  movable: boolean;
+  readonly movable: boolean;
 }
 
-const FOUND = 1;
-const TRIED = 2;
-const DEFERRED = 4;
-const MOVABLE = 8;
-
-/**
- * A message that waits, all of whose open recipients wait for the same, and that is in the spool
- * exactly as it was in memory. There may be millions of them: few fields, and small numbers.
- */
-export class Parked {
+/** The message itself, as far as its queue has to know it. */
+export interface ParkedMessage {
   readonly id: string;
   /** Monotonic time that stands for its arrival, in whole milliseconds. */
   readonly bornMs: number;
   /** Of its body. */
   readonly sizeBytes: number;
-  /** Where it waits for its turn; null: nowhere any more, or for a time. */
-  place: object | null = null;
-  #flags: number;
+}
+
+/**
+ * A message that waits, all of whose open recipients wait for the same, and that is in the spool
+ * exactly as it was in memory. What it says is what its row said when it was looked at; it is made
+ * anew for each look, and nobody keeps it: there may be millions of rows.
+ */
+export class Parked implements ParkedMessage, ParkedTraits {
+  /** In `ParkedRows`. */
+  readonly row: number;
+  readonly id: string;
+  readonly bornMs: number;
+  readonly sizeBytes: number;
+  readonly found: boolean;
+  readonly tried: boolean;
+  readonly deferred: boolean;
+  readonly movable: boolean;
 
   constructor(
-    { id, bornMs, sizeBytes }: { id: string; bornMs: number; sizeBytes: number },
+    row: number,
+    { id, bornMs, sizeBytes }: ParkedMessage,
     { found, tried, deferred, movable }: ParkedTraits,
   ) {
+    this.row = row;
     this.id = id;
-    this.bornMs = Math.round(bornMs);
+    this.bornMs = bornMs;
     this.sizeBytes = sizeBytes;
-    this.#flags =
-      (found ? FOUND : 0) |
-      (tried ? TRIED : 0) |
-      (deferred ? DEFERRED : 0) |
-      (movable ? MOVABLE : 0);
-  }
-
-  get found(): boolean {
-    return (this.#flags & FOUND) !== 0;
-  }
-
-  get tried(): boolean {
-    return (this.#flags & TRIED) !== 0;
-  }
-
-  get deferred(): boolean {
-    return (this.#flags & DEFERRED) !== 0;
-  }
-
-  get movable(): boolean {
-    return (this.#flags & MOVABLE) !== 0;
-  }
-
-  set movable(movable: boolean) {
-    this.#flags = movable ? this.#flags | MOVABLE : this.#flags & ~MOVABLE;
+    this.found = found;
+    this.tried = tried;
+    this.deferred = deferred;
+    this.movable = movable;
   }
 }

@@ -3,16 +3,17 @@ import { codeOf, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { BodyCache } from './body-cache.js';
 import { wantsReport } from './bounce.js';
-import type { QueueEntry } from './destination.js';
+import type { Destination, QueueEntry } from './destination.js';
 import { isFinal, moveRecipient, type Item, type ItemRecipient } from './item.js';
-import { Parked, type ParkedTraits } from './parked.js';
+import type { Parked, ParkedTraits } from './parked.js';
+import type { ParkedRows } from './parked-rows.js';
+import type { QueueItems } from './queue-items.js';
 import { followClock } from './recovery.js';
 import type { Corrupt, Spool } from './spool.js';
 
 export interface ParkingOptions {
   spool: Pick<Spool, 'peek'>;
-  /** Everything in the queue, by its id. */
-  items: Map<string, Item | Parked>;
+  items: QueueItems;
   bodies: Pick<BodyCache, 'keep' | 'forget'>;
   clock: Clock;
   log: Logger;
@@ -28,7 +29,7 @@ export interface ParkingOptions {
 /**
  * Of a long queue only the first messages are in memory. The others wait in the spool, where each of
  * them is anyway, and are read when their turn comes, in place of their bodies: so memory does not
- * grow with what waits but by some 200 bytes a message.
+ * grow with what waits but by some 70 bytes a message, outside of the heap (`ParkedRows`).
  *
  * Parked is only what the spool holds exactly as it is in memory: what has just come in, what was
  * found at the start, and what was deferred once that is written; never what an operator or a report
@@ -39,6 +40,11 @@ export class Parking {
 
   constructor(options: ParkingOptions) {
     this.#options = options;
+  }
+
+  /** Of everything that is parked. */
+  get rows(): ParkedRows<Destination> {
+    return this.#options.items.rows;
   }
 
   get maxResident(): number {
@@ -75,19 +81,14 @@ export class Parking {
   /** From here on the item is not in memory any more. It is one that `takes` takes. */
   park(item: Item, { deferred, movable }: Pick<ParkedTraits, 'deferred' | 'movable'>): Parked {
     const { items, bodies, clock, isFound } = this.#options;
-    const { id, bornMs = clock.monotonicMs(), body } = item;
-    const parked = new Parked(
-      { id, bornMs, sizeBytes: body.sizeBytes },
-      {
-        found: isFound(item),
-        tried: item.recipients.some(({ lastReply }) => lastReply !== null),
-        deferred,
-        movable,
-      },
-    );
-    items.set(id, parked);
+    const { id, bornMs = clock.monotonicMs() } = item;
     bodies.forget(id);
-    return parked;
+    return items.park(item, bornMs, {
+      found: isFound(item),
+      tried: item.recipients.some(({ lastReply }) => lastReply !== null),
+      deferred,
+      movable,
+    });
   }
 
   /**
@@ -116,11 +117,11 @@ export class Parking {
       return undefined;
     }
     if ('reason' in read) {
-      items.delete(parked.id);
+      items.drop(parked);
       lost(parked, { id: parked.id, reason: read.reason });
       return null;
     }
-    items.set(parked.id, read.item);
+    items.unpark(parked, read.item);
     if (parked.found) {
       found(read.item);
     }

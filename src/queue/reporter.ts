@@ -27,7 +27,7 @@ export interface ReporterOptions {
   clock: Clock;
   log: Logger;
   newId: () => string;
-  /** Everything in the queue. */
+  /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
   enter: (item: Item) => void;

@@ -2,7 +2,7 @@ import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
 import { AttemptsUnderWay } from './attempts-under-way.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
-import { DeferredEntries, MAX_SLEEP_MS, type Deferred } from './deferred-entries.js';
+import { DeferredEntries, MAX_SLEEP_MS, type Woken } from './deferred-entries.js';
 import { Destinations, type DestinationsOptions } from './destinations.js';
 import { Detours } from './detours.js';
 import type { ForeseenQueues } from './foreseen-queues.js';
@@ -10,6 +10,7 @@ import { HeldEntries } from './held-entries.js';
 import { moveRecipient, type Item, type ItemRecipient } from './item.js';
 import { Parked } from './parked.js';
 import { ParkedEntries, READ_AGAIN_MS } from './parked-entries.js';
+import { ParkedRows } from './parked-rows.js';
 import type { Parking } from './parking.js';
 import { SuspectLane } from './suspect-lane.js';
 import type { RouteGroup } from './route-groups.js';
@@ -60,10 +61,12 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     const { clock, parking } = options;
     this.#options = options;
-    this.#destinations = new Destinations(options);
-    this.#deferred = new DeferredEntries(clock, (deferred) => this.#wake(deferred));
+    const rows = parking?.rows ?? new ParkedRows<Destination>();
+    this.#destinations = new Destinations(options, rows);
+    this.#deferred = new DeferredEntries(clock, rows, (woken) => this.#wake(woken));
     this.#parked = new ParkedEntries({
       parking,
+      rows,
       destinations: this.#destinations,
       deferred: this.#deferred,
       clock,
@@ -337,12 +340,8 @@ export class Scheduler {
       moved.push(...destination.sift((entry) => destinations.isRoutedAsBefore(entry, destination)));
       this.#parked.rerouteAt(destination);
     }
-    for (const waiting of this.#deferred.drain()) {
-      if (waiting.entry instanceof Parked) {
-        this.#deferred.add(waiting);
-      } else {
-        this.#putOff(waiting.entry, waiting.dueAtMs);
-      }
+    for (const { entry, dueAtMs } of this.#deferred.drainResident()) {
+      this.#putOff(entry, dueAtMs);
     }
     this.#deferred.arm();
     this.#parked.rerouteDeferred();
@@ -409,8 +408,8 @@ export class Scheduler {
     return entry;
   }
 
-  /** Brings what is parked back into memory, where it is. False where it cannot be read. */
-  unpark(parked: Parked): boolean {
+  /** Brings what is parked back into memory, where it is; no item where it cannot be read. */
+  unpark(parked: Parked): Item | null | undefined {
     return this.#parked.unpark(parked);
   }
 
@@ -477,7 +476,7 @@ export class Scheduler {
     }
   }
 
-  #wake({ entry: waiting, destination }: Deferred): void {
+  #wake({ entry: waiting, destination }: Woken): void {
     const entry = waiting instanceof Parked ? this.#parked.awake(waiting, destination) : waiting;
     if (entry === null) {
       return;

@@ -164,7 +164,7 @@ export const LIMITS = {
     100_000_000,
     2_000_000,
     1_000_000,
-    'Messages in the queue, about 0.2 kB of memory each, and 2 kB of the first ones of each hop; beyond it mail is refused with 452 4.3.1 (at the API with 503) until one has left. Reports of the node itself are always taken.',
+    'Messages in the queue, less than 0.1 kB of memory each, and 2 kB of the first ones of each hop; beyond it mail is refused with 452 4.3.1 (at the API with 503) until one has left. Reports of the node itself are always taken.',
   ),
   'max-queue-size': size(
     MIB,

@@ -4,8 +4,8 @@ import { array, assert as forAll, constant, integer, oneof, property, record } f
 import { DueHeap } from '../../src/queue/due-heap.js';
 
 function filled(dues: readonly number[]): DueHeap<number> {
-  const heap = new DueHeap<number>();
-  for (const dueMs of dues) heap.push(dueMs, dueMs);
+  const heap = new DueHeap<number>((due) => due);
+  for (const dueMs of dues) heap.push(dueMs);
   return heap;
 }
 
@@ -37,12 +37,12 @@ test('at every time exactly that is given out which is due', () => {
   );
   forAll(
     property(array(step, { maxLength: 100 }), (steps) => {
-      const heap = new DueHeap<number>();
+      const heap = new DueHeap<number>((due) => due);
       let model: number[] = [];
       for (const action of steps) {
         model.sort((a, b) => a - b);
         if ('push' in action) {
-          heap.push(action.push, action.push);
+          heap.push(action.push);
           model.push(action.push);
         } else if ('popAt' in action) {
           const due =
