@@ -78,13 +78,16 @@ function traceOf({ mesh, clientSpan, mayBeParent }: ArrivedContent): ItemTrace {
     return { traceId: mesh.traceId, spanId, parentSpanId: mesh.spanId, path: mesh.path };
   }
   const parent = mayBeParent ? clientSpan : null;
-  return {
+  const trace: ItemTrace = {
     traceId: parent?.traceId ?? newTraceId(),
     spanId,
     parentSpanId: parent?.spanId ?? null,
     path: [],
-    ...(clientSpan === null || mayBeParent ? {} : { link: clientSpan }),
   };
+  if (clientSpan !== null && !mayBeParent) {
+    trace.link = clientSpan;
+  }
+  return trace;
 }
 
 function newRecipient(

@@ -11,6 +11,7 @@ import type { Item } from '../queue/item.js';
 import type { MailQueue } from '../queue/mail-queue.js';
 import { bodyPlace, type BodyWriter, type FinishedBody, type Note } from '../queue/spool.js';
 import type { MeshContext, ParentSpan } from '../trace/propagate.js';
+import type { Arrival } from '../trace/recorder.js';
 import { allowSettings, type SettingsContext } from './allowed-settings.js';
 import { MAX_RECEIVED, readControlHeaders, type ControlHeaders } from './control-headers.js';
 import { ignoredNames, readHeaderSettings } from './header-settings.js';
@@ -234,11 +235,9 @@ export class ReceivedMessage implements DataReceiver {
       const body = this.#finished as FinishedBody;
       const item = this.#item(body);
       const ids = { queueId: item.id, traceId: item.trace.traceId };
-      const note = noteFor(ids);
-      const { handedOver } = this.#transaction;
       const { queueId, repeated } = await this.#options.queue.accept(item, body, {
-        ...(note === undefined ? {} : { note }),
-        ...(handedOver === null ? {} : { handedOver }),
+        note: noteFor(ids),
+        handedOver: this.#transaction.handedOver ?? undefined,
       });
       const { counts } = this.#options;
       if (repeated) {
@@ -287,13 +286,16 @@ export class ReceivedMessage implements DataReceiver {
   #item(body: FinishedBody): Item {
     const { protocol, clientAddress, helo, user } = this.#session;
     const client = { address: clientAddress, helo, user };
-    const removedHeaders = this.#removedHeaders;
+    const arrival: Arrival = { protocol, client };
+    if (this.#removedHeaders.length > 0) {
+      arrival.removedHeaders = this.#removedHeaders;
+    }
     return newItem({
       id: this.#id,
       receivedAtMs: this.#receivedAtMs,
       expiresAtMs: this.#expiresAtMs,
       transaction: this.#transaction,
-      arrival: { protocol, client, ...(removedHeaders.length > 0 ? { removedHeaders } : {}) },
+      arrival,
       messageId: this.#messageId,
       mesh: this.#mesh,
       clientSpan: this.#clientSpan,

@@ -8,9 +8,9 @@ import type { DeliveryKey, FinishedBody, Note, Spool } from './spool.js';
 
 /** What is stored in the same write as a message that is accepted. */
 export interface AcceptOptions {
-  note?: Note;
+  note?: Note | undefined;
   /** It comes from an upstream node, which may hand it over again. */
-  handedOver?: HandedOver;
+  handedOver?: HandedOver | undefined;
 }
 
 export interface AcceptanceOptions {
@@ -69,12 +69,8 @@ export class Acceptance {
     const { spool, room, deliveryKeys, bodies, enter } = this.#options;
     const accept = async (keys: readonly DeliveryKey[]): Promise<void> => {
       this.#takeRoom(item);
-      const also = {
-        ...(note === undefined ? {} : { note }),
-        ...(keys.length > 0 ? { keys } : {}),
-      };
       try {
-        await spool.accept(item, body, also);
+        await spool.accept(item, body, { note, keys });
       } catch (error) {
         room.remove(item.body.sizeBytes);
         throw error;

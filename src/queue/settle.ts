@@ -1,3 +1,4 @@
+import { isoTime } from '../format/iso-time.js';
 import type { Outcome } from '../send/outcome.js';
 import type { Action, RecipientRecord } from '../trace/record.js';
 import {
@@ -205,7 +206,7 @@ function spentIfStumbling(item: Item, outcome: Outcome): Outcome {
 
 /** The trace's view of a recipient. `toNode`: the next hop is a mesh peer that reports in turn. */
 export function recipientRecord(recipient: ItemRecipient, toNode: boolean): RecipientRecord {
-  return {
+  const record: RecipientRecord = {
     address: recipient.address,
     action: actionOf(recipient, toNode),
     code: recipient.lastReply?.code ?? null,
@@ -215,9 +216,12 @@ export function recipientRecord(recipient: ItemRecipient, toNode: boolean): Reci
     next_attempt_at:
       recipient.nextAttemptAtMs === null || recipient.state !== 'deferred'
         ? null
-        : new Date(recipient.nextAttemptAtMs).toISOString(),
-    ...(recipient.orcpt === null ? {} : { orcpt: recipient.orcpt }),
+        : isoTime(recipient.nextAttemptAtMs),
   };
+  if (recipient.orcpt !== null) {
+    record.orcpt = recipient.orcpt;
+  }
+  return record;
 }
 
 function actionOf(recipient: ItemRecipient, toNode: boolean): Action {

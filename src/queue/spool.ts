@@ -72,7 +72,7 @@ export interface Spool {
 export interface AlsoDurable {
   /** An item whose state has changed (the cause of a report), as it is when `accept` is called. */
   settles?: Item;
-  note?: Note;
+  note?: Note | undefined;
   /** What a sending node calls what it hands over here. */
   keys?: readonly DeliveryKey[];
 }

@@ -179,8 +179,7 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
     const reply = stage === 'rcpt' ? replies.rcpt[index] : stage === null ? null : replies[stage];
     if (stage !== null && reply != null) {
       const meaning = classifyReply(stage, reply, nextHop);
-      return {
-        ...meaning,
+      const outcome: Outcome = {
         kind: isNoAnswer(stage, reply) && replies.sentWhole ? 'in-doubt' : meaning.kind,
         inTransaction: true,
         stage,
@@ -189,6 +188,8 @@ function outcomesOf(request: AttemptRequest, replies: TransactionReplies): Outco
         enhanced: reply.enhanced,
         text: printableReply(reply.text),
       };
+      // Most replies say that all is well, and nothing else.
+      return outcome.kind === 'delivered' ? outcome : { ...meaning, ...outcome };
     }
     const { fault } = replies;
     return {
