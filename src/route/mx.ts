@@ -66,10 +66,32 @@ export function createLocator(options: LocatorOptions): Locator {
   };
 }
 
+/** Addresses of one hop that are remembered; one that is in use is among the latest. */
+const MAX_ADDRESSES = 64;
+const HOSTS_OF = new WeakMap<NextHop, Map<string, NextHop>>();
+
+/**
+ * The hop at one of its addresses: the same object each time, since what is kept of a host for its
+ * next connection (roots and keys, sessions of TLS) hangs on it.
+ */
+function hostAt(hop: NextHop, address: string): NextHop {
+  const hosts = HOSTS_OF.get(hop) ?? new Map<string, NextHop>();
+  HOSTS_OF.set(hop, hosts);
+  let host = hosts.get(address);
+  if (host === undefined) {
+    if (hosts.size >= MAX_ADDRESSES) {
+      hosts.clear();
+    }
+    host = { ...hop, address };
+    hosts.set(address, host);
+  }
+  return host;
+}
+
 async function locateNamed(hop: NextHop, dns: DnsClient): Promise<Located> {
   const answer = await dns.hostAddresses(hop.host);
   if (answer.kind === 'found') {
-    return { hosts: answer.values.map((address) => ({ ...hop, address })) };
+    return { hosts: answer.values.map((address) => hostAt(hop, address)) };
   }
   const text =
     answer.kind === 'none'

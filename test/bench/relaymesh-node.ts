@@ -73,6 +73,9 @@ async function settingsOf(
   return {
     ...common,
     ...secured,
+    // Who logs in is a stranger before: a client that comes back for each message is held back.
+    'max-connects-per-client-per-minute': 1_000_000,
+    'max-sessions-per-client': 1000,
     'users-file': await write('users', `${LOGIN.username}: ${LOGIN.password}\n`),
     'smarthost-username': LOGIN.username,
     'smarthost-password-file': await write('password', LOGIN.password),

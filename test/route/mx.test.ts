@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DnsZone } from './dns-server.js';
+import type { NextHop } from '../../src/send/next-hop.js';
 import { locatorFor, mxHop } from './locating.js';
 
 test('mail servers are asked by their preference, each at all of its addresses, IPv4 first', async (t) => {
@@ -270,6 +271,22 @@ test('a mail server inherits what its hop asks for, and never a login', async (t
   });
   const weaker = await locator.locate(mxHop('y.test', { tls: 'none' }));
   assert.equal('hosts' in weaker && weaker.hosts[0]?.tls, 'opportunistic');
+});
+
+test('a smarthost at an address is the same object each time, until its description changes', async (t) => {
+  const zone = { 'smarthost.test': { A: ['192.0.2.1', '192.0.2.2'] } };
+  const { locator } = await locatorFor(t, zone);
+  const hop = mxHop('smarthost.test', { kind: 'host', tls: 'verified' });
+  const hostsOf = async (one: NextHop): Promise<readonly NextHop[]> => {
+    const located = await locator.locate(one);
+    return 'hosts' in located ? located.hosts : [];
+  };
+  const [first, second] = [await hostsOf(hop), await hostsOf(hop)];
+  assert.equal(first.length, 2);
+  // What is kept of a host, such as sessions of TLS, hangs on it.
+  first.forEach((host, index) => assert.equal(host, second[index]));
+  const [reloaded] = await hostsOf({ ...hop });
+  assert.ok(reloaded !== undefined && !first.includes(reloaded));
 });
 
 test('a smarthost with several addresses is tried at each; the rest of it stays as it is', async (t) => {
