@@ -41,7 +41,8 @@ async function relays(
   const { perSecond, cpuUs, peakBytes } = await measureRound(running, LOAD, bench);
   assert.ok(perSecond > 0);
   if (!canMeasureProcesses()) return;
-  assert.ok((cpuUs ?? 0) > 0 && (peakBytes ?? 0) > 1e6, `${cpuUs} us, ${peakBytes} bytes`);
+  // Counted in steps of 10 ms for each process: of so few messages it may be none.
+  assert.ok(cpuUs !== null && (peakBytes ?? 0) > 1e6, `${cpuUs} us, ${peakBytes} bytes`);
 }
 
 const both: Protection[] = ['clear', 'tls-login'];
