@@ -70,7 +70,8 @@ export class Connection extends LibraryConnection {
       name: settings.hostname,
       ...tlsSwitches(host),
       connectionTimeout: settings.connectTimeoutMs,
-      greetingTimeout: settings.commandTimeoutMs,
+      // Ours ends first, and says how long it was waited for.
+      greetingTimeout: settings.commandTimeoutMs * 2,
       socketTimeout: settings.finalReplyTimeoutMs,
       socketCloseTimeout: 1000,
       maxResponseSize: 64 * 1024,
