@@ -70,8 +70,7 @@ export class Connection extends LibraryConnection {
       name: settings.hostname,
       ...tlsSwitches(host),
       connectionTimeout: settings.connectTimeoutMs,
-      // Ours ends first, and says how long it was waited for.
-      greetingTimeout: settings.commandTimeoutMs * 2,
+      greetingTimeout: settings.commandTimeoutMs,
       socketTimeout: settings.finalReplyTimeoutMs,
       socketCloseTimeout: 1000,
       maxResponseSize: 64 * 1024,
