@@ -7,6 +7,7 @@ import type { Outcome } from '../send/outcome.js';
 import type { LocateHosts } from '../send/request.js';
 import { stricterTls } from '../send/tls-mode.js';
 import { DnsClient, type DnsAnswer, type MxRecord } from './dns.js';
+import { kept, keptAmong } from './kept.js';
 import type { MxSettings } from './table.js';
 
 export interface LocatorOptions {
@@ -75,17 +76,8 @@ const HOSTS_OF = new WeakMap<NextHop, Map<string, NextHop>>();
  * next connection (roots and keys, sessions of TLS) hangs on it.
  */
 function hostAt(hop: NextHop, address: string): NextHop {
-  const hosts = HOSTS_OF.get(hop) ?? new Map<string, NextHop>();
-  HOSTS_OF.set(hop, hosts);
-  let host = hosts.get(address);
-  if (host === undefined) {
-    if (hosts.size >= MAX_ADDRESSES) {
-      hosts.clear();
-    }
-    host = { ...hop, address };
-    hosts.set(address, host);
-  }
-  return host;
+  const hosts = kept(HOSTS_OF, hop, () => new Map<string, NextHop>());
+  return keptAmong(hosts, MAX_ADDRESSES, address, () => ({ ...hop, address }));
 }
 
 async function locateNamed(hop: NextHop, dns: DnsClient): Promise<Located> {

@@ -5,6 +5,7 @@ import { fitsPattern } from '../format/pattern.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop, TlsMode } from '../send/next-hop.js';
 import { stricterTls } from '../send/tls-mode.js';
+import { kept, keptAmong } from './kept.js';
 import { decide, type Decision, type IsWell, type RouteQuery } from './route.js';
 import { redirectToSink } from './sink-redirect.js';
 import { overrideHop } from './smarthost-override.js';
@@ -80,13 +81,9 @@ export class Router {
 
   /** What a queue may send. */
   capacityOf(queue: string): Capacity {
-    let capacity = this.#capacities.get(queue);
-    if (capacity === undefined) {
-      capacity = capacityOf(this.#table.capacities, queue);
-      makeRoom(this.#capacities);
-      this.#capacities.set(queue, capacity);
-    }
-    return capacity;
+    return keptAmong(this.#capacities, MAX_HOPS, queue, () =>
+      capacityOf(this.#table.capacities, queue),
+    );
   }
 
   #plainHop({ to, queue }: Decision): NextHop {
@@ -151,13 +148,7 @@ export class Router {
   }
 
   #kept(key: string, make: () => NextHop): NextHop {
-    let hop = this.#hops.get(key);
-    if (hop === undefined) {
-      hop = make();
-      makeRoom(this.#hops);
-      this.#hops.set(key, hop);
-    }
-    return hop;
+    return keptAmong(this.#hops, MAX_HOPS, key, make);
   }
 }
 
@@ -165,23 +156,4 @@ export class Router {
 export function capacityOf({ base, byQueue }: Capacities, queue: string): Capacity {
   const fitting = byQueue.filter(({ queue: pattern }) => fitsPattern(pattern, queue));
   return Object.assign({}, base, ...fitting.map(({ capacity }) => capacity)) as Capacity;
-}
-
-function kept<K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
-}
-
-/** Drops the oldest entry of a map that is full. */
-function makeRoom(map: Map<string, unknown>): void {
-  if (map.size >= MAX_HOPS) {
-    for (const oldest of map.keys()) {
-      map.delete(oldest);
-      return;
-    }
-  }
 }

@@ -129,7 +129,9 @@ interface Inspector {
 }
 
 async function connect(port: number): Promise<Inspector> {
-  const response = await fetch(`http://127.0.0.1:${port}/json/list`);
+  const response = await fetch(`http://127.0.0.1:${port}/json/list`, {
+    signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
+  });
   const [target] = (await response.json()) as Array<{ webSocketDebuggerUrl: string }>;
   const socket = new WebSocket(target?.webSocketDebuggerUrl ?? '');
   const waiting = new Map<number, (answer: unknown) => void>();
