@@ -1,3 +1,5 @@
+import type { SharedSpoolSettings } from './shared-settings.js';
+
 export interface QueueSettings {
   /** Folder of the spool; made with mode 0700 if missing. */
   directory: string;
@@ -13,6 +15,8 @@ export interface QueueSettings {
   limits: QueueLimits;
   deliveryKeys: DeliveryKeySettings;
   reports: ReportSettings;
+  /** The mail is shared with the other nodes of the tier; absent: it is kept here. */
+  shared?: SharedSpoolSettings;
 }
 
 /** What the queue holds at most. Beyond it senders hear 452 4.3.1; own reports are always taken. */
