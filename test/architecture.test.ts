@@ -129,6 +129,7 @@ const FENCES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['src/send/', 'src/queue/bounce.ts'],
   undici: ['src/api/client.ts', 'src/trace/export-otlp.ts'],
   'classic-level': ['src/queue/store.ts', 'src/trace/level-store.ts'],
+  amqplib: ['src/queue/broker'],
   'node-cache': ['src/trace/record-cache.ts', 'src/route/dns.ts'],
   pino: ['src/base/log.ts'],
   hono: ['src/api/', 'src/sink/'],
