@@ -1,4 +1,4 @@
-import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 
 /** A message that the broker has given to this node until it is acknowledged. */
 export interface Delivery {
@@ -16,6 +16,8 @@ export interface Delivery {
 
 /** What a queue gives, until it is stopped. */
 export interface Consumption {
+  /** Messages that waited when it began, beside the first; null where that was not asked. */
+  waiting: number | null;
   /** No more is given; what was given and is not acknowledged stays here. */
   stop(): Promise<void>;
 }
@@ -36,8 +38,9 @@ export class BrokerConsumer {
     });
   }
 
-  begun(consumerTag: string): Consumption {
+  begun(consumerTag: string, waiting: number | null): Consumption {
     return {
+      waiting,
       stop: async () => {
         if (this.#open) {
           await this.#channel.cancel(consumerTag);
@@ -47,7 +50,7 @@ export class BrokerConsumer {
   }
 
   /** @param message null: the broker has ended it */
-  hear(message: ConsumeMessage | null): void {
+  hear(message: ConsumeMessage | GetMessage | null): void {
     if (message === null) {
       this.#deleted();
       return;
