@@ -7,7 +7,7 @@ import type { Delivery } from './broker-consumer.js';
 import { HeldMessages, type Held } from './held-messages.js';
 import type { Item } from './item.js';
 import { decodeItem, encodeProgress } from './record-format.js';
-import type { Arrived, SharedFigures, SharedMail } from './shared-mail.js';
+import { isOfThisNode, type Arrived, type SharedFigures, type SharedMail } from './shared-mail.js';
 import { packMessage, unpackMessage, type SharedMessage } from './shared-message.js';
 import type { SharedSpoolSettings } from './shared-settings.js';
 import { mergedIterator } from './shared-iterator.js';
@@ -93,12 +93,23 @@ export class AmqpStore implements Store, SharedMail {
     return this.#held.has(id);
   }
 
-  serve(stages: Iterable<string>): void {
-    for (const stage of stages) {
-      this.#link.serve(stage).catch((error: unknown) => {
-        this.#options.log.debug({ code: codeOf(error), stage }, messageOf(error));
-      });
+  async keepHere(id: string): Promise<void> {
+    const held = this.#held.take(id);
+    if (held === null) {
+      return;
     }
+    const { record, progress } = held;
+    const here: StoreOperation[] = [{ type: 'put', key: messageKey(id), value: record }];
+    if (progress !== undefined) {
+      here.push({ type: 'put', key: progressKey(id), value: progress });
+    }
+    try {
+      await this.#local.batch(here, { sync: true });
+    } catch (error) {
+      this.#held.putBack(held);
+      throw error;
+    }
+    this.#held.acknowledge(held);
   }
 
   waiting(stage: string): Promise<number | null> {
@@ -253,7 +264,7 @@ export class AmqpStore implements Store, SharedMail {
     const decoded = decodeItem(record);
     const { maxMessageBytes, fallback } = this.#options.settings;
     const stays =
-      'reason' in decoded || decoded.item.body.kind === 'file' || record.length > maxMessageBytes;
+      'reason' in decoded || isOfThisNode(decoded.item) || record.length > maxMessageBytes;
     if (stays || (fallback === 'disk' && this.#link.away !== null)) {
       here.push(operation);
       return;
@@ -305,7 +316,8 @@ export class AmqpStore implements Store, SharedMail {
     if (redelivered) {
       this.#counts.redelivered++;
     }
-    const held = { id, stage, redelivered, delivery, ...message };
+    const { deliveryCount } = delivery;
+    const held = { id, stage, redelivered, deliveryCount, delivery, ...message };
     if (this.#held.arrive(held)) {
       this.#heard(held);
     }

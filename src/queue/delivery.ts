@@ -33,6 +33,7 @@ import {
 } from './settle.js';
 import type { QueueSettings } from './settings.js';
 import type { Spool } from './spool.js';
+import type { TierMail } from './tier-mail.js';
 import { passOverUnfit } from './unfit-hops.js';
 
 export interface DeliveryOptions {
@@ -45,6 +46,8 @@ export interface DeliveryOptions {
   attempt: Attempt;
   recorder: TraceRecorder;
   scheduler: () => Scheduler;
+  /** Where a tier shares its mail; else null. */
+  tier: () => Pick<TierMail, 'isShared' | 'handsBack'> | null;
   clock: Clock;
   log: Logger;
   chance: () => number;
@@ -91,6 +94,11 @@ export class Delivery {
     return this.#reporter.stop();
   }
 
+  /** Tells its sender now, where it is late and wants to know. Never rejects. */
+  reportIfLate(item: Item): Promise<void> {
+    return this.#reporter.reportIfLate(item);
+  }
+
   /** An item that an earlier process left in the spool. */
   found(item: Item): void {
     item.recipients.forEach((recipient) => this.#marks.found(recipient));
@@ -109,7 +117,9 @@ export class Delivery {
       for (const recipient of recipients) {
         moveRecipient(recipient, 'sending');
       }
-      if (this.#marks.begin(entry, destination.name)) {
+      // What a tier shares keeps no marks: any node may go on with it, and is told that it was given out.
+      const shared = this.#options.tier()?.isShared(item) === true;
+      if (this.#marks.begin(entry, destination.name) && !shared) {
         // Durable where it says where else the message must not go; all that waits shares the sync.
         await spool.update(item, { sync: entry.movable });
       }
@@ -251,7 +261,13 @@ export class Delivery {
     } else if (!item.recipients.some(isUntried)) {
       bodies.forget(item.id);
     }
-    if (settled || changed || item.doubt) {
+    const tier = this.#options.tier();
+    const isShared = tier?.isShared(item) === true;
+    const inDoubt = isShared ? item.recipients.some(({ doubtAt }) => doubtAt != null) : item.doubt;
+    if (!settled && (changed || inDoubt) && tier?.handsBack(item) === true) {
+      return;
+    }
+    if (settled || changed || inDoubt) {
       const written = settled ? spool.remove(item) : this.#update(item);
       written.catch((error: unknown) => {
         log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));

@@ -28,8 +28,10 @@ import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-me
 import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
+import type { SharedMail } from './shared-mail.js';
 import type { QueueSettings } from './settings.js';
 import type { BodyWriter, FinishedBody, Spool } from './spool.js';
+import { TierMail } from './tier-mail.js';
 import { Upkeep } from './upkeep.js';
 
 export interface MailQueueOptions {
@@ -50,6 +52,8 @@ export interface MailQueueOptions {
   log: Logger;
   /** A number from 0 to 1. */
   chance: () => number;
+  /** The tier that shares the mail of the spool, and where a message waits in it; absent: nobody does. */
+  tier?: { mail: SharedMail; stageOf: (item: Item) => string };
   /** Who else may have taken what an upstream node hands over; absent: nobody. */
   siblings?: Siblings;
   /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
@@ -82,6 +86,7 @@ export class MailQueue {
   readonly #acceptance: Acceptance;
   readonly #foundMail: FoundMail;
   readonly #upkeep: Upkeep;
+  readonly #tier: TierMail | null;
   #settings: QueueSettings;
 
   constructor(options: MailQueueOptions) {
@@ -98,6 +103,7 @@ export class MailQueue {
       clock,
       chooseRoute: options.chooseRoute,
       run: (...started) => this.#delivery.run(...started),
+      ended: (item) => void this.#tier?.ended(item),
       hasFreeSession: options.hasFreeSession,
       hopPauseMinMs: settings.hopPauseMinSeconds * 1000,
       hopPauseMaxMs: settings.hopPauseMaxSeconds * 1000,
@@ -152,6 +158,30 @@ export class MailQueue {
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
+    this.#tier = this.#createTier();
+  }
+
+  #createTier(): TierMail | null {
+    const { tier } = this.#options;
+    return tier === undefined
+      ? null
+      : new TierMail({
+          ...this.#options,
+          shared: tier.mail,
+          stageOf: tier.stageOf,
+          scheduler: () => this.#scheduler,
+          quarantine: this.#quarantine,
+          find: (id) => this.find(id),
+          queueOf: (item) => this.#queueOf(item),
+          enter: (item) => {
+            this.#room.recovered(item.body.sizeBytes);
+            this.#items.add(item);
+            this.#startLife(item);
+          },
+          schedule: (item, waiting) => this.#schedule(item, waiting),
+          leave: (item) => this.#leave(item),
+          reportIfLate: (item) => this.#delivery.reportIfLate(item),
+        });
   }
 
   #createFoundMail(): FoundMail {
@@ -161,7 +191,7 @@ export class MailQueue {
       flows: this.#flows,
       delivery: this.#delivery,
       quarantine: this.#quarantine,
-      isKnown: (id) => this.#items.has(id),
+      isKnown: (id) => this.#items.has(id) || this.#options.tier?.mail.isShared(id) === true,
       queueOf: (item) => this.#queueOf(item),
       enter: (item) => {
         this.#items.add(item);
@@ -198,6 +228,7 @@ export class MailQueue {
       bodies: this.#bodies,
       flows: this.#flows,
       scheduler: () => this.#scheduler,
+      tier: () => this.#tier,
       newId: () => this.newId(),
       items: () => this.#items.residents,
       enter: (report) => {
@@ -237,6 +268,7 @@ export class MailQueue {
     this.#scheduler.start();
     this.#delivery.start();
     this.#foundMail.start();
+    this.#tier?.start();
   }
 
   /** Resolves when everything that the spool held at the start is queued again. */
@@ -249,6 +281,7 @@ export class MailQueue {
     this.#foundMail.giveUp();
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
+    this.#tier?.stop();
     await this.#delivery.stop();
     await this.#foundMail.recovered();
     await this.#upkeep.stop();
@@ -401,18 +434,29 @@ export class MailQueue {
   }
 
   #enter(item: Item): void {
-    this.#items.add(item);
-    this.#startLife(item);
+    const { tier } = this.#options;
+    // What the tier has comes back to this node, or goes to another.
+    const isHere = tier?.mail.isShared(item.id) !== true;
+    if (isHere) {
+      this.#items.add(item);
+      this.#startLife(item);
+    } else {
+      this.#bodies.forget(item.id);
+      this.#room.remove(item.body.sizeBytes);
+    }
     this.#flows.received();
     // Durable from now on; what came before shows in the phases of the sender's attempt.
     const queue = this.#queueOf(item);
     const receivedAtMs = this.#options.clock.nowMs();
     this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
-    this.#schedule(item, item.recipients, true);
+    if (isHere) {
+      this.#schedule(item, item.recipients, true);
+    }
   }
 
   #leave(item: Item): void {
     this.#items.delete(item);
+    this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
   }

@@ -76,6 +76,11 @@ export class Reporter {
     this.#delays.start();
   }
 
+  /** Of an item that is about to leave this node. Never rejects. */
+  reportIfLate(item: Item): Promise<void> {
+    return this.#delays.look(item);
+  }
+
   /** Resolves when no report of a delay is being made. */
   stop(): Promise<void> {
     return this.#delays.stop();

@@ -24,17 +24,27 @@ export interface SharedMail {
   handBack(item: Item, stage: string, waitMs: number): Promise<void>;
   /** Messages that wait at the broker in the stage of a queue; null when that cannot be told. */
   waiting(stage: string): Promise<number | null>;
-  /** Mail of these destinations is taken, also when nothing waits for them yet. */
-  serve(stages: Iterable<string>): void;
+  /** Keeps a message on this disk from now on, as it is; the tier forgets it. */
+  keepHere(id: string): Promise<void>;
   /** Why the broker takes nothing now, or null. */
   readonly away: RelayError | null;
   readonly figures: SharedFigures;
+}
+
+/**
+ * True for what only this node can send: its body is in a file here, or its own login was encrypted
+ * with the key of this node.
+ */
+export function isOfThisNode({ body, settings }: Item): boolean {
+  return body.kind === 'file' || settings?.smarthost?.sealedPassword != null;
 }
 
 export interface Arrived {
   id: string;
   /** Somebody had it and did not come to an end with it: it may have been delivered. */
   redelivered: boolean;
+  /** How often it was given out before. */
+  deliveryCount: number;
   stage: string;
 }
 

@@ -98,9 +98,8 @@ export class TierLink {
     await link?.close();
   }
 
-  /** Serves a destination's stage from now on, also where no mail waits in it. */
-  async serve(stage: string): Promise<void> {
-    const link = this.#linkOrThrow();
+  /** A destination's stage is there, and every node comes to know of it. */
+  async #ensureStage(link: BrokerLink, stage: string): Promise<void> {
     if (!this.#stages.has(stage) && this.#stages.size >= MAX_STAGES) {
       return;
     }
@@ -121,7 +120,7 @@ export class TierLink {
    */
   async publish(id: string, body: Buffer, wanted: string, delaySeconds: number): Promise<void> {
     const link = this.#linkOrThrow();
-    await this.serve(wanted);
+    await this.#ensureStage(link, wanted);
     const stage = this.#stages.has(wanted) ? wanted : COMMON_STAGE;
     if (delaySeconds > 0) {
       await this.#ensureDelay(link, delaySeconds);

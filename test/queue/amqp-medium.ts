@@ -146,7 +146,7 @@ export async function amqpMedium(t: TestContext, broker: BrokerSettings): Promis
     }
     return new Proxy(link, {
       get(target, name) {
-        if (name === 'publish' && refused !== null) return () => Promise.reject(refused as Error);
+        if (name === 'publish' && refused !== null) return () => Promise.reject(refused);
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
