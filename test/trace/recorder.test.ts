@@ -30,7 +30,11 @@ const MESSAGE: ArrivedMessage = {
 function bench(): { clock: VirtualClock; store: MemoryTraceStore; recorder: TraceRecorder } {
   const clock = new VirtualClock(START_MS);
   const store = new MemoryTraceStore();
-  return { clock, store, recorder: new TraceRecorder('edge', store, clock, capturedLog().log) };
+  return {
+    clock,
+    store,
+    recorder: new TraceRecorder({ node: 'edge', tier: null }, store, clock, capturedLog().log),
+  };
 }
 
 test('a recovered message gets its record again only where that was lost', async () => {
@@ -111,7 +115,7 @@ test('after a restart the total is taken from the wall clock and the wait stays 
   const { clock, store, recorder } = bench();
   recorder.arrived(MESSAGE, 'q');
   clock.advance(5000);
-  const later = new TraceRecorder('edge', store, clock, capturedLog().log);
+  const later = new TraceRecorder({ node: 'edge', tier: null }, store, clock, capturedLog().log);
   later.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   const record = store.records.get('Q1');
   assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
@@ -185,7 +189,12 @@ test('a store that fails holds up nobody and is said in the log', async () => {
   const captured = capturedLog();
   const store = new MemoryTraceStore() as TraceStore;
   store.change = () => Promise.reject(new Error('disk is gone'));
-  const recorder = new TraceRecorder('edge', store, new VirtualClock(), captured.log);
+  const recorder = new TraceRecorder(
+    { node: 'edge', tier: null },
+    store,
+    new VirtualClock(),
+    captured.log,
+  );
   recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(captured.codes, ['TRACE_WRITE_FAILED']);
@@ -194,10 +203,16 @@ test('a store that fails holds up nobody and is said in the log', async () => {
 test('an exporter hears of each attempt as it ends, and once of the end, with the whole record', () => {
   const store = new MemoryTraceStore();
   const heard: unknown[] = [];
-  const recorder = new TraceRecorder('edge', store, new VirtualClock(), capturedLog().log, {
-    attempt: (hop, { span_id: id }) => heard.push(['attempt', hop.span_id, id]),
-    finished: (hop) => heard.push(['finished', structuredClone(hop)]),
-  });
+  const recorder = new TraceRecorder(
+    { node: 'edge', tier: null },
+    store,
+    new VirtualClock(),
+    capturedLog().log,
+    {
+      attempt: (hop, { span_id: id }) => heard.push(['attempt', hop.span_id, id]),
+      finished: (hop) => heard.push(['finished', structuredClone(hop)]),
+    },
+  );
   const attempt = (id: string) => anAttempt({ span_id: id });
   recorder.arrived(MESSAGE, 'q');
   assert.deepEqual(heard, [], 'a hop that goes on is no span yet');
