@@ -228,3 +228,30 @@ test('an exporter hears of each attempt as it ends, and once of the end, with th
     ['finished', store.records.get('Q1')],
   ]);
 });
+
+test('a record of a tier names it, and who accepted where that was another node', async () => {
+  const { clock, store } = bench();
+  const place = { node: 'core-2', tier: 'core' };
+  const recorder = new TraceRecorder(place, store, clock, capturedLog().log);
+  const tierOf = (id: string): unknown[] => {
+    const record = store.records.get(id);
+    return [record?.node, record?.tier, record?.accepted_by];
+  };
+  recorder.arrived(MESSAGE, 'q');
+  assert.deepEqual(tierOf('Q1'), ['core-2', 'core', undefined]);
+  await recorder.recovered({ ...MESSAGE, queueId: 'Q2', acceptedBy: 'core-1' }, 'q');
+  assert.deepEqual(tierOf('Q2'), ['core-2', 'core', 'core-1']);
+  await recorder.recovered({ ...MESSAGE, queueId: 'Q3', acceptedBy: 'core-2' }, 'q');
+  assert.deepEqual(tierOf('Q3'), ['core-2', 'core', undefined]);
+});
+
+test('the wait of a message that another node accepted is not told by its clock', async () => {
+  const { clock, store } = bench();
+  const place = { node: 'core-2', tier: 'core' };
+  const recorder = new TraceRecorder(place, store, clock, capturedLog().log);
+  await recorder.recovered({ ...MESSAGE, acceptedBy: 'core-1' }, 'q');
+  clock.advance(5000);
+  recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
+  const record = store.records.get('Q1');
+  assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
+});
