@@ -41,7 +41,10 @@ function whyIncomplete({ trace }: Mail): string | null {
   if (unreachable !== undefined) return `${unreachable.node} could not be asked`;
   if (trace.complete) return null;
   const waits = trace.hops.find(({ action }) => action === 'queued' || action === 'delayed');
-  if (waits !== undefined) return `it is ${waits.action} at ${waits.node}`;
+  if (waits !== undefined) {
+    const { action, tier, node } = waits;
+    return `it is ${action} ${tier === undefined ? `at ${node}` : `in tier ${tier}`}`;
+  }
   return `it ends at ${trace.hops.at(-1)?.node ?? 'no node'}`;
 }
 
