@@ -82,10 +82,10 @@ function failedIn({ trace }: Mail): string[] {
   const failed = new Map<string, string>();
   for (const { node, bounce_of, recipients } of trace.hops) {
     if (bounce_of !== null) continue;
-    for (const { address, action, code, description } of recipients) {
+    for (const { address, action, code, description, node: by = node } of recipients) {
       if (action !== 'failed') continue;
       const words = [code, description].filter((part) => part !== null).join(' ');
-      failed.set(mailboxKey(address), `${node} gave ${address} up${words && `: ${words}`}`);
+      failed.set(mailboxKey(address), `${by} gave ${address} up${words && `: ${words}`}`);
     }
   }
   return [...failed.values()];
