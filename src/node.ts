@@ -333,9 +333,10 @@ export class RelayNode {
     });
   }
 
-  #createRecorder({ name }: NodeSettings): TraceRecorder {
+  #createRecorder({ name, queue }: NodeSettings): TraceRecorder {
     const listeners = [this.#exporter, this.#events, this.#history, this.#traffic];
-    return new TraceRecorder(name, this.#traceStore, this.#clock, this.#log, ...listeners);
+    const place = { node: name, tier: queue.shared?.tier ?? null };
+    return new TraceRecorder(place, this.#traceStore, this.#clock, this.#log, ...listeners);
   }
 
   #createMetrics(): NodeMetrics {
