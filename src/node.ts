@@ -23,12 +23,13 @@ import { NodePeers } from './node-peers.js';
 import { changed, needsRestart, pinnedSink } from './node-reload.js';
 import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
+import { createSpool } from './node-spool.js';
 import { NodeStatusSource } from './node-status.js';
 import { NodeTraffic } from './node-traffic.js';
 import { ClientLimits } from './policy/client-limits.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
-import { LevelSpool } from './queue/level-spool.js';
+import type { LevelSpool } from './queue/level-spool.js';
 import type { DeliveryKeys } from './queue/delivery-keys.js';
 import { MailQueue } from './queue/mail-queue.js';
 import { leastSecurity, routeQuery } from './queue/route-query.js';
@@ -113,11 +114,13 @@ export class RelayNode {
     this.#events = this.#createEvents(settings);
     this.#history = this.#createHistory(settings);
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
-    this.#spool = new LevelSpool(settings.queue, systemDisk, bodyMemory);
+    const { spool, tier } = createSpool(settings, { router: this.#router, bodyMemory, clock, log });
+    this.#spool = spool;
     this.#queue = new MailQueue({
       settings: settings.queue,
       hostname: settings.intake.hostname,
-      spool: this.#spool,
+      spool,
+      ...(tier === undefined ? {} : { tier }),
       disk: systemDisk,
       bodyMemory,
       chooseRoute: (item, recipient, isWell) =>

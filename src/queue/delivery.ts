@@ -52,6 +52,8 @@ export interface DeliveryOptions {
   log: Logger;
   chance: () => number;
   newId: () => string;
+  /** Notes on a message that begins here what has to be known of that. */
+  mark: (item: Item) => void;
   /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */

@@ -53,7 +53,7 @@ export interface MailQueueOptions {
   /** A number from 0 to 1. */
   chance: () => number;
   /** The tier that shares the mail of the spool, and where a message waits in it; absent: nobody does. */
-  tier?: { mail: SharedMail; stageOf: (item: Item) => string };
+  tier?: { node: string; mail: SharedMail; stageOf: (item: Item) => string };
   /** Who else may have taken what an upstream node hands over; absent: nobody. */
   siblings?: Siblings;
   /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
@@ -229,6 +229,7 @@ export class MailQueue {
       flows: this.#flows,
       scheduler: () => this.#scheduler,
       tier: () => this.#tier,
+      mark: (item) => this.#mark(item),
       newId: () => this.newId(),
       items: () => this.#items.residents,
       enter: (report) => {
@@ -312,6 +313,7 @@ export class MailQueue {
    * `SpoolRefusal` (`QUEUE_FULL`).
    */
   accept(item: Item, body: FinishedBody, options?: AcceptOptions): Promise<Accepted> {
+    this.#mark(item);
     return this.#acceptance.accept(item, body, options);
   }
 
@@ -451,6 +453,14 @@ export class MailQueue {
     this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
     if (isHere) {
       this.#schedule(item, item.recipients, true);
+    }
+  }
+
+  /** Other nodes of the tier that may work on it know by this whose it is. */
+  #mark(item: Item): void {
+    const { tier } = this.#options;
+    if (tier !== undefined) {
+      item.acceptedBy = tier.node;
     }
   }
 

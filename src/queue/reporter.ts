@@ -27,6 +27,8 @@ export interface ReporterOptions {
   clock: Clock;
   log: Logger;
   newId: () => string;
+  /** Notes on a message that begins here what has to be known of that. */
+  mark: (item: Item) => void;
   /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
@@ -245,6 +247,7 @@ export class Reporter {
       doubt: false,
       lostSessions: 0,
     };
+    this.#options.mark(report);
     return { item: report, body };
   }
 
