@@ -23,7 +23,7 @@ import { NodePeers } from './node-peers.js';
 import { changed, needsRestart, pinnedSink } from './node-reload.js';
 import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
-import { createSpool } from './node-spool.js';
+import { createQueue } from './node-queue.js';
 import { NodeStatusSource } from './node-status.js';
 import { NodeTraffic } from './node-traffic.js';
 import { ClientLimits } from './policy/client-limits.js';
@@ -31,12 +31,10 @@ import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
 import type { LevelSpool } from './queue/level-spool.js';
 import type { DeliveryKeys } from './queue/delivery-keys.js';
-import { MailQueue } from './queue/mail-queue.js';
-import { leastSecurity, routeQuery } from './queue/route-query.js';
+import type { MailQueue } from './queue/mail-queue.js';
 import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
-import { createAttempt } from './send/attempt.js';
 import { ConnectionPool } from './send/connection-pool.js';
 import { OtlpExporter } from './trace/export-otlp.js';
 import { LevelTraceStore } from './trace/level-store.js';
@@ -114,30 +112,19 @@ export class RelayNode {
     this.#events = this.#createEvents(settings);
     this.#history = this.#createHistory(settings);
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
-    const { spool, tier } = createSpool(settings, { router: this.#router, bodyMemory, clock, log });
-    this.#spool = spool;
-    this.#queue = new MailQueue({
-      settings: settings.queue,
-      hostname: settings.intake.hostname,
-      spool,
-      ...(tier === undefined ? {} : { tier }),
-      disk: systemDisk,
+    const { spool, queue } = createQueue({
+      settings,
       bodyMemory,
-      chooseRoute: (item, recipient, isWell) =>
-        this.#router.choose(routeQuery(item, recipient), leastSecurity(item), isWell),
-      attempt: createAttempt({
-        pool: this.#pool,
-        clock,
-        node: settings.name,
-        locate: (hop) => this.#locator.locate(hop),
-      }),
-      hasFreeSession: (hop) => this.#pool.hasFree(hop),
+      router: this.#router,
+      pool: this.#pool,
+      locate: (hop) => this.#locator.locate(hop),
       recorder: this.#createRecorder(settings),
       clock,
       log,
-      chance: Math.random,
-      ...(company === null ? {} : { siblings: company.siblings }),
+      siblings: company?.siblings,
     });
+    this.#spool = spool;
+    this.#queue = queue;
     const intake = {
       node: settings.name,
       policy: this.#policy,

@@ -263,13 +263,10 @@ export class Delivery {
     } else if (!item.recipients.some(isUntried)) {
       bodies.forget(item.id);
     }
-    const tier = this.#options.tier();
-    const isShared = tier?.isShared(item) === true;
-    const inDoubt = isShared ? item.recipients.some(({ doubtAt }) => doubtAt != null) : item.doubt;
-    if (!settled && (changed || inDoubt) && tier?.handsBack(item) === true) {
+    if (!settled && this.#options.tier()?.handsBack(item, changed) === true) {
       return;
     }
-    if (settled || changed || inDoubt) {
+    if (settled || changed || item.doubt) {
       const written = settled ? spool.remove(item) : this.#update(item);
       written.catch((error: unknown) => {
         log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));

@@ -175,8 +175,7 @@ export class MailQueue {
           queueOf: (item) => this.#queueOf(item),
           enter: (item) => {
             this.#room.recovered(item.body.sizeBytes);
-            this.#items.add(item);
-            this.#startLife(item);
+            this.#begin(item);
           },
           schedule: (item, waiting) => this.#schedule(item, waiting),
           leave: (item) => this.#leave(item),
@@ -193,10 +192,7 @@ export class MailQueue {
       quarantine: this.#quarantine,
       isKnown: (id) => this.#items.has(id) || this.#options.tier?.mail.isShared(id) === true,
       queueOf: (item) => this.#queueOf(item),
-      enter: (item) => {
-        this.#items.add(item);
-        this.#startLife(item);
-      },
+      enter: (item) => this.#begin(item),
       schedule: (item, waiting, stored) => this.#schedule(item, waiting, stored),
       healed: () => this.#upkeep.healed(),
     });
@@ -440,8 +436,7 @@ export class MailQueue {
     // What the tier has comes back to this node, or goes to another.
     const isHere = tier?.mail.isShared(item.id) !== true;
     if (isHere) {
-      this.#items.add(item);
-      this.#startLife(item);
+      this.#begin(item);
     } else {
       this.#bodies.forget(item.id);
       this.#room.remove(item.body.sizeBytes);
@@ -469,6 +464,11 @@ export class MailQueue {
     this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
+  }
+
+  #begin(item: Item): void {
+    this.#items.add(item);
+    this.#startLife(item);
   }
 
   /** From here on its age is measured by the clock that does not jump. */

@@ -78,17 +78,25 @@ export class TierMail {
   }
 
   /**
-   * Its states have changed, and are stored by being handed back; false where they are to be stored
-   * here: it has a body in a file, somebody has to look at it, or the broker is away.
+   * Takes care of the states of an item after an attempt: it is handed back with them. False where
+   * they are to be stored here: only this node can send it, somebody has to look at it, or the broker
+   * is away.
+   *
+   * @param changed the attempt has changed them
    */
-  handsBack(item: Item): boolean {
+  handsBack(item: Item, changed: boolean): boolean {
     const { away } = this.#options.shared;
+    const isTiers = this.#here.has(item.id);
     const goes = !isOfThisNode(item) && !staysHere(item);
-    if (!goes || (away !== null && !this.#here.has(item.id))) {
+    if (!goes || (away !== null && !isTiers)) {
       return false;
     }
-    this.#leaving.add(item.id);
-    return true;
+    // A hop at fault is waited for here: nothing was learnt about the message.
+    if (changed || item.recipients.some(({ doubtAt }) => doubtAt != null)) {
+      this.#leaving.add(item.id);
+      return true;
+    }
+    return isTiers;
   }
 
   /** An attempt of it, and all that follows from it, has come to its end. */
@@ -242,7 +250,7 @@ export class TierMail {
     const { clock, shared, queueOf } = this.#options;
     const scheduler = this.#options.scheduler();
     const nowMs = clock.monotonicMs();
-    for (const { item, stage, sinceMs } of [...this.#here.values()]) {
+    for (const { item, stage, sinceMs } of this.#here.values()) {
       if (scheduler.isUnderWay(item) || staysHere(item) || shared.away !== null) {
         continue;
       }
