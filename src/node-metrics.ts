@@ -4,7 +4,8 @@ import type { BucketCounts } from './base/bucket-counts.js';
 import type { Injection } from './intake/injection.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
 import type { Listener } from './intake/listener.js';
-import { METRICS, type MetricDefinition, type MetricFigures } from './node-metric-list.js';
+import type { MetricDefinition, MetricFigures } from './node-metric.js';
+import { METRICS } from './node-metric-list.js';
 import { hopNames, OTHER_HOP, type NodeTraffic } from './node-traffic.js';
 import type { MailQueue } from './queue/mail-queue.js';
 import type { RouteTable } from './route/table.js';
@@ -62,6 +63,7 @@ export class NodeMetrics {
       hops: queue.totalsByHop(names, OTHER_HOP),
       sessions: this.#sessions(names),
       otlp: exporter.counts,
+      tier: queue.tierFigures,
       trace: traceStore.figures,
     };
   }

@@ -23,7 +23,7 @@ import type { TraceRecorder } from './trace/recorder.js';
 export interface NodeSpool {
   spool: LevelSpool;
   /** Absent where no tier shares the mail. */
-  tier?: { node: string; mail: SharedMail; stageOf: (item: Item) => string };
+  tier?: { name: string; node: string; mail: SharedMail; stageOf: (item: Item) => string };
 }
 
 export interface NodeQueueParts {
@@ -84,7 +84,7 @@ function createSpool(
   const settings = { ...queue, inlineBodyBytes: shared.maxMessageBytes };
   return {
     spool: new LevelSpool(settings, systemDisk, bodyMemory, store),
-    tier: { node: name, mail: store, stageOf },
+    tier: { name: shared.tier, node: name, mail: store, stageOf },
   };
 }
 

@@ -430,7 +430,7 @@ export class RelayNode {
     if (this.#company?.listens === false) {
       return 'it only sends what it has';
     }
-    return this.trouble;
+    return this.#queue.full === 'broker' ? 'the broker of the tier is away' : this.trouble;
   }
 
   #ownMesh(): Mesh {

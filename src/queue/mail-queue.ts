@@ -1,22 +1,17 @@
-import type { Clock } from '../base/clock.js';
-import type { Disk } from '../base/disk.js';
 import { newQueueId } from '../base/identifiers.js';
-import type { Logger } from '../base/log.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
-import type { Attempt } from '../send/request.js';
 import type { WaitingIn } from '../trace/record.js';
-import type { TraceRecorder } from '../trace/recorder.js';
 import { Acceptance, type AcceptOptions } from './acceptance.js';
 import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
-import type { BodyMemory } from './body-memory.js';
 import { Delivery } from './delivery.js';
-import { DeliveryKeys, type Accepted, type Siblings } from './delivery-keys.js';
+import { DeliveryKeys, type Accepted } from './delivery-keys.js';
 import { Flows, type Flow } from './flows.js';
 import { FoundMail } from './found-mail.js';
 import { totalsByHop, type HopTotals } from './hop-totals.js';
 import { isFinal, type Item, type ItemRecipient } from './item.js';
+import type { MailQueueOptions } from './mail-queue-options.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Parked } from './parked.js';
 import { Parking } from './parking.js';
@@ -26,41 +21,11 @@ import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
-import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
-import type { SharedMail } from './shared-mail.js';
 import type { QueueSettings } from './settings.js';
-import type { BodyWriter, FinishedBody, Spool } from './spool.js';
-import { TierMail } from './tier-mail.js';
+import type { BodyWriter, FinishedBody } from './spool.js';
+import { TierMail, type TierFigures } from './tier-mail.js';
 import { Upkeep } from './upkeep.js';
-
-export interface MailQueueOptions {
-  settings: QueueSettings;
-  /** Name for bounces. */
-  hostname: string;
-  spool: Spool;
-  /** The disk of the spool, for what is free on it. */
-  disk: Pick<Disk, 'freeBytes'>;
-  /** The same that the spool's body writers use. */
-  bodyMemory: BodyMemory;
-  chooseRoute: ChooseRoute;
-  attempt: Attempt;
-  /** True when a message to the hop needs no new connection. */
-  hasFreeSession: (nextHop: NextHop) => boolean;
-  recorder: TraceRecorder;
-  clock: Clock;
-  log: Logger;
-  /** A number from 0 to 1. */
-  chance: () => number;
-  /** The tier that shares the mail of the spool, and where a message waits in it; absent: nobody does. */
-  tier?: { node: string; mail: SharedMail; stageOf: (item: Item) => string };
-  /** Who else may have taken what an upstream node hands over; absent: nobody. */
-  siblings?: Siblings;
-  /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
-  maxResident?: number;
-  /** Default: `newQueueId`. */
-  newId?: (nowMs: number) => string;
-}
 
 /** A few seconds' work of a hop. */
 const MAX_RESIDENT = 1000;
@@ -155,6 +120,7 @@ export class MailQueue {
       deliveryKeys: this.deliveryKeys,
       bodies: this.#bodies,
       log,
+      brokerAway: () => options.tier?.mail.refusing === true,
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
@@ -167,6 +133,7 @@ export class MailQueue {
       ? null
       : new TierMail({
           ...this.#options,
+          name: tier.name,
           shared: tier.mail,
           stageOf: tier.stageOf,
           scheduler: () => this.#scheduler,
@@ -371,7 +338,13 @@ export class MailQueue {
 
   /** What the API shows of the queues. */
   queues(): QueueView[] {
-    return this.#control.list();
+    const here = this.#control.list();
+    return this.#tier === null ? here : this.#tier.withWaiting(here);
+  }
+
+  /** How it stands with the mail that the tier shares; null where none does. */
+  get tierFigures(): TierFigures | null {
+    return this.#tier?.figures ?? null;
   }
 
   get size(): number {
