@@ -255,6 +255,11 @@ const SENDING: readonly MetricDefinition[] = [
     return traffic.reports;
   }),
   one(
+    'doubts_released_total',
+    'Recipients that a node of a tier may have and that were offered to another one after a time: each may come twice.',
+    ({ doubtsReleased }) => doubtsReleased,
+  ),
+  one(
     'reports_postponed_total',
     'Of these, those that had to wait for the rate that is allowed.',
     ({ traffic }) => traffic.reportsPostponed,

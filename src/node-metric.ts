@@ -19,6 +19,7 @@ export interface MetricFigures {
   /** Open sessions with each hop. */
   sessions: ReadonlyMap<string, { open: number; busy: number }>;
   otlp: OtlpCounts;
+  doubtsReleased: number;
   /** Null where no tier shares the mail. */
   tier: TierFigures | null;
   trace: TraceFigures;

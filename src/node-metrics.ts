@@ -63,6 +63,7 @@ export class NodeMetrics {
       hops: queue.totalsByHop(names, OTHER_HOP),
       sessions: this.#sessions(names),
       otlp: exporter.counts,
+      doubtsReleased: queue.doubtsReleased,
       tier: queue.tierFigures,
       trace: traceStore.figures,
     };

@@ -7,6 +7,7 @@ import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
 import { Delivery } from './delivery.js';
 import { DeliveryKeys, type Accepted } from './delivery-keys.js';
+import { DoubtWatch } from './doubt-watch.js';
 import { Flows, type Flow } from './flows.js';
 import { FoundMail } from './found-mail.js';
 import { totalsByHop, type HopTotals } from './hop-totals.js';
@@ -52,6 +53,7 @@ export class MailQueue {
   readonly #foundMail: FoundMail;
   readonly #upkeep: Upkeep;
   readonly #tier: TierMail | null;
+  readonly #doubts: DoubtWatch;
   #settings: QueueSettings;
 
   constructor(options: MailQueueOptions) {
@@ -125,6 +127,16 @@ export class MailQueue {
     });
     this.#foundMail = this.#createFoundMail();
     this.#tier = this.#createTier();
+    this.#doubts = this.#createDoubts();
+  }
+
+  #createDoubts(): DoubtWatch {
+    return new DoubtWatch({
+      ...this.#options,
+      scheduler: () => this.#scheduler,
+      find: (id) => this.#resident(id),
+      schedule: (item, recipients) => this.#schedule(item, recipients),
+    });
   }
 
   #createTier(): TierMail | null {
@@ -192,6 +204,7 @@ export class MailQueue {
       flows: this.#flows,
       scheduler: () => this.#scheduler,
       tier: () => this.#tier,
+      doubts: () => this.#doubts,
       mark: (item) => this.#mark(item),
       newId: () => this.newId(),
       items: () => this.#items.residents,
@@ -246,6 +259,7 @@ export class MailQueue {
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
     this.#tier?.stop();
+    this.#doubts.stop();
     await this.#delivery.stop();
     await this.#foundMail.recovered();
     await this.#upkeep.stop();
@@ -347,6 +361,11 @@ export class MailQueue {
     return this.#tier?.figures ?? null;
   }
 
+  /** Doubts about nodes of tiers that were given up: each may have made a message come twice. */
+  get doubtsReleased(): number {
+    return this.#doubts.released;
+  }
+
   get size(): number {
     return this.#items.size;
   }
@@ -441,6 +460,7 @@ export class MailQueue {
 
   #begin(item: Item): void {
     this.#items.add(item);
+    this.#doubts.watch(item);
     this.#startLife(item);
   }
 

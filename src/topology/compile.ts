@@ -55,6 +55,7 @@ export function compileNode(
       expireAfterSeconds: tunables['expire-after'],
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
+      doubtTimeoutSeconds: 3600,
       inlineBodyBytes: 262_144,
       ...compileQueueLimits(topology, nodeName, tunables),
     },

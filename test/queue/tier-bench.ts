@@ -38,6 +38,7 @@ const SETTINGS: QueueSettings = {
   expireAfterSeconds: 3600,
   hopPauseMinSeconds: 1,
   hopPauseMaxSeconds: 2,
+  doubtTimeoutSeconds: 3600,
   inlineBodyBytes: INLINE_BYTES,
   ...COMMON_SETTINGS,
 };
