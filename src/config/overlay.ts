@@ -8,6 +8,7 @@ import { PathOrigins, type OverlayContext } from './overlay-context.js';
 import { overlayHops } from './overlay-hops.js';
 import { overlayOtlp } from './overlay-otlp.js';
 import { overlayServer } from './overlay-server.js';
+import { overlaySpool } from './overlay-spool.js';
 import type { ConfigKey } from './schema.js';
 
 /** A topology in which the flat keys of one node have been laid over its entry. */
@@ -36,6 +37,7 @@ const SAME_IN_NODE = [
   'expire-after',
   'drain-timeout',
   'workers',
+  'spool-fallback',
   ...LIMIT_KEYS,
 ] as const satisfies ConfigKey[];
 
@@ -77,6 +79,7 @@ export function overlayNode(
   overlayServer(node, context);
   overlayHops(node, context);
   overlayOtlp(node, topology, context);
+  overlaySpool(node, topology, context);
   return {
     topology: { ...topology, secrets: declared, nodes: { ...topology.nodes, [nodeName]: node } },
     origins,

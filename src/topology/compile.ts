@@ -11,6 +11,7 @@ import { meshRoots, NextHopCompiler } from './compile-next-hop.js';
 import { compileOtlp } from './compile-otlp.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
+import { compileSharedSpool } from './compile-spool.js';
 import { entryOf } from './hop-plan.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
@@ -44,6 +45,7 @@ export function compileNode(
   const hostname = hostnameOf(topology, nodeName);
   const compiler = new NextHopCompiler(topology, nodeName, inputs);
   const otlp = compileOtlp(topology, nodeName, inputs);
+  const shared = compileSharedSpool(topology, nodeName, inputs);
   return {
     name: nodeName,
     topology: topology.name,
@@ -58,6 +60,7 @@ export function compileNode(
       doubtTimeoutSeconds: 3600,
       inlineBodyBytes: 262_144,
       ...compileQueueLimits(topology, nodeName, tunables),
+      ...(shared === undefined ? {} : { shared }),
     },
     route: compileRoutes(topology, nodeName, node, compiler, inputs),
     send: {

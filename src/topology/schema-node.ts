@@ -4,6 +4,7 @@ import { limitKeys } from './schema-limits.js';
 import { otlpSchema } from './schema-otlp.js';
 import { repliesSchema } from './schema-replies.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
+import { spoolFallbackSchema, spoolSchema } from './schema-spool.js';
 import {
   capacityKeys,
   doc,
@@ -160,6 +161,8 @@ const tunables = {
   ...limitKeys,
   replies: repliesSchema,
   otlp: otlpSchema,
+  spool: spoolSchema,
+  'spool-fallback': spoolFallbackSchema,
   'retry-interval': z
     .array(seconds)
     .min(1)
