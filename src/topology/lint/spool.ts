@@ -1,7 +1,7 @@
 import { isLoopbackHost } from '../../format/loopback.js';
 import type { Path } from '../fault.js';
 import { entryOf } from '../hop-plan.js';
-import { brokerPlace, spoolOf, type BrokerPlace, type NodeSpool } from '../node-spool.js';
+import { brokerIdentity, brokerPlace, spoolOf, type BrokerPlace, type NodeSpool } from '../node-spool.js';
 import { didYouMean } from '../suggest.js';
 import { tunablesOf } from '../tunables.js';
 import { checkCaFile } from './ca-file.js';
@@ -133,7 +133,7 @@ function checkTier(
   tiers: Map<string, { node: string; broker: string }>,
 ): void {
   if (entry.tier === undefined) return;
-  const broker = identityOf(place);
+  const broker = brokerIdentity(place);
   const first = tiers.get(entry.tier);
   if (first === undefined) tiers.set(entry.tier, { node, broker });
   else if (first.broker !== broker) {
@@ -145,13 +145,4 @@ function checkTier(
       { hint: 'name the same one, or give them different tiers' },
     );
   }
-}
-
-/** The members of a cluster are the same broker, in whatever order. */
-function identityOf(place: BrokerPlace): string {
-  if (place.kind === 'local') return place.name;
-  return place.addresses
-    .map(({ host, port, vhost }) => JSON.stringify([host.toLowerCase(), port, vhost]))
-    .toSorted()
-    .join(' ');
 }
