@@ -1,7 +1,13 @@
 import { isLoopbackHost } from '../../format/loopback.js';
 import type { Path } from '../fault.js';
 import { entryOf } from '../hop-plan.js';
-import { brokerIdentity, brokerPlace, spoolOf, type BrokerPlace, type NodeSpool } from '../node-spool.js';
+import {
+  brokerIdentity,
+  brokerPlace,
+  spoolOf,
+  type BrokerPlace,
+  type NodeSpool,
+} from '../node-spool.js';
 import { didYouMean } from '../suggest.js';
 import { tunablesOf } from '../tunables.js';
 import { checkCaFile } from './ca-file.js';
@@ -18,11 +24,13 @@ export function checkSpools(context: LintContext): void {
       checkWithoutSpool(context, name);
       continue;
     }
-    checkWorkers(context, name);
+    // of the others only where they share matters to a node
+    const judged = context.node === undefined || context.node === name;
+    if (judged) checkWorkers(context, name);
     const place = checkPlace(context, name, spool);
     if (place === undefined) continue;
     if (place.kind === 'local') used.add(place.name);
-    checkLogin(context, name, spool, place);
+    if (judged) checkLogin(context, name, spool, place);
     checkTier(context, name, spool, place, tiers);
   }
   for (const name of Object.keys(topology.brokers)) {
