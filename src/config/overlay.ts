@@ -35,6 +35,7 @@ const SAME_IN_NODE = [
   'idle-timeout',
   'retry-interval',
   'expire-after',
+  'doubt-timeout',
   'drain-timeout',
   'workers',
   'spool-fallback',

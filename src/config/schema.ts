@@ -352,6 +352,12 @@ export const CONFIG_KEYS = {
     schema: tunables['expire-after'].unwrap(),
     default: '432000',
   }),
+  'doubt-timeout': key({
+    form: 'number',
+    type: 'seconds',
+    schema: tunables['doubt-timeout'].unwrap(),
+    default: '3600',
+  }),
   'drain-timeout': key({
     form: 'number',
     type: 'seconds',

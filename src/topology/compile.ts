@@ -58,7 +58,7 @@ export function compileNode(
       expireAfterSeconds: tunables['expire-after'],
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
-      doubtTimeoutSeconds: 3600,
+      doubtTimeoutSeconds: tunables['doubt-timeout'],
       inlineBodyBytes: 262_144,
       ...compileQueueLimits(topology, nodeName, tunables),
       ...(shared === undefined ? {} : { shared }),

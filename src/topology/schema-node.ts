@@ -179,6 +179,12 @@ const tunables = {
       172_800,
     ),
   ),
+  'doubt-timeout': seconds.meta(
+    doc(
+      'Seconds that a message waits for a node of a tier that may have taken it and does not answer; then another hop may be asked, and it may come twice. Hops that keep their mail on their own disks are waited for without an end. Default 3600 (1 hour).',
+      7200,
+    ),
+  ),
   workers: z
     .int()
     .min(1)

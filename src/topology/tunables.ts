@@ -9,6 +9,7 @@ import { bytesOf } from './size.js';
 const NODE_DEFAULTS = {
   'retry-interval': [60, 300, 900, 1800, 3600],
   'expire-after': 432_000,
+  'doubt-timeout': 3600,
   'drain-timeout': 30,
   workers: 1,
   ...LIMIT_DEFAULTS,

@@ -249,6 +249,7 @@ steer-to: esp.example:587
 users-file: users
 retry-interval: 1, 2
 expire-after: 99
+doubt-timeout: 88
 dns-servers: 192.0.2.53
 mx-port: 2526
 api-ip: 127.0.0.3
@@ -272,6 +273,7 @@ drain-timeout: 3
   );
   assert.deepEqual(settings.queue.retryIntervalsSeconds, [1, 2]);
   assert.equal(settings.queue.expireAfterSeconds, 99);
+  assert.equal(settings.queue.doubtTimeoutSeconds, 88);
   assert.deepEqual(settings.send.dnsServers, ['192.0.2.53']);
   assert.equal(settings.route.mx.port, 2526);
   assert.deepEqual([settings.api.host, settings.api.port], ['127.0.0.3', 9999]);

@@ -59,11 +59,13 @@ test('the defaults of a node are those of the reference', () => {
 
 test('a node goes before the defaults of the topology, and those before the built-in ones', () => {
   const text = soundBut(
-    ['nodes:', 'defaults: { max-connections: 5, drain-timeout: 7 }\nnodes:'],
-    ['    smarthost: core', '    drain-timeout: 9\n    smarthost: core'],
+    ['nodes:', 'defaults: { max-connections: 5, drain-timeout: 7, doubt-timeout: 70 }\nnodes:'],
+    ['    smarthost: core', '    drain-timeout: 9\n    doubt-timeout: 90\n    smarthost: core'],
   );
   const settings = compile(text, 'edge');
   assert.equal(settings.drainTimeoutMs, 9000);
+  assert.equal(settings.queue.doubtTimeoutSeconds, 90);
+  assert.equal(compile(text, 'core').queue.doubtTimeoutSeconds, 70);
   assert.equal(settings.route.capacities.base.maxConnections, 5);
   assert.equal(settings.intake.maxSessions, 1000);
 });
