@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { makeSecretText } from '../src/base/secret.js';
@@ -49,6 +49,14 @@ export interface TestBroker {
   thaw(): void;
 }
 
+/** A login beside the broker's own, with what it may do in the virtual host `/`. */
+export interface BrokerUser {
+  username: string;
+  password: string;
+  /** Regular expression for the names of what it may configure, write to and read from. */
+  may: string;
+}
+
 /** The reason why a test that needs a broker has to be skipped, else false. */
 export function withoutBroker(): string | false {
   return brokerProgram() === null ? 'not installed here: rabbitmq-server' : false;
@@ -61,14 +69,16 @@ export function withoutBroker(): string | false {
  */
 export async function startBroker(
   owner: Ending,
-  options: { tls?: boolean } = {},
+  options: { tls?: boolean; users?: readonly BrokerUser[] } = {},
 ): Promise<TestBroker> {
   const root = await mkdtemp(path.join(tmpdir(), 'relaymesh broker '));
   atEnd(owner, () => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   for (let attempt = 1; ; attempt++) {
     const folder = path.join(root, String(attempt));
     const broker = await newBroker(folder, options.tls === true);
-    const child = new Child(await brokerSpec(broker), () => undefined);
+    const spec = await brokerSpec(broker);
+    if (options.users !== undefined) await addUsers(broker, options.users);
+    const child = new Child(spec, () => undefined);
     atEnd(owner, () => end(child));
     try {
       await child.start(BROKER_READY_MS);
@@ -96,6 +106,24 @@ async function newBroker(folder: string, withTls: boolean): Promise<LocalBroker>
   const files = certificates.get(broker.name);
   if (files === undefined) throw new Error('the broker has no certificate');
   return { ...broker, tls: { port: await ports.allot(HOST), caFile, ...files } };
+}
+
+/** With definitions the broker makes no user of its own: it is among them. */
+async function addUsers(
+  { folder, username, password }: LocalBroker,
+  users: readonly BrokerUser[],
+): Promise<void> {
+  const all = [{ username, password, may: '.*' }, ...users];
+  const definitions = {
+    vhosts: [{ name: '/' }],
+    users: all.map((user) => ({ name: user.username, password: user.password, tags: '' })),
+    permissions: all.map(({ username: user, may }) => {
+      return { user, vhost: '/', configure: may, write: may, read: may };
+    }),
+  };
+  const file = path.join(folder, 'definitions.json');
+  await writeFile(file, JSON.stringify(definitions));
+  await appendFile(path.join(folder, 'rabbitmq.conf'), `load_definitions = ${file}\n`);
 }
 
 async function handleOf(broker: LocalBroker, child: Child): Promise<TestBroker> {

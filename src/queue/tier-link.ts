@@ -190,8 +190,9 @@ export class TierLink {
     const known = [...this.#stages.keys()];
     this.#stages.clear();
     await link.declare([this.#queues.registry]);
-    // The exchange is there before anything is led to it.
-    await link.bind(this.#queues.stages, []);
+    // The exchange is there before anything is led to it. The registry is reached over it too: who
+    // may publish to the default exchange may publish to every queue of the virtual host.
+    await link.bind(this.#queues.stages, [this.#queues.registry.name]);
     const expected = { count: 0 };
     const before = this.#delivered;
     for (const stage of new Set([COMMON_STAGE, ...known])) {
@@ -266,7 +267,7 @@ export class TierLink {
       return;
     }
     await link.publish({
-      exchange: '',
+      exchange: this.#queues.stages,
       routingKey: this.#queues.registry.name,
       body: Buffer.from(stage),
       contentType: 'text/plain',

@@ -21,7 +21,7 @@ export class TierQueues {
     this.#prefix = `relaymesh.${tier}`;
   }
 
-  /** The exchange that leads to every stage by the name of its queue. */
+  /** The exchange that leads to every stage, and to the registry, by the name of its queue. */
   get stages(): string {
     return `${this.#prefix}.stages`;
   }
