@@ -17,6 +17,11 @@ export function changed(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) !== JSON.stringify(b);
 }
 
+/** With the password, which is masked where settings are written down; only to be compared. */
+function sharedSpool({ queue: { shared } }: NodeSettings): unknown {
+  return shared === undefined ? null : [shared, shared.broker.password.reveal()];
+}
+
 /** What a reload cannot change, by the names of the topology file. */
 export function needsRestart(before: NodeSettings, after: NodeSettings): string[] {
   const names: string[] = [];
@@ -35,6 +40,9 @@ export function needsRestart(before: NodeSettings, after: NodeSettings): string[
   }
   if (before.queue.directory !== after.queue.directory) {
     names.push('data');
+  }
+  if (changed(sharedSpool(before), sharedSpool(after))) {
+    names.push('spool');
   }
   if (before.workers !== after.workers) {
     names.push('workers');
