@@ -88,6 +88,8 @@ function fill(registry: Registry, definition: MetricDefinition, figures: MetricF
   switch (definition.type) {
     case 'counter': {
       const counter = new Counter(options);
+      // One without labels begins with 0, also where there is nothing to be counted.
+      if (labels.length === 0) counter.remove();
       for (const [values, value] of definition.read(figures)) {
         counter.inc(labelled(labels, values), value ?? 0);
       }
@@ -95,7 +97,7 @@ function fill(registry: Registry, definition: MetricDefinition, figures: MetricF
     }
     case 'gauge': {
       const gauge = new Gauge(options);
-      // One without labels begins with 0, which nobody has measured.
+      // As above: nobody has measured that 0.
       if (labels.length === 0) gauge.remove();
       for (const [values, value] of definition.read(figures)) {
         if (value !== null) gauge.set(labelled(labels, values), value);
