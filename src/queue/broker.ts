@@ -256,7 +256,7 @@ class AmqpLink implements BrokerLink {
       (message: ConsumeMessage | null) => consumer.hear(message),
       streamFrom === undefined ? {} : { arguments: { 'x-stream-offset': streamFrom } },
     );
-    return consumer.begun(consumerTag);
+    return consumer.begun(consumerTag, prefetch);
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,8 @@ import {
 } from './item.js';
 import { outgoing } from './outgoing-message.js';
 import { Reporter } from './reporter.js';
+import { tellResults } from './results-of-attempt.js';
+import type { Results } from './results.js';
 import type { ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
 import {
@@ -59,6 +61,8 @@ export interface DeliveryOptions {
   quarantined: (item: Item) => void;
   /** Resolves with true when a spool that failed takes writes again, with false when the node stops. */
   healed: () => Promise<boolean>;
+  /** Hears what becomes of recipients before they leave the spool; absent: nobody wants to. */
+  results?: Pick<Results, 'settled' | 'takeReport'>;
 }
 
 /** Attempts in a row that break off for reasons of ours before the message is taken out of the way. */
@@ -213,6 +217,10 @@ export class Delivery {
       item.recipients.every(({ state }) => isFinal(state)),
     );
     this.#logOutcomes(entry, destination, report);
+    if (this.#options.results !== undefined) {
+      const openBody = (): Promise<Buffer | Readable | null> => this.#openBody(item);
+      await tellResults(this.#options.results, entry, settlement, report, openBody);
+    }
     if (claimed.length > 0) {
       await this.#reporter.report(item, claimed, remote);
     }

@@ -25,6 +25,7 @@ import { QueueItems } from './queue-items.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
+import type { Results } from './results.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
@@ -52,6 +53,8 @@ export interface MailQueueOptions {
   chance: () => number;
   /** Who else may have taken what an upstream node hands over; absent: nobody. */
   siblings?: Siblings;
+  /** Hears what becomes of recipients; absent: nobody does. */
+  results?: Pick<Results, 'settled' | 'takeReport'>;
   /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
   maxResident?: number;
   /** Default: `newQueueId`. */
@@ -285,6 +288,11 @@ export class MailQueue {
   /** The value of a note that was stored with a message, while its time is not over. */
   recall(key: string): Promise<string | null> {
     return this.#options.spool.recall(key, this.#options.clock.nowMs());
+  }
+
+  /** Forgets notes before their time. */
+  eraseNotes(keys: readonly string[]): Promise<void> {
+    return this.#options.spool.eraseNotes(keys);
   }
 
   /**
