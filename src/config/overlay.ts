@@ -7,6 +7,7 @@ import type { Config } from './load.js';
 import { PathOrigins, type OverlayContext } from './overlay-context.js';
 import { overlayHops } from './overlay-hops.js';
 import { overlayOtlp } from './overlay-otlp.js';
+import { overlayRabbitmq } from './overlay-rabbitmq.js';
 import { overlayServer } from './overlay-server.js';
 import type { ConfigKey } from './schema.js';
 
@@ -77,6 +78,7 @@ export function overlayNode(
   overlayServer(node, context);
   overlayHops(node, context);
   overlayOtlp(node, topology, context);
+  overlayRabbitmq(node, context);
   return {
     topology: { ...topology, secrets: declared, nodes: { ...topology.nodes, [nodeName]: node } },
     origins,

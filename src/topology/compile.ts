@@ -9,6 +9,7 @@ import type { CompileInputs } from './compile-inputs.js';
 import { compileClientLimits, compileQueueLimits } from './compile-limits.js';
 import { meshRoots, NextHopCompiler } from './compile-next-hop.js';
 import { compileOtlp } from './compile-otlp.js';
+import { compileRabbitmq } from './compile-rabbitmq.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
 import { entryOf } from './hop-plan.js';
@@ -44,6 +45,7 @@ export function compileNode(
   const hostname = hostnameOf(topology, nodeName);
   const compiler = new NextHopCompiler(topology, nodeName, inputs);
   const otlp = compileOtlp(topology, nodeName, inputs);
+  const rabbitmq = compileRabbitmq(node, inputs);
   return {
     name: nodeName,
     topology: topology.name,
@@ -75,6 +77,7 @@ export function compileNode(
       ...(otlp === undefined ? {} : { otlp }),
     },
     api: compileApi(topology, nodeName, node, hostname, inputs),
+    ...(rabbitmq === undefined ? {} : { rabbitmq }),
     messageKeyFile: join(inputs.dataDir, 'message-key'),
     drainTimeoutMs: tunables['drain-timeout'] * 1000,
     workers: tunables.workers,
