@@ -1,57 +1,13 @@
 import type { NodeStatus } from './api/shape/node.js';
-import type { BucketCounts } from './base/bucket-counts.js';
 import { VERSION } from './base/version.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
-import type { HopTraffic, NodeTraffic } from './node-traffic.js';
+import { one, type MetricDefinition, type MetricFigures } from './node-metric-shape.js';
+import { RABBITMQ_METRICS } from './node-metrics-rabbitmq.js';
+import type { HopTraffic } from './node-traffic.js';
 import type { HopTotals } from './queue/hop-totals.js';
-import type { OtlpCounts } from './trace/export-otlp.js';
-import type { TraceFigures } from './trace/trace-figures.js';
-
-/** What the metrics of a node are made of, as it is at a scrape. */
-export interface MetricFigures {
-  status: NodeStatus;
-  /** By the listener's name. */
-  listeners: ReadonlyMap<string, IntakeCounts>;
-  /** Of what came by HTTP. */
-  api: IntakeCounts;
-  traffic: NodeTraffic;
-  hops: ReadonlyMap<string, HopTotals>;
-  /** Open sessions with each hop. */
-  sessions: ReadonlyMap<string, { open: number; busy: number }>;
-  otlp: OtlpCounts;
-  trace: TraceFigures;
-}
-
-/** The values of a metric, each with those of its labels in their order. */
-export type Samples<Value> = Iterable<[labels: readonly (string | number)[], value: Value]>;
 
 /** The name under which the API stands among the listeners; none of these can have it. */
 const BY_HTTP = '(api)';
-
-interface Described {
-  /** Without the prefix. */
-  name: string;
-  help: string;
-  labels: readonly string[];
-}
-
-export type MetricDefinition =
-  | (Described & {
-      type: 'counter' | 'gauge';
-      /** Null: not known now, and not shown. */
-      read: (figures: MetricFigures) => Samples<number | null>;
-    })
-  | (Described & { type: 'histogram'; read: (figures: MetricFigures) => Samples<BucketCounts> });
-
-/** A plain value without labels. */
-function one(
-  name: string,
-  help: string,
-  read: (figures: MetricFigures) => number | null,
-): MetricDefinition {
-  const type = name.endsWith('_total') ? 'counter' : 'gauge';
-  return { name, type, help, labels: [], read: (figures) => [[[], read(figures)]] };
-}
 
 type ReadCounts = (counts: IntakeCounts) => number | Iterable<[string | number, number]>;
 
@@ -426,4 +382,5 @@ export const METRICS: readonly MetricDefinition[] = [
   ...QUEUE,
   ...SENDING,
   ...TRACE,
+  ...RABBITMQ_METRICS,
 ];

@@ -4,7 +4,9 @@ import type { BucketCounts } from './base/bucket-counts.js';
 import type { Injection } from './intake/injection.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
 import type { Listener } from './intake/listener.js';
-import { METRICS, type MetricDefinition, type MetricFigures } from './node-metric-list.js';
+import { METRICS } from './node-metric-list.js';
+import type { MetricDefinition, MetricFigures } from './node-metric-shape.js';
+import type { RabbitmqFigures } from './node-rabbitmq.js';
 import { hopNames, OTHER_HOP, type NodeTraffic } from './node-traffic.js';
 import type { MailQueue } from './queue/mail-queue.js';
 import type { RouteTable } from './route/table.js';
@@ -24,6 +26,8 @@ export interface MetricParts {
   pool: ConnectionPool;
   exporter: OtlpExporter;
   traceStore: LevelTraceStore;
+  /** Null where the node has nothing to do with RabbitMQ. */
+  rabbitmq: () => RabbitmqFigures | null;
 }
 
 /**
@@ -63,6 +67,7 @@ export class NodeMetrics {
       sessions: this.#sessions(names),
       otlp: exporter.counts,
       trace: traceStore.figures,
+      rabbitmq: this.#parts.rabbitmq(),
     };
   }
 
