@@ -70,6 +70,7 @@ function traceView({ node, queue, traceStore, peers, clock }: MailViewParts): Tr
         local: recordsOf,
         ask: (peer: string, wanted: string) => known.hops(peer, wanted),
         peers: known.names,
+        tierOf: (peer: string) => known.tierOf(peer),
         node,
         clock,
       };

@@ -12,18 +12,27 @@ const PASS_TIMEOUT_MS = 10_000;
 export class NodePeers {
   readonly #clients: ReadonlyMap<string, ApiClient>;
   readonly #patient: ReadonlyMap<string, ApiClient>;
+  readonly #tiers: ReadonlyMap<string, string>;
 
   constructor(peers: readonly ApiPeer[]) {
     const clients = (timeoutMs: number): Map<string, ApiClient> =>
       new Map(
         peers.map(({ node, url, token }) => [node, new ApiClient({ url, token, timeoutMs })]),
       );
+    this.#tiers = new Map(
+      peers.flatMap(({ node, tier }) => (tier === undefined ? [] : [[node, tier]])),
+    );
     this.#clients = clients(PEER_TIMEOUT_MS);
     this.#patient = clients(PASS_TIMEOUT_MS);
   }
 
   get names(): string[] {
     return [...this.#clients.keys()];
+  }
+
+  /** The tier with which a node shares its mail; undefined: with nobody, as far as is known here. */
+  tierOf(node: string): string | undefined {
+    return this.#tiers.get(node);
   }
 
   /** Rejects when there is no answer in time. */

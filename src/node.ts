@@ -25,12 +25,13 @@ import { NodeRabbitmq } from './node-rabbitmq.js';
 import { changed, needsRestart, pinnedSink } from './node-reload.js';
 import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
+import { createSpool } from './node-spool.js';
 import { NodeStatusSource } from './node-status.js';
 import { NodeTraffic } from './node-traffic.js';
 import { ClientLimits } from './policy/client-limits.js';
 import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
-import { LevelSpool } from './queue/level-spool.js';
+import type { LevelSpool } from './queue/level-spool.js';
 import type { DeliveryKeys } from './queue/delivery-keys.js';
 import { MailQueue } from './queue/mail-queue.js';
 import { leastSecurity, routeQuery } from './queue/route-query.js';
@@ -116,11 +117,13 @@ export class RelayNode {
     this.#history = this.#createHistory(settings);
     this.#rabbitmq = NodeRabbitmq.of(settings, { clock, log, traceStore: this.#traceStore });
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
-    this.#spool = new LevelSpool(settings.queue, systemDisk, bodyMemory);
+    const { spool, tier } = createSpool(settings, { router: this.#router, bodyMemory, clock, log });
+    this.#spool = spool;
     this.#queue = new MailQueue({
       settings: settings.queue,
       hostname: settings.intake.hostname,
-      spool: this.#spool,
+      spool,
+      ...(tier === undefined ? {} : { tier }),
       disk: systemDisk,
       bodyMemory,
       chooseRoute: (item, recipient, isWell) =>
@@ -172,8 +175,8 @@ export class RelayNode {
   }
 
   get counts(): { queued: number; quarantined: number; sessions: number } {
-    const { size: queued, quarantineSize: quarantined } = this.#queue;
-    return { queued, quarantined, sessions: this.#sessions };
+    const { size, quarantineSize } = this.#queue;
+    return { queued: size, quarantined: quarantineSize, sessions: this.#sessions };
   }
 
   get deliveryKeys(): Pick<DeliveryKeys, 'look'> {
@@ -209,8 +212,7 @@ export class RelayNode {
    * has not left by then stays in the spool. Called again, it ends no later than either call asks.
    */
   stop(drainTimeoutMs = this.#settings.drainTimeoutMs): Promise<void> {
-    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs;
-    this.#drainedBy.ms = Math.min(this.#drainedBy.ms, deadlineMs);
+    this.#drainedBy.ms = Math.min(this.#drainedBy.ms, this.#clock.monotonicMs() + drainTimeoutMs);
     this.#armCut();
     this.#stopped ??= this.#stopOnce();
     return this.#stopped;
@@ -246,8 +248,9 @@ export class RelayNode {
   #armCut(): void {
     const { ms, cut } = this.#drainedBy;
     cut?.cancel();
-    const leftMs = ms - this.#clock.monotonicMs();
-    this.#drainedBy.cut = this.#clock.after(leftMs, () => this.#pool.close());
+    this.#drainedBy.cut = this.#clock.after(ms - this.#clock.monotonicMs(), () =>
+      this.#pool.close(),
+    );
   }
 
   /**
@@ -341,9 +344,10 @@ export class RelayNode {
     });
   }
 
-  #createRecorder({ name }: NodeSettings): TraceRecorder {
+  #createRecorder({ name, queue }: NodeSettings): TraceRecorder {
     const listeners = [this.#exporter, this.#events, this.#history, this.#traffic];
-    return new TraceRecorder(name, this.#traceStore, this.#clock, this.#log, ...listeners);
+    const place = { node: name, tier: queue.shared?.tier ?? null };
+    return new TraceRecorder(place, this.#traceStore, this.#clock, this.#log, ...listeners);
   }
 
   #createMetrics(): NodeMetrics {

@@ -3,6 +3,8 @@ import type { Secret } from '../base/secret.js';
 /** The API of another node of the mesh, for questions that span hops. */
 export interface ApiPeer {
   node: string;
+  /** Name of the tier of nodes with which it shares its mail; absent: with nobody. */
+  tier?: string;
   /** Base URL, such as `http://127.0.0.1:8025`. */
   url: string;
   token: Secret;

@@ -37,7 +37,7 @@ interface TargetOptions extends QueueOptions {
 
 type QueueSurroundings = Surroundings<QueueCaller>;
 
-const columns = (color: boolean): Column[] => [
+const columns = (color: boolean, isShared: boolean): Column[] => [
   { title: 'NAME', align: 'left', minWidth: 8 },
   { title: 'NEXT HOP', align: 'left', minWidth: 8, dispensable: 3 },
   stateColumn(color),
@@ -45,6 +45,7 @@ const columns = (color: boolean): Column[] => [
   { title: 'SENDING', align: 'right', dispensable: 2 },
   { title: 'DEFERRED', align: 'right' },
   { title: 'HELD', align: 'right', dispensable: 1 },
+  ...(isShared ? [{ title: 'IN TIER', align: 'right' } as const] : []),
   { title: 'OLDEST', align: 'right' },
   { title: 'LAST FAULT', align: 'left', minWidth: 12 },
 ];
@@ -251,20 +252,30 @@ async function listQueues(
     output.notice('no queues');
   } else {
     const width = tableWidth(output);
-    output.write(renderTable(columns(output.color), answer.queues.map(queueRow), width));
+    const isShared = answer.queues.some(({ tier }) => tier !== undefined);
+    const rows = answer.queues.map((queue) => queueRow(queue, isShared));
+    output.write(renderTable(columns(output.color, isShared), rows, width));
   }
 }
 
-function queueRow(queue: Queue): string[] {
+/** @param isShared whether there is a column for what waits for any node of the tier */
+function queueRow(queue: Queue, isShared: boolean): string[] {
   const counts = [queue.ready, queue.sending, queue.deferred, queue.held];
   return [
     queue.name,
     queue.next_hop,
     queue.state,
     ...counts.map((count) => count.toLocaleString('en-US')),
+    ...(isShared ? [tierText(queue)] : []),
     ageText(queue),
     faultText(queue),
   ];
+}
+
+/** `12 in core`; `-` where the queue is not shared, `?` where the broker cannot be asked. */
+function tierText({ tier }: Queue): string {
+  if (tier === undefined) return '-';
+  return `${tier.waiting?.toLocaleString('en-US') ?? '?'} in ${tier.name}`;
 }
 
 async function showQueue(
@@ -291,6 +302,7 @@ async function showQueue(
     ['sending', String(queue.sending)],
     ['deferred', String(queue.deferred)],
     ['held', String(queue.held)],
+    ...(queue.tier === undefined ? [] : [['in tier', tierText(queue)] as [string, string]]),
     ['oldest message', ageText(queue)],
     ...capacityPairs(queue.capacity),
   ];

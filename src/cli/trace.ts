@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../base/errors.js';
+import { isOpenAction } from '../trace/actions.js';
 import type { ChainTrace, HopRecord } from '../trace/record.js';
 import { describePosition, replyLine } from '../trace/sentence.js';
 import { formatDateTime } from '../trace/waterfall-text.js';
@@ -311,6 +312,11 @@ function instantFrom(text: string, nowMs: number): string {
   return instant.toISOString();
 }
 
+/** A node of a tier may not know what another one did with a message that it has accepted. */
+function stateOf({ action, tier }: HopRecord): string {
+  return tier !== undefined && isOpenAction(action) ? `${action} in tier ${tier}` : action;
+}
+
 function messageRow(hop: HopRecord): string[] {
   const { sender, recipients } = hop.envelope;
   const more = recipients.length > 1 ? ` +${recipients.length - 1}` : '';
@@ -318,7 +324,7 @@ function messageRow(hop: HopRecord): string[] {
   return [
     formatDateTime(Date.parse(hop.received_at)).replace(/\.\d+ UTC$/, 'Z'),
     hop.queue_id,
-    hop.action,
+    stateOf(hop),
     sender === '' ? '<>' : sender,
     `${recipients[0] ?? ''}${more}`,
     last === undefined ? '' : replyLine(last, 200),

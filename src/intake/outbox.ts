@@ -80,7 +80,7 @@ export class Outbox {
     this.#stopped = true;
     this.#letGo();
     await Promise.all(this.#working);
-    await this.#acknowledged?.idle();
+    await this.#acknowledged?.end();
   }
 
   /** Until the link has ended, and with it all that came by it. Never rejects. */
@@ -104,7 +104,7 @@ export class Outbox {
     }
     await link.end;
     await Promise.all(this.#working);
-    await acknowledged.idle();
+    await acknowledged.end();
     this.#noted.clear();
   }
 

@@ -29,7 +29,7 @@ export function arrivedMessage(item: Item, queue: string): ArrivedMessage {
 /** Conditions rather than spreads: nearly all mail has none of them. */
 function addOptionalParts(
   message: ArrivedMessage,
-  { trace, settings, unknownKeys, recipients, envid, requireTls }: Item,
+  { trace, settings, unknownKeys, recipients, envid, requireTls, acceptedBy }: Item,
   queue: string,
 ): void {
   const firstAttemptAtMs = recipients[0]?.nextAttemptAtMs ?? null;
@@ -45,6 +45,7 @@ function addOptionalParts(
       message.ownSmarthost = queue.slice(OWN_SMARTHOST_PREFIX.length);
     }
   }
+  if (acceptedBy !== undefined) message.acceptedBy = acceptedBy;
   if (unknownKeys !== undefined) message.unknownKeys = unknownKeys;
   if (firstAttemptAtMs !== null) message.firstAttemptAtMs = firstAttemptAtMs;
 }

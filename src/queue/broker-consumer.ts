@@ -1,4 +1,4 @@
-import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 
 /** A message that the broker has given to this node until it is acknowledged. */
 export interface Delivery {
@@ -17,6 +17,8 @@ export interface Delivery {
 
 /** What a queue gives, until it is stopped. */
 export interface Consumption {
+  /** Messages that waited when it began, beside the first; null where that was not asked. */
+  waiting: number | null;
   /** No more is given; what was given and is not acknowledged stays here. */
   stop(): Promise<void>;
   /** Resolves when the broker has all that was acknowledged or given back before; rejects when it is lost. */
@@ -39,8 +41,9 @@ export class BrokerConsumer {
     });
   }
 
-  begun(consumerTag: string, prefetch: number): Consumption {
+  begun(consumerTag: string, prefetch: number, waiting: number | null): Consumption {
     return {
+      waiting,
       settled: async () => {
         // The broker works through a channel in order: its answer stands behind what was said before.
         await this.#channel.prefetch(prefetch);
@@ -54,7 +57,7 @@ export class BrokerConsumer {
   }
 
   /** @param message null: the broker has ended it */
-  hear(message: ConsumeMessage | null): void {
+  hear(message: ConsumeMessage | GetMessage | null): void {
     if (message === null) {
       this.#deleted();
       return;

@@ -1,5 +1,11 @@
 import { isIP } from 'node:net';
-import { connect, type ChannelModel, type ConfirmChannel, type ConsumeMessage } from 'amqplib';
+import {
+  connect,
+  type Channel,
+  type ChannelModel,
+  type ConfirmChannel,
+  type ConsumeMessage,
+} from 'amqplib';
 import type { Clock } from '../base/clock.js';
 import { within } from '../base/deadline.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
@@ -47,10 +53,14 @@ export interface BrokerLink {
    * or BROKER_SLOW: nobody knows.
    */
   publish(publication: Publication): Promise<void>;
-  /** What is delivered and not acknowledged goes back when the consumption, or the link, ends. */
+  /**
+   * What is delivered and not acknowledged goes back when the consumption, or the link, ends.
+   *
+   * @param options `single`: the queue has one active consumer; `streamFrom`: it is a stream
+   */
   consume(
     queue: string,
-    options: { prefetch: number; streamFrom?: 'first' },
+    options: { prefetch: number; single?: boolean; streamFrom?: 'first' },
     take: (delivery: Delivery) => void,
   ): Promise<Consumption>;
   /** What nobody has acknowledged goes back to its queue. */
@@ -147,6 +157,8 @@ class AmqpLink implements BrokerLink {
   readonly #publishing: ChannelModel;
   readonly #consuming: ChannelModel;
   readonly #clock: Clock;
+  /** Those that are acknowledged on. */
+  readonly #consumed = new Set<Channel>();
   #publisher: BrokerPublisher | null = null;
   #ended: RelayError | null = null;
   #resolveEnd: (why: RelayError) => void = () => undefined;
@@ -242,35 +254,54 @@ class AmqpLink implements BrokerLink {
 
   async consume(
     queue: string,
-    { prefetch, streamFrom }: { prefetch: number; streamFrom?: 'first' },
+    {
+      prefetch,
+      single = false,
+      streamFrom,
+    }: { prefetch: number; single?: boolean; streamFrom?: 'first' },
     take: (delivery: Delivery) => void,
   ): Promise<Consumption> {
     const channel = await this.#consuming.createChannel();
+    this.#consumed.add(channel);
     channel.on('error', (error: Error) => this.#finish(error));
     await channel.prefetch(prefetch);
     const consumer = new BrokerConsumer(channel, take, () =>
       this.#finish(new Error(`the queue ${queue} was deleted`)),
     );
+    let waiting: number | null = null;
+    if (!single && streamFrom === undefined) {
+      // What this asks for goes through the log of the queue, as the end of whoever was here before
+      // does: the number is right, where that of a declaration may be older.
+      const first = await channel.get(queue);
+      waiting = first === false ? 0 : first.fields.messageCount;
+      if (first !== false) {
+        consumer.hear(first);
+      }
+    }
     const { consumerTag } = await channel.consume(
       queue,
       (message: ConsumeMessage | null) => consumer.hear(message),
       streamFrom === undefined ? {} : { arguments: { 'x-stream-offset': streamFrom } },
     );
-    return consumer.begun(consumerTag, prefetch);
+    return consumer.begun(consumerTag, prefetch, waiting);
   }
 
   async close(): Promise<void> {
+    await within(this.#closeChannels(), CLOSE_TIMEOUT_MS, this.#clock, () => undefined);
     const closing = Promise.all([
       this.#publishing.close().catch(() => undefined),
       this.#consuming.close().catch(() => undefined),
-    ]);
+    ]).then(() => undefined);
     this.#finish(new Error('it was closed here'));
-    await within(
-      closing.then(() => undefined),
-      CLOSE_TIMEOUT_MS,
-      this.#clock,
-      () => undefined,
-    );
+    await within(closing, CLOSE_TIMEOUT_MS, this.#clock, () => undefined);
+  }
+
+  /**
+   * A quorum queue forgets acknowledgements that are followed by the end of the connection (30 of 30,
+   * RabbitMQ 3.10); the end of the channel waits for them.
+   */
+  async #closeChannels(): Promise<void> {
+    await Promise.all([...this.#consumed].map((channel) => channel.close().catch(() => undefined)));
   }
 
   /** On a channel of its own, since a refusal closes it. */

@@ -67,7 +67,7 @@ export class DelayWatch {
 
   /** Never rejects: what could not be reported is still late at the next round. */
   async #goRound(): Promise<void> {
-    const { items, report, spool, log } = this.#options;
+    const { items, spool } = this.#options;
     let seen = 0;
     for (const item of items()) {
       if (++seen % ITEMS_A_TURN === 0) {
@@ -76,13 +76,19 @@ export class DelayWatch {
       if (!this.#running || !spool.healthy) {
         return;
       }
-      const late = this.#late(item);
-      if (late.length > 0) {
-        try {
-          await report(item, late);
-        } catch (error) {
-          log.error({ code: codeOf(error), queue_id: item.id, err: error }, messageOf(error));
-        }
+      await this.look(item);
+    }
+  }
+
+  /** Reports it, where it is late. Never rejects. */
+  async look(item: Item): Promise<void> {
+    const { report, log } = this.#options;
+    const late = this.#late(item);
+    if (late.length > 0) {
+      try {
+        await report(item, late);
+      } catch (error) {
+        log.error({ code: codeOf(error), queue_id: item.id, err: error }, messageOf(error));
       }
     }
   }

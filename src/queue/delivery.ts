@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt } from '../send/request.js';
@@ -11,6 +10,7 @@ import { SpoolRefusal } from './group-commit.js';
 import type { BodyCache } from './body-cache.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
 import type { Flows } from './flows.js';
+import { expiryReport } from './expiry-report.js';
 import { holdupOf, remoteOf, type Holdup } from './holdup.js';
 import {
   isFinal,
@@ -35,6 +35,7 @@ import {
 } from './settle.js';
 import type { QueueSettings } from './settings.js';
 import type { Spool } from './spool.js';
+import type { TierMail } from './tier-mail.js';
 import { passOverUnfit } from './unfit-hops.js';
 
 export interface DeliveryOptions {
@@ -47,10 +48,14 @@ export interface DeliveryOptions {
   attempt: Attempt;
   recorder: TraceRecorder;
   scheduler: () => Scheduler;
+  /** Where a tier shares its mail; else null. */
+  tier: () => Pick<TierMail, 'isShared' | 'handsBack'> | null;
   clock: Clock;
   log: Logger;
   chance: () => number;
   newId: () => string;
+  /** Notes on a message that begins here what has to be known of that. */
+  mark: (item: Item) => void;
   /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
@@ -95,6 +100,11 @@ export class Delivery {
     return this.#reporter.stop();
   }
 
+  /** Tells its sender now, where it is late and wants to know. Never rejects. */
+  reportIfLate(item: Item): Promise<void> {
+    return this.#reporter.reportIfLate(item);
+  }
+
   /** An item that an earlier process left in the spool. */
   found(item: Item): void {
     item.recipients.forEach((recipient) => this.#marks.found(recipient));
@@ -113,7 +123,9 @@ export class Delivery {
       for (const recipient of recipients) {
         moveRecipient(recipient, 'sending');
       }
-      if (this.#marks.begin(entry, destination.name)) {
+      // What a tier shares keeps no marks: any node may go on with it, and is told that it was given out.
+      const shared = this.#options.tier()?.isShared(item) === true;
+      if (this.#marks.begin(entry, destination.name) && !shared) {
         // Durable where it says where else the message must not go; all that waits shares the sync.
         await spool.update(item, { sync: entry.movable });
       }
@@ -259,7 +271,13 @@ export class Delivery {
     } else if (!item.recipients.some(isUntried)) {
       bodies.forget(item.id);
     }
-    if (settled || changed || item.doubt) {
+    const tier = this.#options.tier();
+    const isShared = tier?.isShared(item) === true;
+    const inDoubt = isShared ? item.recipients.some(({ doubtAt }) => doubtAt != null) : item.doubt;
+    if (!settled && (changed || inDoubt) && tier?.handsBack(item) === true) {
+      return;
+    }
+    if (settled || changed || inDoubt) {
       const written = settled ? spool.remove(item) : this.#update(item);
       written.catch((error: unknown) => {
         log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));
@@ -374,35 +392,8 @@ export class Delivery {
 
   /** RFC 5321 §4.5.4.1: after the give-up time the sender hears of it, with the last words. */
   async #expire(entry: RoutedEntry, destination: Destination): Promise<void> {
-    const outcomes = entry.recipients.map((recipient): Outcome => {
-      const last = recipient.lastReply ?? destination.lastFault;
-      const words =
-        last === null
-          ? ''
-          : `; last: ${[last.code, last.enhanced, last.text].filter(Boolean).join(' ')}`;
-      const text = `delivery time expired after ${recipient.attempts} attempts${words}`;
-      return { kind: 'failed', inTransaction: false, code: null, enhanced: '5.4.7', text };
-    });
-    const nowMs = this.#options.clock.nowMs();
-    const record: AttemptReport['record'] = {
-      span_id: newSpanId(),
-      started_at: new Date(nowMs).toISOString(),
-      duration_ms: 0,
-      next_hop: entry.nextHop.name,
-      remote: null,
-      reused: false,
-      tls: null,
-      user: null,
-      state: 'process',
-      result: 'timeout',
-      code: null,
-      enhanced_code: '5.4.7',
-      description: outcomes[0]?.text ?? '',
-      remote_queue_id: null,
-      phases_ms: {},
-      recipients: entry.recipients.map(({ address }) => address),
-    };
-    await this.#conclude(entry, destination, { outcomes, record }, null);
+    const report = expiryReport(entry, destination.lastFault, this.#options.clock.nowMs());
+    await this.#conclude(entry, destination, report, null);
   }
 
   /** One line a recipient and attempt, with stable keys: what people grep. */

@@ -65,9 +65,10 @@ export class GroupCommit {
     return this.#failure;
   }
 
-  /** The failure ends when there is room again, so that it is worth trying. */
+  /** The failure ends when there is room, or a broker, again, so that it is worth trying. */
   get passing(): boolean {
-    return this.#failure?.code === 'SPOOL_FULL';
+    const code = this.#failure?.code;
+    return code === 'SPOOL_FULL' || code === 'SPOOL_AWAY';
   }
 
   /** Resolves when it is written; rejects with `SPOOL_FULL` or `SPOOL_FAILED`. */
@@ -155,6 +156,14 @@ export class GroupCommit {
 }
 
 function failureOf(cause: unknown, where: string): RelayError {
+  if (cause instanceof RelayError && cause.code.startsWith('BROKER_')) {
+    return new RelayError('SPOOL_AWAY', `the spool of the tier cannot be had: ${cause.message}`, {
+      fault: 'system',
+      where: cause.where ?? where,
+      hint: 'Nothing that the broker had not confirmed was acknowledged; the node goes on by itself as soon as it takes mail again.',
+      cause,
+    });
+  }
   const reason = reasonOf(cause);
   return PASSING.test(reason)
     ? new RelayError('SPOOL_FULL', `the spool has no room: ${reason}`, {

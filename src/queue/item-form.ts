@@ -63,7 +63,7 @@ export const isItem: Form = objectOf(
     bounceOf: orNull(isText),
     doubt: isFlag,
   },
-  { quarantine: isQuarantined, heldAtMs: isMoment },
+  { quarantine: isQuarantined, heldAtMs: isMoment, acceptedBy: isText },
 );
 
 /** Of stored progress. */

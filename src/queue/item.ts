@@ -133,6 +133,8 @@ export interface Item {
   body: BodyPlace;
   /** Queue id of the message that this one reports on. */
   bounceOf: string | null;
+  /** The node of the tier that answered 250 for it; absent: this one. */
+  acceptedBy?: string;
   /** An earlier attempt may have been taken: a lost reply, or found in the spool at a start. */
   doubt: boolean;
   /** Sessions in a row that broke off in the middle of this message. */

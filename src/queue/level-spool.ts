@@ -24,14 +24,12 @@ import {
   UNREADABLE_PART,
 } from './spool.js';
 import type { StoreDamage } from './store-check.js';
+import { MESSAGE_PREFIX, messageKey, PROGRESS_SUFFIX, progressKey } from './store-keys.js';
 import { LevelStore, type Store, type StoreIterator, type StoreOperation } from './store.js';
 
 /** Records read ahead by a scan. */
 const SCAN_BATCH = 64;
-const MESSAGE_PREFIX = 'q!';
 const NOTE_PREFIX = 'n!';
-/** Sorts right behind the message's own key, so that one pass reads both. */
-const PROGRESS_SUFFIX = '!p';
 
 /**
  * The embedded spool on LevelDB, with bodies that are too large for it in files beside it. One
@@ -440,16 +438,8 @@ function readNote(bytes: Buffer | undefined): Omit<Note, 'key'> | null {
   }
 }
 
-function messageKey(id: string): string {
-  return MESSAGE_PREFIX + id;
-}
-
 function removalOfProgress(id: string): StoreOperation {
   return { type: 'del', key: progressKey(id) };
-}
-
-function progressKey(id: string): string {
-  return MESSAGE_PREFIX + id + PROGRESS_SUFFIX;
 }
 
 /** Under the id of another it would be sent, and never removed. */

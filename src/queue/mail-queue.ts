@@ -16,6 +16,7 @@ import { DeliveryKeys, type Accepted, type Siblings } from './delivery-keys.js';
 import { Flows, type Flow } from './flows.js';
 import { FoundMail } from './found-mail.js';
 import { totalsByHop, type HopTotals } from './hop-totals.js';
+import { startLife } from './item-life.js';
 import { isFinal, type Item, type ItemRecipient } from './item.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Parked } from './parked.js';
@@ -29,8 +30,10 @@ import type { Results } from './results.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
 import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
+import type { SharedMail } from './shared-mail.js';
 import type { QueueSettings } from './settings.js';
 import type { BodyWriter, FinishedBody, Spool } from './spool.js';
+import { TierMail } from './tier-mail.js';
 import { Upkeep } from './upkeep.js';
 
 export interface MailQueueOptions {
@@ -51,6 +54,8 @@ export interface MailQueueOptions {
   log: Logger;
   /** A number from 0 to 1. */
   chance: () => number;
+  /** The tier that shares the mail of the spool, and where a message waits in it; absent: nobody does. */
+  tier?: { node: string; mail: SharedMail; stageOf: (item: Item) => string };
   /** Who else may have taken what an upstream node hands over; absent: nobody. */
   siblings?: Siblings;
   /** Hears what becomes of recipients; absent: nobody does. */
@@ -85,6 +90,7 @@ export class MailQueue {
   readonly #acceptance: Acceptance;
   readonly #foundMail: FoundMail;
   readonly #upkeep: Upkeep;
+  readonly #tier: TierMail | null;
   #settings: QueueSettings;
 
   constructor(options: MailQueueOptions) {
@@ -101,6 +107,7 @@ export class MailQueue {
       clock,
       chooseRoute: options.chooseRoute,
       run: (...started) => this.#delivery.run(...started),
+      ended: (item) => void this.#tier?.ended(item),
       hasFreeSession: options.hasFreeSession,
       hopPauseMinMs: settings.hopPauseMinSeconds * 1000,
       hopPauseMaxMs: settings.hopPauseMaxSeconds * 1000,
@@ -133,7 +140,7 @@ export class MailQueue {
       scheduler: this.#scheduler,
       quarantine: this.#quarantine,
       find: (id) => this.#resident(id),
-      startLife: (item) => this.#startLife(item),
+      startLife: (item) => startLife(item, this.#options.clock),
       schedule: (item, recipients) => this.#schedule(item, recipients),
       forgetBody: ({ id }) => this.#bodies.forget(id),
       leave: (item) => this.#leave(item),
@@ -155,6 +162,30 @@ export class MailQueue {
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
+    this.#tier = this.#createTier();
+  }
+
+  #createTier(): TierMail | null {
+    const { tier } = this.#options;
+    return tier === undefined
+      ? null
+      : new TierMail({
+          ...this.#options,
+          shared: tier.mail,
+          stageOf: tier.stageOf,
+          scheduler: () => this.#scheduler,
+          quarantine: this.#quarantine,
+          find: (id) => this.find(id),
+          queueOf: (item) => this.#queueOf(item),
+          enter: (item) => {
+            this.#room.recovered(item.body.sizeBytes);
+            this.#items.add(item);
+            startLife(item, this.#options.clock);
+          },
+          schedule: (item, waiting) => this.#schedule(item, waiting),
+          leave: (item) => this.#leave(item),
+          reportIfLate: (item) => this.#delivery.reportIfLate(item),
+        });
   }
 
   #createFoundMail(): FoundMail {
@@ -164,11 +195,11 @@ export class MailQueue {
       flows: this.#flows,
       delivery: this.#delivery,
       quarantine: this.#quarantine,
-      isKnown: (id) => this.#items.has(id),
+      isKnown: (id) => this.#items.has(id) || this.#options.tier?.mail.isShared(id) === true,
       queueOf: (item) => this.#queueOf(item),
       enter: (item) => {
         this.#items.add(item);
-        this.#startLife(item);
+        startLife(item, this.#options.clock);
       },
       schedule: (item, waiting, stored) => this.#schedule(item, waiting, stored),
       healed: () => this.#upkeep.healed(),
@@ -201,6 +232,8 @@ export class MailQueue {
       bodies: this.#bodies,
       flows: this.#flows,
       scheduler: () => this.#scheduler,
+      tier: () => this.#tier,
+      mark: (item) => this.#mark(item),
       newId: () => this.newId(),
       items: () => this.#items.residents,
       enter: (report) => {
@@ -240,6 +273,7 @@ export class MailQueue {
     this.#scheduler.start();
     this.#delivery.start();
     this.#foundMail.start();
+    this.#tier?.start();
   }
 
   /** Resolves when everything that the spool held at the start is queued again. */
@@ -252,6 +286,7 @@ export class MailQueue {
     this.#foundMail.giveUp();
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
+    this.#tier?.stop();
     await this.#delivery.stop();
     await this.#foundMail.recovered();
     await this.#upkeep.stop();
@@ -282,6 +317,7 @@ export class MailQueue {
    * `SpoolRefusal` (`QUEUE_FULL`).
    */
   accept(item: Item, body: FinishedBody, options?: AcceptOptions): Promise<Accepted> {
+    this.#mark(item);
     return this.#acceptance.accept(item, body, options);
   }
 
@@ -409,30 +445,39 @@ export class MailQueue {
   }
 
   #enter(item: Item): void {
-    this.#items.add(item);
-    this.#startLife(item);
+    const { tier } = this.#options;
+    // What the tier has comes back to this node, or goes to another.
+    const isHere = tier?.mail.isShared(item.id) !== true;
+    if (isHere) {
+      this.#items.add(item);
+      startLife(item, this.#options.clock);
+    } else {
+      this.#bodies.forget(item.id);
+      this.#room.remove(item.body.sizeBytes);
+    }
     this.#flows.received();
     // Durable from now on; what came before shows in the phases of the sender's attempt.
     const queue = this.#queueOf(item);
     const receivedAtMs = this.#options.clock.nowMs();
     this.#options.recorder.arrived({ ...arrivedMessage(item, queue), receivedAtMs }, queue);
-    this.#schedule(item, item.recipients, true);
+    if (isHere) {
+      this.#schedule(item, item.recipients, true);
+    }
+  }
+
+  /** Other nodes of the tier that may work on it know by this whose it is. */
+  #mark(item: Item): void {
+    const { tier } = this.#options;
+    if (tier !== undefined) {
+      item.acceptedBy = tier.node;
+    }
   }
 
   #leave(item: Item): void {
     this.#items.delete(item);
+    this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
-  }
-
-  /** From here on its age is measured by the clock that does not jump. */
-  #startLife(item: Item): void {
-    const { clock } = this.#options;
-    // A message that seems to come from the future has its whole life before it, and no more.
-    const ageMs = Math.max(0, clock.nowMs() - item.receivedAtMs);
-    const lifeMs = item.expiresAtMs - item.receivedAtMs;
-    item.bornMs = clock.monotonicMs() - ageMs;
-    item.deadlineMs = clock.monotonicMs() + Math.max(0, lifeMs - ageMs);
   }
 
   /** The name of the queue that the first recipient waits in, for the trace. */

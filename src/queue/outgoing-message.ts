@@ -14,5 +14,6 @@ export function outgoing(item: Item): OutgoingMessage {
     sizeBytes: item.body.sizeBytes,
     trace: { traceId: item.trace.traceId, path: item.trace.path },
     doubt: item.doubt,
+    ...(item.acceptedBy === undefined ? {} : { acceptedBy: item.acceptedBy }),
   };
 }

@@ -30,6 +30,12 @@ export interface QueueView {
     /** Connections that the hop's own words leave at the moment. */
     allowed_connections: number;
   };
+  /** Where the mail is shared: what is for any node of the tier, beside what this one holds. */
+  tier?: {
+    name: string;
+    /** Messages at the broker that no node has taken up; null: it cannot be asked. */
+    waiting: number | null;
+  };
 }
 
 /** What one message waits for in a queue. @param recipients the first of those who wait in it */

@@ -28,6 +28,8 @@ export interface ReporterOptions {
   clock: Clock;
   log: Logger;
   newId: () => string;
+  /** Notes on a message that begins here what has to be known of that. */
+  mark: (item: Item) => void;
   /** What of the queue is in memory. */
   items: () => Iterable<Item>;
   /** Puts a message that is already durable into the queue. */
@@ -77,6 +79,11 @@ export class Reporter {
   /** Begins to look for what waits too long. */
   start(): void {
     this.#delays.start();
+  }
+
+  /** Of an item that is about to leave this node. Never rejects. */
+  reportIfLate(item: Item): Promise<void> {
+    return this.#delays.look(item);
   }
 
   /** Resolves when no report of a delay is being made. */
@@ -261,6 +268,7 @@ export class Reporter {
       doubt: false,
       lostSessions: 0,
     };
+    this.#options.mark(report);
     return { item: report, body };
   }
 

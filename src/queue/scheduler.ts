@@ -22,6 +22,8 @@ export interface SchedulerOptions extends DestinationsOptions {
    * it returns. `connectCounted`: its first new connection already counts for the rate.
    */
   run: (entry: RoutedEntry, destination: Destination, connectCounted: boolean) => Promise<void>;
+  /** An attempt for the item, and all that follows from it, has ended. */
+  ended?: (item: Item) => void;
   /** True when a message to the hop needs no new connection. */
   hasFreeSession: (nextHop: NextHop) => boolean;
   /** Attempts under way at once, over all destinations. */
@@ -444,6 +446,7 @@ export class Scheduler {
     if (suspect !== undefined) {
       this.ready(suspect);
     }
+    this.#options.ended?.(entry.item);
     this.#pumpCrowded();
     this.#pump(destination);
     this.#destinations.forgetUnused(destination);

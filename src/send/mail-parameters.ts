@@ -44,8 +44,8 @@ export function meshContext(
   node: string,
 ): MeshContext {
   const { traceId, path } = message.trace;
-  const { queueId, doubt } = message;
-  return { traceId, spanId, node, queueId, path: [...path, node], doubt };
+  const { queueId, doubt, acceptedBy = node } = message;
+  return { traceId, spanId, node: acceptedBy, queueId, path: [...path, node], doubt };
 }
 
 /** The parameters of MAIL that the hop offers and the message asks for, with a space before each. */

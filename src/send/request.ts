@@ -16,6 +16,11 @@ export interface OutgoingMessage {
   sizeBytes: number;
   trace: { traceId: string; path: readonly string[] };
   doubt: boolean;
+  /**
+   * The node that took it, where another of its tier may send it: to the next hop it is the same
+   * message, whichever of them does.
+   */
+  acceptedBy?: string;
 }
 
 export interface OutgoingRecipient {

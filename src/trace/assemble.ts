@@ -1,13 +1,13 @@
+import { isFinalAction } from './actions.js';
 import type { AttemptRecord, ChainHop, ChainTrace, HopRecord, UnreachableNode } from './record.js';
+import { hopsByReply } from './hop-names.js';
 import { placeHops, type PlacedHop } from './waterfall-timeline.js';
-
-const FINAL_ACTIONS = new Set(['delivered', 'transferred', 'relayed', 'failed', 'expanded']);
 
 /** The answer to whoever asks for a path. The same hops give the same answer in any order. */
 export function assemble(hops: readonly ChainHop[], unreachable: UnreachableNode[]): ChainTrace {
   const ordered = inOrder(hops);
   const settled = ordered.every((hop) =>
-    hop.recipients.every((recipient) => FINAL_ACTIONS.has(recipient.action)),
+    hop.recipients.every(({ action }) => isFinalAction(action)),
   );
   return {
     trace_id: ordered[0]?.trace_id ?? '',
@@ -24,12 +24,11 @@ export function assemble(hops: readonly ChainHop[], unreachable: UnreachableNode
  * A hop knows the attempt that brought it. An attempt after doubt is accepted for what an earlier
  * one has brought already (by its delivery key), and is answered with the queue id of that hop.
  */
-export function openEnds(hops: readonly HopRecord[]): AttemptRecord[] {
+export function openEnds(hops: readonly ChainHop[]): AttemptRecord[] {
   const parents = new Set(hops.map((hop) => hop.parent_span_id));
-  const queueIds = new Set(hops.map((hop) => `${hop.node} ${hop.queue_id}`));
-  const leadsToHop = ({ span_id, next_hop, remote_queue_id }: AttemptRecord): boolean =>
-    parents.has(span_id) ||
-    (remote_queue_id !== null && queueIds.has(`${next_hop} ${remote_queue_id}`));
+  const hopNamedBy = hopsByReply(hops);
+  const leadsToHop = (attempt: AttemptRecord): boolean =>
+    parents.has(attempt.span_id) || hopNamedBy(attempt) !== undefined;
   return hops.flatMap((hop) =>
     hop.attempts.filter(
       (attempt) => attempt.result === 'accepted' && isCarried(hop, attempt) && !leadsToHop(attempt),

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
 import { assemble, openEnds, ofMessage } from './assemble.js';
 import type { ChainHop, ChainTrace, UnreachableNode } from './record.js';
+import { hopKey, isOpenInTier, joinTiers } from './tier-hops.js';
 
 /** What the collection needs of the world. */
 export interface CollectOptions {
@@ -11,6 +12,8 @@ export interface CollectOptions {
   ask: (node: string, id: string) => Promise<ChainHop[]>;
   /** Nodes that can be asked at all. */
   peers: readonly string[];
+  /** The tier with which another node shares its mail, as far as that is known. */
+  tierOf: (node: string) => string | undefined;
   /** Our own name. */
   node: string;
   clock: Clock;
@@ -90,16 +93,16 @@ class Collection {
 
   async run(): Promise<ChainTrace | null> {
     const traceIds = TRACE_ID.test(this.#id) ? [this.#id] : await this.#identify();
-    const found = new Set(this.#hops.keys());
+    const found = new Set([...this.#hops.values()].map(hopKey));
     for (const traceId of traceIds) {
       this.#merge(await this.#options.local(traceId));
     }
     await this.#follow(traceIds);
-    const all = [...this.#hops.values()];
+    const all = this.#joined();
     if (all.length === 0) {
       return null;
     }
-    const hops = TRACE_ID.test(this.#id) ? all : ofMessage(all, (hop) => found.has(keyOf(hop)));
+    const hops = TRACE_ID.test(this.#id) ? all : ofMessage(all, (hop) => found.has(hopKey(hop)));
     return assemble(hops, this.#unreachable(hops));
   }
 
@@ -120,8 +123,8 @@ class Collection {
   async #follow(traceIds: readonly string[]): Promise<void> {
     const { peers } = this.#options;
     while (traceIds.length > 0) {
-      const hops = [...this.#hops.values()];
-      const named = namedBy(hops, this.#options);
+      const hops = this.#joined();
+      const named = [...namedBy(hops, this.#options), ...tiersOf(hops, this.#options)];
       this.#askAll(named, traceIds);
       const asking = new Set([...this.#open].map(({ node }) => node));
       // Behind a gap, and behind a foreign host, it may be anybody.
@@ -183,9 +186,16 @@ class Collection {
     }
   }
 
+  #joined(): ChainHop[] {
+    return joinTiers([...this.#hops.values()]);
+  }
+
   /** A node that could not be asked is worth a word only if the message may have been there. */
   #unreachable(hops: readonly ChainHop[]): UnreachableNode[] {
-    const named = new Set(namedBy(hops, this.#options));
+    const named = new Set([
+      ...namedBy(hops, this.#options),
+      ...tiersOf(hops.filter(isOpenInTier), this.#options),
+    ]);
     // A foreign host may have handed it on to any of them.
     const anybody = openEnds(hops).some(({ carrier }) => carrier === 'header');
     return [...this.#failed]
@@ -195,15 +205,26 @@ class Collection {
   }
 }
 
-/** Nodes that the records name before them (their path) and behind them: asked, or waited for. */
+/**
+ * Nodes that the records name before them (their path), at them (who accepted for the tier) and behind
+ * them: asked, or waited for.
+ */
 function namedBy(hops: readonly ChainHop[], { node, peers }: CollectOptions): string[] {
   const names = new Set(
     hops.flatMap((hop) => [
       ...hop.path,
+      hop.node,
       ...[...hop.attempts, ...(hop.waiting ?? [])].map(({ next_hop: next }) => next),
     ]),
   );
   return peers.filter((peer) => names.has(peer) && peer !== node);
+}
+
+/** Nodes that share the mail of these hops: any of them may have made attempts, or hold it. */
+function tiersOf(hops: readonly ChainHop[], { node, peers, tierOf }: CollectOptions): string[] {
+  const tiers = new Set(hops.flatMap(({ tier }) => tier ?? []));
+  if (tiers.size === 0) return [];
+  return peers.filter((peer) => peer !== node && tiers.has(tierOf(peer) ?? ''));
 }
 
 function keyOf({ node, queue_id: queueId }: ChainHop): string {

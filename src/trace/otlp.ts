@@ -67,16 +67,19 @@ export function chainToOtlp(
   options: ChainOtlpOptions,
 ): ExportTraceServiceRequest {
   const spans = new Map<string, Span[]>();
+  const add = (node: string, span: Span): void => {
+    const ofNode = spans.get(node);
+    if (ofNode === undefined) spans.set(node, [span]);
+    else ofNode.push(span);
+  };
   const byQueueId = new Map(chain.hops.map((hop) => [hop.queue_id, hop]));
   for (const hop of chain.hops) {
     const reported = hop.bounce_of === null ? undefined : byQueueId.get(hop.bounce_of);
-    const ofNode = spans.get(hop.node) ?? [];
-    spans.set(hop.node, ofNode);
-    ofNode.push(hopSpan(hop, options, reported));
+    add(hop.node, hopSpan(hop, options, reported));
     for (const attempt of hop.attempts) {
       const span = attemptSpan(hop, attempt, options.addresses);
       noteUnreachable(span, attempt, chain.unreachable);
-      ofNode.push(span);
+      add(attempt.node ?? hop.node, span);
     }
   }
   return { resourceSpans: [...spans].map(([node, list]) => resourceSpans({ node }, list)) };
@@ -193,6 +196,8 @@ function hopAttributes(hop: ChainHop, mask: AddressMask): KeyValue[] {
     'smtp.require_tls': envelope.require_tls,
     'relaymesh.queue_id': hop.queue_id,
     'relaymesh.queue': hop.queue,
+    'relaymesh.tier': hop.tier,
+    'relaymesh.accepted_by': hop.accepted_by,
     'relaymesh.path': hop.path,
     'relaymesh.action': hop.action,
     'relaymesh.queue_wait_ms': hop.queue_wait_ms,

@@ -20,6 +20,8 @@ export const HOP_SELDOM = [
   'own_smarthost',
   'settings',
   'unknown_keys',
+  'tier',
+  'accepted_by',
 ] as const satisfies ReadonlyArray<keyof HopRecord>;
 
 const SHORT_BYTES = 64 * 1024;

@@ -92,5 +92,7 @@ export const isHopRecord: Form = objectOf(
     own_smarthost: isText,
     settings: objectOf({}, { tags: listOf(isText), retries: listOf(isNumber) }),
     unknown_keys: objectOf({}),
+    tier: isText,
+    accepted_by: isText,
   },
 );

@@ -129,6 +129,10 @@ export interface HopRecord {
   /** The `traceparent` of a client whose word is not taken for more. */
   links?: SpanLink[];
   node: string;
+  /** Name of the tier of nodes that share their mail, which the node is one of. */
+  tier?: string;
+  /** The node of the tier that answered 250, where this one took the message up from there. */
+  accepted_by?: string;
   queue_id: string;
   /** Mesh nodes before this one, in order. */
   path: string[];
@@ -211,10 +215,33 @@ export interface WaitingIn {
   recipients: string[];
 }
 
-/** A hop as it is shown, with what is known only at the time of asking. */
+/** An attempt as it is shown. */
+export interface ChainAttempt extends AttemptRecord {
+  /** The node of the tier that made it, where that is not the one of the hop. */
+  node?: string;
+}
+
+/** A recipient as it is shown. */
+export interface ChainRecipient extends RecipientRecord {
+  /** The node of the tier that says so, where that is not the one of the hop. */
+  node?: string;
+}
+
+/** A queue in which recipients wait, as it is shown. */
+export interface ChainWaiting extends WaitingIn {
+  /** The node of the tier that holds them, where that is not the one of the hop. */
+  node?: string;
+}
+
+/**
+ * A hop as it is shown, with what is known only at the time of asking. What the nodes of a tier did
+ * for a message is one hop, that of the node which accepted it.
+ */
 export interface ChainHop extends HopRecord {
+  attempts: ChainAttempt[];
+  recipients: ChainRecipient[];
   /** Where its recipients wait; absent once all of them are settled. */
-  waiting?: WaitingIn[];
+  waiting?: ChainWaiting[];
   /**
    * How far the clock of this node is ahead of that of the hop before (negative: behind), at
    * least, in milliseconds; absent where the times fit. No duration of a record depends on it.

@@ -3,13 +3,8 @@ import type { Logger } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
 import { isoTime } from '../format/iso-time.js';
 import { AcceptanceTimes } from './acceptance-times.js';
-import type {
-  Action,
-  AttemptRecord,
-  HopRecord,
-  RecipientRecord,
-  RecordedSettings,
-} from './record.js';
+import { leastSettled } from './actions.js';
+import type { AttemptRecord, HopRecord, RecipientRecord, RecordedSettings } from './record.js';
 import type { ParentSpan } from './propagate.js';
 import type { TraceStore } from './store.js';
 
@@ -52,6 +47,15 @@ export interface ArrivedMessage {
   unknownKeys?: Record<string, unknown>;
   /** Wall time before which it is not attempted. */
   firstAttemptAtMs?: number;
+  /** The node of the tier that answered 250 for it; absent: this one. */
+  acceptedBy?: string;
+}
+
+/** Whose records they are. */
+export interface RecorderPlace {
+  node: string;
+  /** Name of the tier with which the node shares its mail; null: with nobody. */
+  tier: string | null;
 }
 
 /** Hears of what has come, and of what has ended. Its methods return at once and never throw. */
@@ -75,7 +79,7 @@ const MAX_REMOVED_HEADERS = 20;
  * Builds the hop records. Its methods return at once and never throw: tracing cannot hold up mail.
  */
 export class TraceRecorder {
-  readonly #node: string;
+  readonly #place: RecorderPlace;
   readonly #store: TraceStore;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -85,13 +89,13 @@ export class TraceRecorder {
   readonly #startedAtMs: number;
 
   constructor(
-    node: string,
+    place: RecorderPlace,
     store: TraceStore,
     clock: Clock,
     log: Logger,
     ...listeners: TraceListener[]
   ) {
-    this.#node = node;
+    this.#place = place;
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
@@ -108,7 +112,10 @@ export class TraceRecorder {
     }
   }
 
-  /** A message that an earlier run had accepted: its record is made again if it was lost. */
+  /**
+   * A message that an earlier run had accepted, or another node of the tier: its record is made where
+   * there is none here.
+   */
   async recovered(message: ArrivedMessage, queue: string): Promise<void> {
     try {
       if (!(await this.#store.has(message.queueId))) {
@@ -162,8 +169,12 @@ export class TraceRecorder {
     });
   }
 
-  /** How long ago this run accepted what waits behind many others; null for an earlier run's mail. */
+  /**
+   * How long ago this run accepted what waits behind many others; null for mail of an earlier run, or
+   * of another node, whose clock is not ours.
+   */
   #sinceByWallMs(record: HopRecord, nowMs: number): number | null {
+    if (record.accepted_by !== undefined) return null;
     const acceptedAtMs = Date.parse(record.received_at);
     return acceptedAtMs >= this.#startedAtMs ? Math.max(0, nowMs - acceptedAtMs) : null;
   }
@@ -174,7 +185,7 @@ export class TraceRecorder {
       trace_id: message.traceId,
       span_id: message.spanId,
       parent_span_id: message.parentSpanId,
-      node: this.#node,
+      node: this.#place.node,
       queue_id: message.queueId,
       path: message.path,
       received_at: isoTime(message.receivedAtMs),
@@ -197,6 +208,12 @@ export class TraceRecorder {
       bounce_of: message.bounceOf,
     };
     addOptionalParts(record, message);
+    const { node, tier } = this.#place;
+    if (tier !== null) {
+      record.tier = tier;
+      const { acceptedBy = node } = message;
+      if (acceptedBy !== node) record.accepted_by = acceptedBy;
+    }
     return record;
   }
 }
@@ -244,32 +261,11 @@ function addAttempt(record: HopRecord, attempt: AttemptRecord): void {
   }
 }
 
-/** After a restart the acceptance is only known by wall time. */
+/** After a restart, and at another node of the tier, the acceptance is only known by wall time. */
 function totalMs(record: HopRecord, sinceMs: number | null, nowMs: number): number {
   return rounded(sinceMs ?? Math.max(0, nowMs - Date.parse(record.received_at)));
 }
 
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
-}
-
-const SETTLED_ORDER: readonly Action[] = [
-  'queued',
-  'delayed',
-  'failed',
-  'opaque',
-  'expanded',
-  'relayed',
-  'transferred',
-  'delivered',
-];
-
-function leastSettled(recipients: readonly RecipientRecord[]): Action {
-  let least: Action = 'delivered';
-  for (const { action } of recipients) {
-    if (SETTLED_ORDER.indexOf(action) < SETTLED_ORDER.indexOf(least)) {
-      least = action;
-    }
-  }
-  return least;
 }

@@ -3,10 +3,13 @@ import {
   DELETED_BY_OPERATOR,
   type AttemptRecord,
   type ChainHop,
+  type ChainRecipient,
   type ChainTrace,
+  type ChainWaiting,
   type RecipientRecord,
   type WaitingIn,
 } from './record.js';
+import { nodesAt } from './hop-names.js';
 import { instantOf, placeHops, type PlacedHop } from './waterfall-timeline.js';
 import { cutToWidth, formatCount, formatInstant, formatWaiting } from './waterfall-text.js';
 
@@ -85,7 +88,7 @@ interface Question {
 }
 
 interface HopView {
-  recipients: Map<string, RecipientRecord>;
+  recipients: Map<string, ChainRecipient>;
   lastAttempts: Map<string, AttemptRecord>;
 }
 
@@ -103,22 +106,22 @@ function viewOf(spot: PlacedHop, views: Map<PlacedHop, HopView>): HopView {
   return view;
 }
 
-function followRecipient(root: PlacedHop, recipient: RecipientRecord, question: Question): Fate {
+function followRecipient(root: PlacedHop, recipient: ChainRecipient, question: Question): Fate {
   let spot = root;
   let record = recipient;
   // Placed hops form a tree, and behind a gap the path is longer, so this ends. What a foreign host took may come back to a node.
   while (record.action === 'transferred' || record.action === 'relayed') {
     const has = (one: PlacedHop): boolean =>
       one.hop.bounce_of === null && viewOf(one, question.views).recipients.has(record.address);
-    const { node, path } = spot.hop;
+    const { path } = spot.hop;
+    const nodes = nodesAt(spot.hop);
+    const isBehind = ({ hop }: PlacedHop): boolean =>
+      hop.path.length > path.length + 1 && hop.path.some((node) => nodes.has(node));
     const next =
-      spot.children.findLast(has) ??
-      question.behindGaps.find(
-        (one) => one.hop.path.length > path.length + 1 && one.hop.path.includes(node) && has(one),
-      );
+      spot.children.findLast(has) ?? question.behindGaps.find((one) => isBehind(one) && has(one));
     if (next === undefined) break;
     spot = next;
-    record = viewOf(next, question.views).recipients.get(record.address) as RecipientRecord;
+    record = viewOf(next, question.views).recipients.get(record.address) as ChainRecipient;
   }
   const attempt = viewOf(spot, question.views).lastAttempts.get(record.address) ?? null;
   return fateAt(spot.hop, record, attempt, question);
@@ -126,11 +129,12 @@ function followRecipient(root: PlacedHop, recipient: RecipientRecord, question: 
 
 function fateAt(
   hop: ChainHop,
-  recipient: RecipientRecord,
+  recipient: ChainRecipient,
   attempt: AttemptRecord | null,
   question: Question,
 ): Fate {
-  const node = printableReply(hop.node, 60);
+  // Of a tier, the node that did it.
+  const node = printableReply(recipient.node ?? hop.node, 60);
   const next = attempt === null ? null : printableReply(attempt.next_hop, 60);
   switch (recipient.action) {
     case 'delivered':
@@ -214,12 +218,12 @@ function waiting(
   const queue = hop.waiting?.find(({ recipients }) => recipients.includes(recipient.address));
   const next = queue?.next_hop ?? attempt?.next_hop ?? hop.queue;
   const since = formatWaiting(nowMs - instantOf(hop.received_at));
-  const place = `${printableReply(hop.node, 60)}${next === '' ? '' : ` for ${printableReply(next, 60)}`}`;
-  const verb = `waiting at ${place} since ${since}`;
+  const towards = next === '' ? '' : ` for ${printableReply(next, 60)}`;
+  const verb = `waiting ${describePlace(hop, queue)}${towards} since ${since}`;
   if (queue?.state === 'sending') {
     const said = wordsOf(recipient, attempt);
     return {
-      verb: `being sent from ${printableReply(hop.node, 60)} to ${printableReply(next, 60)}`,
+      verb: `being sent from ${printableReply(queue.node ?? hop.node, 60)} to ${printableReply(next, 60)}`,
       detail: said === '' ? '' : `the last attempt ended with ${said}`,
       separator: '; ',
     };
@@ -229,13 +233,22 @@ function waiting(
   const words = faulty ? faultWords(queue.last_fault) : '';
   const parts = [
     words === '' && queue?.state !== 'paused' ? wordsOf(recipient, attempt) : words,
-    describeNext(recipient, queue, nowMs),
+    describeNext(hop, recipient, queue, nowMs),
   ];
   return { verb, detail: parts.filter((part) => part !== '').join('; '), separator: ': ' };
 }
 
+/** A message that no node of its tier holds waits for any of them. */
+function describePlace(hop: ChainHop, queue: ChainWaiting | undefined): string {
+  const node = queue === undefined ? hop.node : (queue.node ?? hop.node);
+  return queue === undefined && hop.tier !== undefined
+    ? `in tier ${printableReply(hop.tier, 60)}`
+    : `at ${printableReply(node, 60)}`;
+}
+
 /** What has to happen before the next attempt, and when that is. */
 function describeNext(
+  { tier }: ChainHop,
   recipient: RecipientRecord,
   queue: WaitingIn | undefined,
   nowMs: number,
@@ -257,7 +270,9 @@ function describeNext(
   if (queue?.state === 'probing') return `${next} is asked again now, by one message first`;
   // No time of its own: the hop is at fault, and the whole queue waits for it.
   if (recipient.action === 'delayed') return 'the queue waits for the hop and goes on by itself';
-  return recipient.attempts === 0 ? 'not tried yet' : '';
+  if (recipient.attempts > 0) return '';
+  // Another node of the tier may have tried it, and may not have been asked.
+  return queue === undefined && tier !== undefined ? 'no attempt is known' : 'not tried yet';
 }
 
 /** A fault of the hop, with what was being done where its words alone do not say so. */

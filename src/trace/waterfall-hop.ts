@@ -1,5 +1,6 @@
 import { printableReply } from '../format/reply.js';
-import type { Action, AttemptRecord, HopRecord, PhasesMs, RecipientRecord } from './record.js';
+import { isOpenAction } from './actions.js';
+import type { Action, ChainAttempt, HopRecord, PhasesMs, RecipientRecord } from './record.js';
 import { faultWords, replyLine } from './sentence.js';
 import { drawRow, type Axis, type Bar } from './waterfall-axis.js';
 import {
@@ -140,8 +141,10 @@ function describeSteering({ own_smarthost: own, removed_headers: removed }: HopR
   return lines;
 }
 
-function hopTitle(hop: HopRecord): string {
-  return printableReply(hop.node, 60);
+/** The node, and the tier that it is one of: `core-1 (tier core)`. */
+export function hopTitle({ node, tier }: HopRecord): string {
+  const name = printableReply(node, 60);
+  return tier === undefined ? name : `${name} (tier ${printableReply(tier, 60)})`;
 }
 
 /** Queue id, time, protocol, and who brought the message. */
@@ -157,6 +160,9 @@ function describeArrival(hop: HopRecord, nowMs: number): string[] {
   const secured = /^(?:UTF8)?(?:E?SMTP|LMTP)S/i.test(hop.protocol) ? ' (TLS)' : '';
   parts.push(`${printableReply(hop.protocol, 20)}${secured}`);
   if (hop.envelope.require_tls === true) parts.push('REQUIRETLS');
+  if (hop.accepted_by !== undefined) {
+    parts.push(`accepted by ${printableReply(hop.accepted_by, 60)}`);
+  }
   if (hop.client.user !== null) parts.push(`login ${printableReply(hop.client.user, 60)}`);
   if (hop.client.address !== '') {
     const helo = hop.client.helo === '' ? '' : ` (${printableReply(hop.client.helo, 60)})`;
@@ -172,7 +178,9 @@ function drawAttempts(section: Section, spot: PlacedHop): void {
     section.bars('queue', hop.queue_wait_ms, [{ ...queued, kind: 'wait' }]);
   }
   const numbered = attempts.length > 1 || hop.attempts_dropped > 0;
-  let reachedMs = attempts[0]?.startMs ?? spot.startMs;
+  // Where another node of the tier made the first attempt, nobody has measured the wait for it.
+  const isShared = hop.tier !== undefined && hop.queue_wait_ms === null;
+  let reachedMs = isShared ? spot.startMs : (attempts[0]?.startMs ?? spot.startMs);
   let before: PlacedAttempt | null = null;
   for (const [index, attempt] of attempts.entries()) {
     const hidden = attempts.length - LAST_ATTEMPTS - FIRST_ATTEMPTS;
@@ -216,12 +224,14 @@ function drawAttempt(section: Section, attempt: PlacedAttempt, numbered: boolean
   );
 }
 
-function describeSilence(record: AttemptRecord): string {
+function describeSilence(record: ChainAttempt): string {
   return record.result === 'accepted' ? 'accepted' : `${record.result} in ${record.state}`;
 }
 
-function describeConnection(record: AttemptRecord): string[] {
+/** Who worked, where it was another node of the tier, and over which connection. */
+function describeConnection(record: ChainAttempt): string[] {
   const parts: string[] = [];
+  if (record.node !== undefined) parts.push(`by ${printableReply(record.node, 60)}`);
   if (record.remote !== null) parts.push(printableReply(record.remote, 60));
   if (record.reused) parts.push('open connection used again');
   if (record.tls !== null) {
@@ -259,7 +269,7 @@ function phaseTexts(phases: readonly { name: string; ms: number }[]): string[] {
 function drawPending(section: Section, spot: PlacedHop): void {
   const { nowMs } = section.canvas;
   const { hop } = spot;
-  if (!hop.recipients.some(({ action }) => action === 'queued' || action === 'delayed')) return;
+  if (!hop.recipients.some(({ action }) => isOpenAction(action))) return;
   const waitedMs = nowMs - spot.endMs;
   if (waitedMs < MIN_WAIT_MS) return;
   section.bars('waiting', waitedMs, [{ fromMs: spot.endMs, toMs: nowMs, kind: 'wait' }]);

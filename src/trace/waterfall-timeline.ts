@@ -1,4 +1,5 @@
-import type { AttemptRecord, ChainHop } from './record.js';
+import type { ChainAttempt, ChainHop } from './record.js';
+import { hopsByReply, nodesAt } from './hop-names.js';
 
 /**
  * Puts the hops of a trace in a tree and on one time line.
@@ -10,7 +11,7 @@ import type { AttemptRecord, ChainHop } from './record.js';
  */
 
 export interface PlacedAttempt {
-  record: AttemptRecord;
+  record: ChainAttempt;
   /** Counted over all attempts of the hop, also those that are no longer kept. */
   number: number;
   startMs: number;
@@ -50,7 +51,7 @@ const LOST_ATTEMPT_TOLERANCE_MS = 5000;
 interface Parent {
   hop: ChainHop;
   /** Null when only the hop is known. */
-  attempt: AttemptRecord | null;
+  attempt: ChainAttempt | null;
 }
 
 /** Builds the time line. Links that form a circle are cut; no hop is lost or placed twice. */
@@ -97,31 +98,31 @@ function findParents(hops: readonly ChainHop[]): Map<ChainHop, Parent> {
     queueIds.set(hop.queue_id, hop);
   }
   // What a repeat was answered: the attempt that brought the hop may be on no record.
-  const answers = new Map<string, ChainHop>();
+  const senders = new Map<ChainHop, ChainHop>();
+  const hopNamedBy = hopsByReply(hops);
   for (const hop of hops) {
     for (const attempt of hop.attempts) {
       spans.set(attempt.span_id, { hop, attempt });
-      const { result, next_hop: node, remote_queue_id: id } = attempt;
-      if (result === 'accepted' && id !== null) answers.set(`${node} ${id}`, hop);
+      const named = attempt.result === 'accepted' ? hopNamedBy(attempt) : undefined;
+      if (named !== undefined) senders.set(named, hop);
     }
   }
   const parents = new Map<ChainHop, Parent>();
   for (const hop of hops) {
     const bounced = hop.bounce_of === null ? undefined : queueIds.get(hop.bounce_of);
     const sent = hop.parent_span_id === null ? undefined : spans.get(hop.parent_span_id);
-    const known = bounced ?? (sent === undefined ? senderOf(hop, answers) : undefined);
+    const known = bounced ?? (sent === undefined ? senderOf(hop, senders) : undefined);
     const parent = known === undefined ? sent : { hop: known, attempt: null };
     if (parent !== undefined) parents.set(hop, parent);
   }
   return parents;
 }
 
-function senderOf(
-  { node, queue_id: queueId, path }: ChainHop,
-  answers: ReadonlyMap<string, ChainHop>,
-): ChainHop | undefined {
-  const sender = answers.get(`${node} ${queueId}`);
-  return sender !== undefined && path.includes(sender.node) ? sender : undefined;
+function senderOf(hop: ChainHop, senders: ReadonlyMap<ChainHop, ChainHop>): ChainHop | undefined {
+  const sender = senders.get(hop);
+  return sender !== undefined && hop.path.some((node) => nodesAt(sender).has(node))
+    ? sender
+    : undefined;
 }
 
 function placeHop(
@@ -154,7 +155,7 @@ function placeHop(
 /** Moves a hop that cannot have begun when its clock says so. */
 function alignToAttempt(
   spot: PlacedHop,
-  attempt: AttemptRecord | null,
+  attempt: ChainAttempt | null,
   parentSpot: PlacedHop,
 ): void {
   const sent = parentSpot.attempts.find((candidate) => candidate.record === attempt);

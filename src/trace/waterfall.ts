@@ -9,7 +9,7 @@ import {
   type Axis,
   type Bar,
 } from './waterfall-axis.js';
-import { hopLines, type HopCanvas } from './waterfall-hop.js';
+import { hopLines, hopTitle, type HopCanvas } from './waterfall-hop.js';
 import {
   fitToWidth,
   formatBytes,
@@ -219,7 +219,7 @@ function compactLine(spot: PlacedHop, lead: string, canvas: HopCanvas): string {
     bars.push({ fromMs: startMs, toMs: endMs, kind });
   }
   const room = canvas.labelColumns - lead.length - 2;
-  const name = fitToWidth(printableReply(spot.hop.node, 60), room);
+  const name = fitToWidth(hopTitle(spot.hop), room);
   const took = formatDuration(spot.endMs - spot.startMs).padStart(canvas.durationColumns);
   return `${paint('dim', lead)}● ${paint('strong', name)}${took} ${drawRow(axis, bars, paint)}`;
 }

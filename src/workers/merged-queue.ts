@@ -24,7 +24,7 @@ export function latestFault(faults: readonly Fault[]): Fault {
  * One queue of several workers as that of one node: counts are summed, the state is the worst one,
  * the fault the latest, the oldest age the greatest, and the next attempt the earliest. Each worker
  * has its share of the limits, also one in which nothing waits now: its share is reckoned to be that
- * of the others.
+ * of the others. What waits for the whole tier is the same to all of them.
  *
  * @param rows of the workers that have the queue, one at least
  * @param workers how many there are
@@ -39,6 +39,8 @@ export function mergeQueue(rows: readonly Queue[], workers: number): Queue {
       ? null
       : limit(({ capacity }) => of(capacity) ?? 0);
   const ages = rows.flatMap(({ oldest_age_seconds: age }) => (age === null ? [] : [age]));
+  const tiers = rows.flatMap(({ tier }) => tier ?? []);
+  const tier = tiers.find(({ waiting }) => waiting !== null) ?? tiers[0];
   const nexts = rows.flatMap(({ next_attempt_at: at }) => (at === null ? [] : [at])).sort();
   return {
     name: first.name,
@@ -61,6 +63,7 @@ export function mergeQueue(rows: readonly Queue[], workers: number): Queue {
       idle_timeout_seconds: Math.max(...rows.map(({ capacity }) => capacity.idle_timeout_seconds)),
       allowed_connections: limit(({ capacity }) => capacity.allowed_connections),
     },
+    ...(tier === undefined ? {} : { tier }),
   };
 }
 

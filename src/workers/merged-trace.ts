@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.js';
 import { collectChain, collectLocal } from '../trace/collect.js';
 import { chainToOtlp } from '../trace/otlp.js';
 import type { ChainHop, ChainTrace, HopRecord } from '../trace/record.js';
+import { joinWorkers } from '../trace/tier-hops.js';
 import type { TracePage, TraceQuery } from '../trace/store.js';
 import { formatTrackingStatus } from '../trace/tracking-status.js';
 import { renderWaterfall } from '../trace/waterfall.js';
@@ -16,6 +17,7 @@ const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 /** The other nodes, for paths that span them. */
 export interface TracePeers {
   names: readonly string[];
+  tierOf(node: string): string | undefined;
   hops(node: string, id: string): Promise<ChainHop[]>;
 }
 
@@ -42,6 +44,7 @@ export function mergedTrace({ node, workers, peers, clock }: MergedTraceOptions)
         local: (wanted: string) => hopsOf(workers, wanted, silent),
         ask: (peer: string, wanted: string) => known.hops(peer, wanted),
         peers: known.names,
+        tierOf: (peer: string) => known.tierOf(peer),
         node,
         clock,
       };
@@ -87,9 +90,9 @@ async function hopsOf(
   if (name === null) return [];
   const { parts, missing } = await workers.json<ChainTrace>(`/trace/${name}`);
   missing.forEach((one) => silent.set(one.worker, one));
-  return parts
-    .flatMap(({ value }) => value.hops)
-    .sort((a, b) => (a.received_at < b.received_at ? -1 : a.received_at > b.received_at ? 1 : 0));
+  return joinWorkers(parts.flatMap(({ value }) => value.hops)).sort((a, b) =>
+    a.received_at < b.received_at ? -1 : a.received_at > b.received_at ? 1 : 0,
+  );
 }
 
 function withSilent(

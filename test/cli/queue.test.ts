@@ -62,6 +62,21 @@ exit  exit:25                  active       3        0         0     0          
   assert.equal(done.exitCode, 0);
 });
 
+test('what waits for a whole tier stands beside what the node holds', async () => {
+  const tier = { name: 'core', waiting: 1500 };
+  const unknown = { ...CORE_QUEUE, name: 'exit', tier: { ...tier, waiting: null } };
+  const queues = [{ ...CORE_QUEUE, tier }, unknown, { ...CORE_QUEUE, name: 'own' }];
+  const done = await run(queueCommand, ['list', ...URL_OPTION], [{ queues }]);
+  const [titles, ...rows] = done.stdout.split('\n');
+  assert.match(titles ?? '', / HELD +IN TIER +OLDEST /);
+  assert.deepEqual(
+    rows.slice(0, 3).map((row) => / 0 +(.+?) +2 h 5 min/.exec(row.slice(60))?.[1]),
+    ['1,500 in core', '? in core', '-'],
+  );
+  const shown = await run(queueCommand, ['show', 'core', ...URL_OPTION], [{ ...CORE_QUEUE, tier }]);
+  assert.match(shown.stdout, /^in tier +1,500 in core$/m);
+});
+
 test('queue show tells the last fault and when it is tried again', async () => {
   const done = await run(queueCommand, ['show', 'a/b', ...URL_OPTION], [CORE_QUEUE]);
   assert.deepEqual(done.requests, ['GET /v1/queues/a%2Fb']);

@@ -134,6 +134,11 @@ test('trace without an id lists messages, with the filters in the request', asyn
       attempts: [],
       recipients: [sampleRecipient('queued')],
     }),
+    sampleHop('edge', -6000, {
+      tier: 'edge',
+      attempts: [],
+      recipients: [sampleRecipient('queued')],
+    }),
   ];
   const args = ['--recipient', 'a+b@x', '--since', '1h', '--state', 'queued', '--limit', '2'];
   const done = await run(traceCommand, [...args, ...URL_OPTION], [{ messages, next_cursor: 'c' }]);
@@ -142,9 +147,10 @@ test('trace without an id lists messages, with the filters in the request', asyn
   ]);
   assert.equal(
     done.stdout,
-    `RECEIVED              QUEUE ID            STATE        FROM               TO               LAST REPLY
-2026-03-01 12:00:00Z  01KJZ0000EDGE0001X  transferred  alice@example.com  bob@example.net  250 2.6.0 queued as 01KJZ0000CORE0001X
-2026-03-01 11:59:55Z  01KJYZZZZEDGE0009X  queued       <>                 a@x +1
+    `RECEIVED              QUEUE ID            STATE                FROM               TO               LAST REPLY
+2026-03-01 12:00:00Z  01KJZ0000EDGE0001X  transferred          alice@example.com  bob@example.net  250 2.6.0 queued as 01KJZ0000CORE0001X
+2026-03-01 11:59:55Z  01KJYZZZZEDGE0009X  queued               <>                 a@x +1
+2026-03-01 11:59:54Z  01KJZ0000EDGE0001X  queued in tier edge  alice@example.com  bob@example.net
 `,
   );
   assert.match(done.stderr, /older messages/);

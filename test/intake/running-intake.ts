@@ -189,7 +189,7 @@ function makeQueue(spool: MemorySpool, clock: Clock, options: IntakeOptions): Ma
     }),
     attempt,
     hasFreeSession: () => true,
-    recorder: new TraceRecorder('edge', forgetfulStore, clock, silentLogger),
+    recorder: new TraceRecorder({ node: 'edge', tier: null }, forgetfulStore, clock, silentLogger),
     clock,
     log: silentLogger,
     chance: () => 0.5,

@@ -240,7 +240,12 @@ export class QueueBench {
         aRoute(this.hop, { queue: '(smarthost)', capacity: this.capacity }),
       hasFreeSession: () => true,
       attempt: (request) => this.#attempt(request, life),
-      recorder: new TraceRecorder('edge', this.trace, clock, this.captured.log),
+      recorder: new TraceRecorder(
+        { node: 'edge', tier: null },
+        this.trace,
+        clock,
+        this.captured.log,
+      ),
       clock,
       log: this.captured.log,
       chance: () => 0,

@@ -24,7 +24,7 @@ export class WatchedRecorder extends TraceRecorder {
   readonly #life: Life;
 
   constructor(world: World, node: SimulatedNode, life: Life, log: Logger) {
-    super(node.name, NO_STORE, life, log);
+    super({ node: node.name, tier: null }, NO_STORE, life, log);
     this.#world = world;
     this.#node = node;
     this.#life = life;

@@ -1,3 +1,5 @@
+import { assemble } from '../../src/trace/assemble.js';
+import { joinTiers } from '../../src/trace/tier-hops.js';
 import type {
   ChainHop,
   AttemptRecord,
@@ -330,4 +332,42 @@ export function twoFates(): ChainTrace {
     ],
   });
   return sampleChain([edge, core, exit]);
+}
+
+/** core-1 accepted, core-3 was told to come again, core-2 delivered: their records, joined. */
+export function sharedTier(): ChainTrace {
+  const [edge, core, exit] = threeHops().hops as [HopRecord, HopRecord, HopRecord];
+  const shared = { ...core, tier: 'core', queue_wait_ms: null, finished_at: null, total_ms: null };
+  const untried = { code: null, enhanced_code: null, description: null, attempts: 0 };
+  const later = { code: 451, enhanced_code: '4.7.1', description: '4.7.1 Try again later' };
+  const [attempt] = core.attempts as [AttemptRecord];
+  const records: ChainHop[] = [
+    {
+      ...shared,
+      node: 'core-1',
+      action: 'queued',
+      attempts: [],
+      recipients: [sampleRecipient('queued', untried)],
+    },
+    {
+      ...shared,
+      node: 'core-3',
+      accepted_by: 'core-1',
+      action: 'delayed',
+      attempts: [{ ...attempt, ...later, span_id: 'a2-3', result: 'error', remote_queue_id: null }],
+      recipients: [sampleRecipient('delayed', { ...later, next_attempt_at: isoAt(60_000) })],
+    },
+    {
+      ...shared,
+      node: 'core-2',
+      accepted_by: 'core-1',
+      finished_at: isoAt(60_033),
+      total_ms: 60_001,
+      attempts: [{ ...attempt, started_at: isoAt(60_000) }],
+    },
+  ];
+  const behind = exit.attempts.map((one) => ({ ...one, started_at: isoAt(60_012) }));
+  const last = { ...exit, received_at: isoAt(60_010), path: ['edge', 'core-2'], attempts: behind };
+  const first = edge.attempts.map((one) => ({ ...one, next_hop: 'core-1' }));
+  return assemble(joinTiers([{ ...edge, attempts: first }, ...records, last]), []);
 }

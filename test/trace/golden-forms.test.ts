@@ -13,6 +13,7 @@ import {
   sampleAttempt,
   sampleHop,
   sampleRecipient,
+  sharedTier,
   threeHops,
   twoFates,
 } from './chain-samples.js';
@@ -67,6 +68,7 @@ const PATHS: Readonly<Record<string, ChainTrace>> = {
   'hop-retrying': withSpanIds(retryingHop()),
   bounced: withSpanIds(bounced()),
   'bounced-fan-out': withSpanIds(bouncedFanOut()),
+  'shared-tier': withSpanIds(sharedTier()),
 };
 
 /** By the end of the file's name. CR LF is shown as LF. */

@@ -86,6 +86,8 @@ const record: fc.Arbitrary<HopRecord> = fc
       own_smarthost: text,
       settings: fc.constant({}),
       unknown_keys: fc.dictionary(text, fc.jsonValue()),
+      tier: text,
+      accepted_by: text,
     },
     { requiredKeys: [] },
   )
@@ -148,6 +150,8 @@ test('every value of a record has its place', () => {
     own_smarthost: 'host.example:25',
     settings: { tags: ['one'], maxattempts: 3, retries: [1], security: 'verified' },
     unknown_keys: { key: 'value' },
+    tier: 'core',
+    accepted_by: 'core-1',
   };
   assert.deepEqual(parseRecord(encodeRecord(full).toString()), full);
 });
@@ -227,4 +231,18 @@ test('a text of another form is no record', () => {
     assert.equal(parseRecord(JSON.stringify(other)), undefined, JSON.stringify(other));
   }
   assert.deepEqual(parseRecord(JSON.stringify(one)), one);
+});
+
+test('a record that was stored before tiers were recorded is read, and written as it was', () => {
+  const one = aHopRecord('1M82Z585E6PSDZBCRT', { attempts: [anAttempt()] });
+  const stored =
+    '[2,"cccccccccccccccccccccccccccccccc","aaaaaaaaaaaaaaaa",null,"edge","1M82Z585E6PSDZBCRT' +
+    '",[],"2026-01-05T12:00:00.000Z","2026-01-05T12:00:00.020Z",1,20,"ESMTP",{"address":"192.' +
+    '0.2.1","helo":"client.example","user":null},{"sender":"a@a.example","recipients":["one@b' +
+    '.example"]},1000,null,null,"(smarthost)","relayed",[["bbbbbbbbbbbbbbbb","2026-01-05T12:0' +
+    '0:00.000Z",12,"core","192.0.2.2:2525",false,null,null,"message","accepted",250,"2.0.0","' +
+    'Ok",null,[null,null,null,null,null,null,null,null],null,0,null,null]],0,[[0,"relayed",25' +
+    '0,"2.0.0","Ok",1,null,null]],null]';
+  assert.deepEqual(parseRecord(stored), one);
+  assert.equal(encodeRecord(one).toString(), stored);
 });

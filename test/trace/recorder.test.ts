@@ -30,7 +30,11 @@ const MESSAGE: ArrivedMessage = {
 function bench(): { clock: VirtualClock; store: MemoryTraceStore; recorder: TraceRecorder } {
   const clock = new VirtualClock(START_MS);
   const store = new MemoryTraceStore();
-  return { clock, store, recorder: new TraceRecorder('edge', store, clock, capturedLog().log) };
+  return {
+    clock,
+    store,
+    recorder: new TraceRecorder({ node: 'edge', tier: null }, store, clock, capturedLog().log),
+  };
 }
 
 test('a recovered message gets its record again only where that was lost', async () => {
@@ -111,7 +115,7 @@ test('after a restart the total is taken from the wall clock and the wait stays 
   const { clock, store, recorder } = bench();
   recorder.arrived(MESSAGE, 'q');
   clock.advance(5000);
-  const later = new TraceRecorder('edge', store, clock, capturedLog().log);
+  const later = new TraceRecorder({ node: 'edge', tier: null }, store, clock, capturedLog().log);
   later.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   const record = store.records.get('Q1');
   assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
@@ -185,7 +189,12 @@ test('a store that fails holds up nobody and is said in the log', async () => {
   const captured = capturedLog();
   const store = new MemoryTraceStore() as TraceStore;
   store.change = () => Promise.reject(new Error('disk is gone'));
-  const recorder = new TraceRecorder('edge', store, new VirtualClock(), captured.log);
+  const recorder = new TraceRecorder(
+    { node: 'edge', tier: null },
+    store,
+    new VirtualClock(),
+    captured.log,
+  );
   recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(captured.codes, ['TRACE_WRITE_FAILED']);
@@ -194,10 +203,16 @@ test('a store that fails holds up nobody and is said in the log', async () => {
 test('an exporter hears of each attempt as it ends, and once of the end, with the whole record', () => {
   const store = new MemoryTraceStore();
   const heard: unknown[] = [];
-  const recorder = new TraceRecorder('edge', store, new VirtualClock(), capturedLog().log, {
-    attempt: (hop, { span_id: id }) => heard.push(['attempt', hop.span_id, id]),
-    finished: (hop) => heard.push(['finished', structuredClone(hop)]),
-  });
+  const recorder = new TraceRecorder(
+    { node: 'edge', tier: null },
+    store,
+    new VirtualClock(),
+    capturedLog().log,
+    {
+      attempt: (hop, { span_id: id }) => heard.push(['attempt', hop.span_id, id]),
+      finished: (hop) => heard.push(['finished', structuredClone(hop)]),
+    },
+  );
   const attempt = (id: string) => anAttempt({ span_id: id });
   recorder.arrived(MESSAGE, 'q');
   assert.deepEqual(heard, [], 'a hop that goes on is no span yet');
@@ -212,4 +227,31 @@ test('an exporter hears of each attempt as it ends, and once of the end, with th
     ['attempt', spanId, '3'],
     ['finished', store.records.get('Q1')],
   ]);
+});
+
+test('a record of a tier names it, and who accepted where that was another node', async () => {
+  const { clock, store } = bench();
+  const place = { node: 'core-2', tier: 'core' };
+  const recorder = new TraceRecorder(place, store, clock, capturedLog().log);
+  const tierOf = (id: string): unknown[] => {
+    const record = store.records.get(id);
+    return [record?.node, record?.tier, record?.accepted_by];
+  };
+  recorder.arrived(MESSAGE, 'q');
+  assert.deepEqual(tierOf('Q1'), ['core-2', 'core', undefined]);
+  await recorder.recovered({ ...MESSAGE, queueId: 'Q2', acceptedBy: 'core-1' }, 'q');
+  assert.deepEqual(tierOf('Q2'), ['core-2', 'core', 'core-1']);
+  await recorder.recovered({ ...MESSAGE, queueId: 'Q3', acceptedBy: 'core-2' }, 'q');
+  assert.deepEqual(tierOf('Q3'), ['core-2', 'core', undefined]);
+});
+
+test('the wait of a message that another node accepted is not told by its clock', async () => {
+  const { clock, store } = bench();
+  const place = { node: 'core-2', tier: 'core' };
+  const recorder = new TraceRecorder(place, store, clock, capturedLog().log);
+  await recorder.recovered({ ...MESSAGE, acceptedBy: 'core-1' }, 'q');
+  clock.advance(5000);
+  recorder.attempted('Q1', [anAttempt()], [aRecipientRecord()], true);
+  const record = store.records.get('Q1');
+  assert.deepEqual([record?.queue_wait_ms, record?.total_ms], [null, 5000]);
 });

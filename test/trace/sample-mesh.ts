@@ -60,6 +60,7 @@ export function mesh(
   const asked: Array<[string, string]> = [];
   return {
     node,
+    tierOf: (peer) => (/^(\w+)-\d+$/.exec(peer) ?? [])[1],
     peers: [...nodes].filter((peer) => peer !== node),
     asked,
     clock: new VirtualClock(),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HopRecord, WaitingIn } from '../../src/trace/record.js';
+import type { ChainHop, ChainWaiting, HopRecord, WaitingIn } from '../../src/trace/record.js';
 import { describePosition, replyLine } from '../../src/trace/sentence.js';
 import {
   bounced,
@@ -11,6 +11,7 @@ import {
   sampleChain,
   sampleHop,
   sampleRecipient,
+  sharedTier,
   skewedClock,
   threeHops,
   twoFates,
@@ -320,4 +321,56 @@ test('a reply line holds each code once, and nothing that steers a terminal', ()
   assert.equal(lineOf(null, null, 'connection\nlost \x1b[0m'), 'connection lost \\x1b[0m');
   assert.equal(lineOf(null, null, null), '');
   assert.equal(lineOf(550, null, 'x'.repeat(100)).length, 60);
+});
+
+test('a message that no node of its tier holds waits in the tier, one that is held at its node', () => {
+  const untried = { attempts: 0, code: null, enhanced_code: null, description: null };
+  const waiting = {
+    queue: 'exit',
+    next_hop: 'exit',
+    state: 'active' as const,
+    next_attempt_at: null,
+    last_fault: null,
+    recipients: ['bob@example.net'],
+  };
+  const hop = sampleHop('core-1', 0, {
+    tier: 'core',
+    queue: 'exit',
+    queue_wait_ms: null,
+    attempts: [],
+    recipients: [sampleRecipient('queued', untried)],
+  });
+  const position = (...places: ChainWaiting[]): string =>
+    describePosition(
+      sampleChain([places.length === 0 ? hop : { ...hop, waiting: places }]),
+      NOON_MS + 2000,
+    );
+  assert.equal(position(), 'Waiting in tier core for exit since 2 s: no attempt is known.');
+  assert.equal(position(waiting), 'Waiting at core-1 for exit since 2 s: not tried yet.');
+  assert.equal(
+    position({ ...waiting, node: 'core-2' }),
+    'Waiting at core-2 for exit since 2 s: not tried yet.',
+  );
+  assert.equal(
+    position({ ...waiting, node: 'core-2', state: 'sending' }),
+    'Being sent from core-2 to exit.',
+  );
+});
+
+test('of a tier the node is named that gave the message up', () => {
+  const { hops } = bounced();
+  const hop = hops.find(({ action }) => action === 'failed') as ChainHop;
+  const recipients = hop.recipients.map((one) => ({ ...one, node: 'core-2' }));
+  const tier = { ...hop, node: 'core-1', tier: 'core', recipients };
+  assert.match(describePosition(sampleChain([tier]), NOW_MS), /^Bounced at core-2: 550 /);
+});
+
+test('behind a gap a message is found that any node of the tier has sent on', () => {
+  const [edge, tier, exit] = sharedTier().hops as [ChainHop, ChainHop, ChainHop];
+  const behind = {
+    ...exit,
+    parent_span_id: 'unknown',
+    path: ['edge', 'core-2', 'gone'],
+  };
+  assert.match(describePosition(sampleChain([edge, tier, behind]), NOW_MS), /^Delivered: mx /);
 });

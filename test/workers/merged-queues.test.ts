@@ -84,6 +84,14 @@ test('a queue of several workers is one: sums, the worst state, the latest fault
   );
 });
 
+test('what waits for the tier is counted once, by the worker that knows', () => {
+  const tier = { name: 'core', waiting: 12 };
+  const unknown = { ...tier, waiting: null };
+  assert.deepEqual(mergeQueue([row({ tier: unknown }), row({ tier }), row({})], 3).tier, tier);
+  assert.deepEqual(mergeQueue([row({ tier: unknown }), row({})], 2).tier, unknown);
+  assert.ok(!('tier' in mergeQueue([row({}), row({})], 2)));
+});
+
 test('the shares of a limit come to the limit, and each worker has one at least', () => {
   fc.assert(
     fc.property(

@@ -25,6 +25,15 @@ export const queue = z.object({
     idle_timeout_seconds: z.number(),
     allowed_connections: count.describe("What the hop's own words leave at the moment."),
   }),
+  tier: z
+    .object({
+      name: z.string(),
+      waiting: count
+        .nullable()
+        .describe('Messages at the broker that no node has taken up; null: it cannot be asked.'),
+    })
+    .optional()
+    .describe('Where the mail is shared: what waits for any node of the tier.'),
 });
 
 export type Queue = z.output<typeof queue>;

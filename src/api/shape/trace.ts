@@ -81,6 +81,11 @@ export const hopRecord = z.object({
   parent_span_id: z.string().nullable(),
   links: z.array(z.object({ trace_id: z.string(), span_id: z.string() })).optional(),
   node: z.string(),
+  tier: z.string().optional().describe('Of nodes that share their mail, this one among them.'),
+  accepted_by: z
+    .string()
+    .optional()
+    .describe('The node of the tier that answered 250, where it is another.'),
   queue_id: z.string(),
   path: z.array(z.string()),
   received_at: instant,
@@ -128,6 +133,13 @@ const waiting = z.object({
   recipients: z.array(z.string()),
 });
 
+/** What the nodes of a tier did for a message is one hop, that of the node which accepted it. */
+const ofTier = (what: string) =>
+  z
+    .string()
+    .optional()
+    .describe(`The node of the tier that ${what}, where that is not the one of the hop.`);
+
 export const traceList = z.object({
   messages: z.array(hopRecord),
   next_cursor: z.string().nullable(),
@@ -140,7 +152,9 @@ export const chainTrace = z.object({
   hops: z.array(
     z.object({
       ...hopRecord.shape,
-      waiting: z.array(waiting).optional(),
+      attempts: z.array(attempt.extend({ node: ofTier('made it') })),
+      recipients: z.array(recipient.extend({ node: ofTier('says so') })),
+      waiting: z.array(waiting.extend({ node: ofTier('holds them') })).optional(),
       clock_offset_ms: z.number().optional(),
     }),
   ),

@@ -9,15 +9,18 @@ import { processStartTime } from './process-identity.js';
 import { RunnerError } from './runner-error.js';
 
 /*
- * One node or sink as a process of its own. It says over the IPC channel when it is ready, or why
- * it could not start; it ends on its own when that channel closes, and so with the runner, also
- * when that is killed. Its output goes straight to a log file, so that nothing is lost or held up
+ * One node, sink or broker as a process of its own. A node or sink says over the IPC channel when
+ * it is ready, or why it could not start; it ends on its own when that channel closes, and so with
+ * the runner, also when that is killed. A broker, which knows no such channel, is asked whether it
+ * is ready, and ends when its standard input does. Its output goes straight to a log file, so that nothing is lost or held up
  * by the runner. It is in a process group of its own: Ctrl-C in a terminal reaches the runner
  * alone, and the runner then stops its children in order.
  */
 
 /** Log lines that are shown when a child dies. */
 const SHOWN_LOG_LINES = 5;
+/** Log lines among which a foreign program's word on a port that is taken stands. */
+const SEARCHED_LOG_LINES = 200;
 
 const address = z.object({ host: z.string(), port: z.int() });
 
@@ -48,12 +51,23 @@ type ReloadMessage = Extract<ChildMessage, { type: 'reloaded' | 'reload-refused'
 export type ReloadSilence = 'away' | 'frozen' | 'ended' | 'late';
 
 export interface ChildSpec {
-  kind: 'node' | 'sink';
+  kind: 'node' | 'sink' | 'broker';
   name: string;
-  /** Script and arguments for this Node.js. */
+  /** Script and arguments for this Node.js, or arguments for `program`. */
   args: readonly string[];
   logFile: string;
   environment: NodeJS.ProcessEnv;
+  /** What runs in place of this Node.js. */
+  program?: ForeignProgram;
+}
+
+/** A program without an IPC channel. Its standard input stays open as long as the runner lives. */
+export interface ForeignProgram {
+  file: string;
+  /** Resolves when the process takes connections. Given up with `signal`, when that has ended. */
+  whenReady: (signal: AbortSignal) => Promise<void>;
+  /** What it logs when an address that it should listen on is taken. */
+  portTaken: RegExp;
 }
 
 /** How a process ended: one of the two is set. */
@@ -187,13 +201,13 @@ export class Child {
 
   /** Without a pause, so that whoever ends all children does not miss one that is about to begin. */
   #spawn(): ChildProcess {
-    const { args, logFile, environment } = this.spec;
+    const { args, logFile, environment, program } = this.spec;
     mkdirSync(path.dirname(logFile), { recursive: true, mode: 0o700 });
     const log = openSync(logFile, 'a', 0o600);
     try {
       this.#logStartBytes = fstatSync(log).size;
-      this.#process = spawn(process.execPath, [...args], {
-        stdio: ['ignore', log, log, 'ipc'],
+      this.#process = spawn(program?.file ?? process.execPath, [...args], {
+        stdio: program === undefined ? ['ignore', log, log, 'ipc'] : ['pipe', log, log],
         detached: true,
         env: environment,
       });
@@ -212,13 +226,18 @@ export class Child {
     return new Promise((resolve) => {
       let ready = false;
       let failed: FailedMessage | null = null;
-      const timer = setTimeout(() => resolve({ lateAfterMs: deadlineMs }), deadlineMs);
+      const asking = new AbortController();
+      const timer = setTimeout(() => {
+        asking.abort();
+        resolve({ lateAfterMs: deadlineMs });
+      }, deadlineMs);
       let markExited = (): void => undefined;
       this.#exited = new Promise((done) => {
         markExited = done;
       });
       const ended = (result: StartResult): void => {
         clearTimeout(timer);
+        asking.abort();
         if (this.#process === child) {
           this.#process = null;
           this.#started = null;
@@ -229,17 +248,24 @@ export class Child {
         markExited();
         resolve(result);
       };
+      const began = (message: ReadyMessage): void => {
+        if (this.#process !== child) return;
+        ready = true;
+        this.#ready = true;
+        clearTimeout(timer);
+        resolve({ ready: message });
+      };
+      this.spec.program?.whenReady(asking.signal).then(
+        () => began({ type: 'ready', smtp: [] }),
+        () => undefined,
+      );
       child.on('message', (raw: unknown) => {
         const message = messageSchema.safeParse(raw).data;
         if (message?.type === 'failed') failed = message;
         if (message?.type === 'reloaded' || message?.type === 'reload-refused') {
           this.#onReloadAnswer?.(message);
         }
-        if (message?.type !== 'ready') return;
-        ready = true;
-        this.#ready = true;
-        clearTimeout(timer);
-        resolve({ ready: message });
+        if (message?.type === 'ready') began(message);
       });
       child.once('exit', (code, signal) => {
         const exit = { pid: child.pid ?? 0, code, signal };
@@ -252,6 +278,13 @@ export class Child {
         if (child.pid === undefined) ended({ unspawned: messageOf(error) });
       });
     });
+  }
+
+  async #hasLoggedPortTaken(): Promise<boolean> {
+    const { program, logFile } = this.spec;
+    if (program === undefined) return false;
+    const { lines } = await lastLines(logFile, SEARCHED_LOG_LINES, this.#logStartBytes);
+    return lines.some((line) => program.portTaken.test(line));
   }
 
   async #startError(result: Exclude<StartResult, { ready: ReadyMessage }>): Promise<RunnerError> {
@@ -270,7 +303,8 @@ export class Child {
     const exitCode = exit.code === 2 ? 2 : 3;
     if (failed === null) {
       const what = `${who} ended with ${describeExit(exit)} before it was ready`;
-      return new RunnerError('CHILD_FAILED', what + lines, exitCode, about);
+      const error = (await this.#hasLoggedPortTaken()) ? PortTakenError : RunnerError;
+      return new error('CHILD_FAILED', what + lines, exitCode, about);
     }
     const taken = /EADDRINUSE|PORT_IN_USE/.test(`${failed.code} ${failed.message}`);
     return new (taken ? PortTakenError : RunnerError)(

@@ -26,11 +26,22 @@ const MEANINGS: Record<Action, string> = {
   opaque: 'a host has it that does not report',
 };
 
-/** What a hop did for a recipient (RFC 3886 §3.3). */
-export function ActionBadge({ action }: { action: Action }): ReactNode {
+/**
+ * What a hop did for a recipient (RFC 3886 §3.3).
+ *
+ * @param tier of the record of one node, where others of the tier may know more
+ */
+export function ActionBadge({
+  action,
+  tier = null,
+}: {
+  action: Action;
+  tier?: string | null;
+}): ReactNode {
+  const isShared = tier !== null && (action === 'queued' || action === 'delayed');
   return (
     <Badge tone={TONES[action]} title={MEANINGS[action]}>
-      {action}
+      {isShared ? `${action} in tier ${tier}` : action}
     </Badge>
   );
 }

@@ -22,11 +22,12 @@ export function AttemptDetails({
 }): ReactNode {
   const { record, number } = bar.attempt;
   const total = row.attempts.length + row.dropped;
+  const node = record.node ?? row.placed.hop.node;
   return (
-    <section id={id} className="attempt" aria-label={`Attempt ${number} at ${row.placed.hop.node}`}>
+    <section id={id} className="attempt" aria-label={`Attempt ${number} at ${node}`}>
       <p className="attempt-head">
         <strong>
-          {row.placed.hop.node} → {record.next_hop}
+          {node} → {record.next_hop}
         </strong>
         {total > 1 && (
           <span className="soft">

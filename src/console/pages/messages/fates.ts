@@ -23,7 +23,7 @@ export function fatesOf(trace: ChainTrace): Fate[] {
     for (const record of hop.recipients) {
       if (record.action === 'transferred' && taken.has(record.address)) continue;
       const key = `${hop.node} ${hop.queue_id} ${record.address}`;
-      fates.push({ key, node: hop.node, record, reportOf: hop.bounce_of });
+      fates.push({ key, node: record.node ?? hop.node, record, reportOf: hop.bounce_of });
     }
   }
   return [
@@ -35,6 +35,18 @@ export function fatesOf(trace: ChainTrace): Fate[] {
 /** Some recipient of this hop is not settled: the message is still there. */
 export function isOpen({ recipients }: ChainHop): boolean {
   return recipients.some(({ action }) => action === 'queued' || action === 'delayed');
+}
+
+/**
+ * The node at which the message can be looked at and steered: of a tier, the one that holds it. Null:
+ * none of the tier does, and it waits at the broker for any of them.
+ */
+export function holderOf(hop: ChainHop): string | null {
+  const [waiting] = hop.waiting ?? [];
+  if (waiting !== undefined) return waiting.node ?? hop.node;
+  if (hop.tier === undefined) return hop.node;
+  if (isOpen(hop)) return null;
+  return hop.recipients.find(({ action }) => action === 'failed')?.node ?? hop.node;
 }
 
 /** Some recipient of this hop is given up. */

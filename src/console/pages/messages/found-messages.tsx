@@ -51,7 +51,11 @@ const COLUMNS: ReadonlyArray<Column<MessageRow>> = [
     cell: ({ last }) => (
       <span className="found-states">
         {last.map((hop) => (
-          <ActionBadge key={`${hop.node} ${hop.queue_id}`} action={hop.action} />
+          <ActionBadge
+            key={`${hop.node} ${hop.queue_id}`}
+            action={hop.action}
+            tier={hop.tier ?? null}
+          />
         ))}
       </span>
     ),

@@ -5,7 +5,7 @@ import type { HopRow } from './waterfall-layout.js';
 
 const MAX_INDENT = 5;
 
-/** The name of the node, how the message came to it, and how long it was there. */
+/** The name of the node, and of the tier that it is one of, how the message came to it, and how long it was there. */
 export function HopLabel({ row }: { row: HopRow }): ReactNode {
   const { hop, depth, startMs, endMs } = row.placed;
   // RFC 3848: the S stands for TLS.
@@ -16,6 +16,7 @@ export function HopLabel({ row }: { row: HopRow }): ReactNode {
     <span className="waterfall-label" data-depth={Math.min(depth, MAX_INDENT)}>
       <span className="waterfall-node">
         <Link href={`/node/${encodeURIComponent(hop.node)}`}>{hop.node}</Link>
+        {hop.tier !== undefined && <span className="soft"> (tier {hop.tier})</span>}
         {row.attempts.length > 0 && (
           <span className="soft number"> {formatMilliseconds(endMs - startMs)}</span>
         )}
@@ -33,6 +34,11 @@ export function HopLabel({ row }: { row: HopRow }): ReactNode {
 export function hopNotes({ placed, dropped, attempts }: HopRow): string[] {
   const { hop, clockOffsetMs } = placed;
   const notes: string[] = [];
+  const workers = [...new Set(hop.attempts.flatMap(({ node }) => node ?? []))];
+  if (workers.length > 0) {
+    notes.push(`Attempts were made by ${workers.join(', ')}, of the same tier.`);
+  }
+  if (hop.accepted_by !== undefined) notes.push(`Accepted by ${hop.accepted_by}.`);
   if (clockOffsetMs !== null) {
     const differs = formatMilliseconds(Math.abs(clockOffsetMs));
     const side = clockOffsetMs > 0 ? 'ahead' : 'behind';

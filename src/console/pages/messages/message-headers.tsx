@@ -4,7 +4,7 @@ import { pathOf } from '../../api.js';
 import { useAskedNode } from '../../mesh-query.js';
 import { useLive } from '../../queries.js';
 import { shownText } from '../../words.js';
-import { isOpen } from './fates.js';
+import { holderOf, isOpen } from './fates.js';
 import type { ChainTrace } from './timeline.js';
 
 const EVERY_MS = 30_000;
@@ -13,11 +13,12 @@ const EVERY_MS = 30_000;
 export function MessageHeaders({ trace }: { trace: ChainTrace }): ReactNode {
   const hop = trace.hops.find(isOpen);
   const [isShown, setShown] = useState(false);
-  if (hop === undefined) return null;
+  const holder = hop === undefined ? null : holderOf(hop);
+  if (hop === undefined || holder === null) return null;
   return (
     <details className="panel" onToggle={(event) => setShown(event.currentTarget.open)}>
-      <summary>Header fields at {hop.node}</summary>
-      {isShown && <Fields node={hop.node} id={hop.queue_id} />}
+      <summary>Header fields at {holder}</summary>
+      {isShown && <Fields node={holder} id={hop.queue_id} />}
     </details>
   );
 }

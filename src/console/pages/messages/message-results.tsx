@@ -41,9 +41,12 @@ const COLUMNS: ReadonlyArray<Column<Result & { key: string }>> = [
 
 /** What each attempt for each recipient ended with, node by node: the results of the API. */
 export function MessageResults({ trace }: { trace: ChainTrace }): ReactNode {
-  return trace.hops.map(({ node, queue_id: id }) => (
-    <ResultsAt key={`${node} ${id}`} node={node} id={id} />
-  ));
+  return trace.hops.flatMap(({ node: first, queue_id: id, attempts }) =>
+    // Of a tier, each node knows its own.
+    [...new Set([first, ...attempts.map(({ node = first }) => node)])].map((node) => (
+      <ResultsAt key={`${node} ${id}`} node={node} id={id} />
+    )),
+  );
 }
 
 function ResultsAt({ node, id }: { node: string; id: string }): ReactNode {

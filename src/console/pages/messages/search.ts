@@ -137,9 +137,20 @@ export function groupByMessage(hops: readonly HopRecord[]): MessageRow[] {
   return [...groups].map(([key, group]) => {
     const onWay = group.toSorted((a, b) => a.path.length - b.path.length);
     const first = onWay[0] as HopRecord;
-    const last = onWay.filter(({ node }) => !onWay.some(({ path }) => path.includes(node)));
+    const last = onWay.filter((hop) => !onWay.some((other) => isBehind(other, hop)));
     return { key, hops: onWay, first, last: last.length === 0 ? [first] : last };
   });
+}
+
+/** Also what a node of a tier has come further with than the one that accepted it. */
+function isBehind(other: HopRecord, { node, tier, queue_id: queueId, action }: HopRecord): boolean {
+  if (other.path.includes(node)) return true;
+  const isSame = tier !== undefined && other.tier === tier && other.queue_id === queueId;
+  return isSame && progressOf(other.action) > progressOf(action);
+}
+
+function progressOf(action: HopRecord['action']): number {
+  return action === 'queued' ? 0 : action === 'delayed' ? 1 : 2;
 }
 
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -80,7 +80,8 @@ interface Parent {
 function findParents(hops: readonly ChainHop[]): Map<ChainHop, Parent> {
   const spans = new Map<string, Parent>();
   const queueIds = new Map<string, ChainHop>();
-  // What an attempt after doubt was answered: the one that brought the hop may be on no record.
+  // What an attempt after doubt was answered: the one that brought the hop may be on no record. In a
+  // tier any node answers with the queue id under which another has it.
   const answers = new Map<string, ChainHop>();
   for (const hop of hops) {
     spans.set(hop.span_id, { hop, attempt: null });
@@ -90,20 +91,31 @@ function findParents(hops: readonly ChainHop[]): Map<ChainHop, Parent> {
     for (const attempt of hop.attempts) {
       spans.set(attempt.span_id, { hop, attempt });
       const { result, next_hop: node, remote_queue_id: id } = attempt;
-      if (result === 'accepted' && id !== null) answers.set(`${node} ${id}`, hop);
+      if (result === 'accepted' && id !== null) {
+        answers.set(`${node} ${id}`, hop);
+        answers.set(id, hop);
+      }
     }
   }
   const parents = new Map<ChainHop, Parent>();
   for (const hop of hops) {
     const reported = hop.bounce_of === null ? undefined : queueIds.get(hop.bounce_of);
     const sent = hop.parent_span_id === null ? undefined : spans.get(hop.parent_span_id);
-    const answered = answers.get(`${hop.node} ${hop.queue_id}`);
-    const known = reported ?? (answered && hop.path.includes(answered.node) ? answered : undefined);
+    const answered = answers.get(
+      hop.tier === undefined ? `${hop.node} ${hop.queue_id}` : hop.queue_id,
+    );
+    const isOnWay = answered !== undefined && hop.path.some((node) => workedAt(answered, node));
+    const known = reported ?? (isOnWay ? answered : undefined);
     const parent =
       reported === undefined && sent !== undefined ? sent : known && { hop: known, attempt: null };
     if (parent !== undefined && parent.hop !== hop) parents.set(hop, parent);
   }
   return parents;
+}
+
+/** A node of a tier may have worked on what another one accepted. */
+function workedAt(hop: ChainHop, node: string): boolean {
+  return hop.node === node || hop.attempts.some((attempt) => attempt.node === node);
 }
 
 function placeHop(

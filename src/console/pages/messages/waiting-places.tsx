@@ -11,7 +11,7 @@ import { FromNow } from '../../pieces/value.js';
 import { useAskedNode } from '../../mesh-query.js';
 import { useLive } from '../../queries.js';
 import { queueHref, someOf } from './addresses.js';
-import { hasFailed, isOpen } from './fates.js';
+import { hasFailed, holderOf, isOpen } from './fates.js';
 import type { ChainHop, ChainTrace } from './timeline.js';
 
 type Message = z.output<typeof message>;
@@ -33,13 +33,34 @@ export function WaitingPlaces({ trace }: { trace: ChainTrace }): ReactNode {
   // What could neither be delivered nor reported has failed, and lies in quarantine.
   return trace.hops
     .filter((hop) => isOpen(hop) || hasFailed(hop))
-    .map((hop) => <WaitingPlace key={`${hop.node} ${hop.queue_id}`} hop={hop} />);
+    .map((hop) => {
+      const holder = holderOf(hop);
+      const key = `${hop.node} ${hop.queue_id}`;
+      return holder === null ? (
+        <WaitingInTier key={key} hop={hop} />
+      ) : (
+        <WaitingPlace key={key} hop={hop} holder={holder} />
+      );
+    });
 }
 
-function WaitingPlace({ hop }: { hop: ChainHop }): ReactNode {
+/** No node holds it, so there is none at which anything could be done about it. */
+function WaitingInTier({ hop }: { hop: ChainHop }): ReactNode {
+  const titleId = useId();
+  return (
+    <section className="panel waiting" aria-labelledby={titleId}>
+      <h2 id={titleId}>Waiting in tier {hop.tier}</h2>
+      <p>The node of the tier that is free first takes it up from the broker.</p>
+      <Queues hop={hop} />
+    </section>
+  );
+}
+
+/** @param holder the node that holds it: of a tier perhaps not the one that accepted it */
+function WaitingPlace({ hop, holder }: { hop: ChainHop; holder: string }): ReactNode {
   const titleId = useId();
   const path = pathOf`/v1/messages/${hop.queue_id}`;
-  const asked = useAskedNode(hop.node);
+  const asked = useAskedNode(holder);
   const found = useLive<Message>(asked, path, {
     everyMs: isOpen(hop) ? EVERY_MS : SETTLED_MS,
   }).value;
@@ -49,7 +70,8 @@ function WaitingPlace({ hop }: { hop: ChainHop }): ReactNode {
   return (
     <section className="panel waiting" aria-labelledby={titleId}>
       <h2 id={titleId}>
-        {quarantine === null ? 'Waiting' : 'In quarantine'} at {hop.node}
+        {quarantine === null ? 'Waiting' : 'In quarantine'} at {holder}
+        {hop.tier !== undefined && <span className="soft"> (tier {hop.tier})</span>}
       </h2>
       {quarantine === null ? (
         <Queues hop={hop} />
@@ -61,32 +83,32 @@ function WaitingPlace({ hop }: { hop: ChainHop }): ReactNode {
           </span>
         </p>
       )}
-      <div className="toolbar" role="group" aria-label={`Actions at ${hop.node}`}>
+      <div className="toolbar" role="group" aria-label={`Actions at ${holder}`}>
         <ActionButton
           label="Retry now"
           tone="primary"
           disabled={isHeld}
-          call={{ node: hop.node, path: `${path}/retry` }}
-          done={`${hop.queue_id} is tried now at ${hop.node}`}
+          call={{ node: holder, path: `${path}/retry` }}
+          done={`${hop.queue_id} is tried now at ${holder}`}
           command={['queue', 'retry', '--message', hop.queue_id]}
         />
         {quarantine === null &&
           (isHeld ? (
             <ActionButton
               label="Release"
-              call={{ node: hop.node, path: `${path}/release` }}
+              call={{ node: holder, path: `${path}/release` }}
               done={`${hop.queue_id} goes on`}
               command={['queue', 'release', '--message', hop.queue_id]}
             />
           ) : (
             <ActionButton
               label="Hold"
-              call={{ node: hop.node, path: `${path}/hold` }}
-              done={`${hop.queue_id} is held at ${hop.node}`}
+              call={{ node: holder, path: `${path}/hold` }}
+              done={`${hop.queue_id} is held at ${holder}`}
               command={['queue', 'hold', '--message', hop.queue_id]}
             />
           ))}
-        <DeleteButton hop={hop} path={path} />
+        <DeleteButton hop={hop} holder={holder} path={path} />
       </div>
       <details>
         <summary>On the command line</summary>
@@ -109,7 +131,15 @@ function commandsFor(isHeld: boolean, isInQuarantine: boolean): string[] {
   return ['show', 'retry', isHeld ? 'release' : 'hold', 'delete'];
 }
 
-function DeleteButton({ hop, path }: { hop: ChainHop; path: string }): ReactNode {
+function DeleteButton({
+  hop,
+  holder,
+  path,
+}: {
+  hop: ChainHop;
+  holder: string;
+  path: string;
+}): ReactNode {
   const open = hop.recipients.filter(({ action }) =>
     ['queued', 'delayed', 'failed'].includes(action),
   );
@@ -117,8 +147,8 @@ function DeleteButton({ hop, path }: { hop: ChainHop; path: string }): ReactNode
     <ActionButton
       label="Delete"
       tone="danger"
-      call={{ node: hop.node, path, method: 'DELETE' }}
-      done={`${hop.queue_id} is deleted at ${hop.node}; nobody is told`}
+      call={{ node: holder, path, method: 'DELETE' }}
+      done={`${hop.queue_id} is deleted at ${holder}; nobody is told`}
       command={['queue', 'delete', '--message', hop.queue_id]}
       confirm={{
         title: 'Delete this message for good?',
@@ -152,7 +182,7 @@ function Queues({ hop }: { hop: ChainHop }): ReactNode {
     <dl key={queue} className="facts waiting-queue">
       <dt>Queue</dt>
       <dd>
-        <Link href={queueHref(hop.node, queue)}>{queue}</Link>
+        <Link href={queueHref(one.node ?? hop.node, queue)}>{queue}</Link>
         {queue !== hopName && ` → ${hopName}`} <Badge tone={TONES[state]}>{state}</Badge>
       </dd>
       {fault !== null && (

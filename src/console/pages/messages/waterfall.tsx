@@ -215,7 +215,8 @@ function Wait({ wait: { kind, from, to, durationMs } }: { wait: WaitBar }): Reac
 function labelOf({ attempt: { record, number }, kind, durationMs }: AttemptBar): string {
   const outcome = kind === 'accepted' ? 'accepted' : `${record.result} in ${record.state}`;
   const code = record.code === null ? '' : ` ${record.code}`;
-  return `Attempt ${number} to ${record.next_hop}: ${outcome}${code}, ${formatMilliseconds(durationMs)}`;
+  const by = record.node === undefined ? '' : ` by ${record.node}`;
+  return `Attempt ${number}${by} to ${record.next_hop}: ${outcome}${code}, ${formatMilliseconds(durationMs)}`;
 }
 
 /** The bar to which a key leads, or null for a key that leads nowhere. */

@@ -10,6 +10,7 @@ import { Count, Duration, FromNow } from '../../pieces/value.js';
 import { liveOf, liveQuery, useIsHidden, useOwnNode, type Live } from '../../queries.js';
 import { QueueActions } from './queue-actions.js';
 import { QUARANTINE, queueHref, type Queue } from './queue-names.js';
+import { InTier } from './in-tier.js';
 import { QueueState } from './queue-state.js';
 
 const QUEUES_MS = 3000;
@@ -77,7 +78,7 @@ export function QueueList({ node, names }: { node: string; names: readonly strin
         <div className="panel flush">
           <Table
             caption="Queues"
-            columns={COLUMNS}
+            columns={columnsFor(rows)}
             rows={shown}
             keyOf={({ name, queue }) => `${name} ${queue.name}`}
             empty={rows.length === 0 ? 'Nothing waits in any queue.' : 'No queue is like that.'}
@@ -175,6 +176,21 @@ function number(key: 'ready' | 'sending' | 'deferred' | 'held', title: string): 
     sortBy: ({ queue }) => queue[key],
     cell: ({ queue }) => <Count value={queue[key]} />,
   };
+}
+
+const TIER_COLUMN: Column<Row> = {
+  key: 'tier',
+  title: 'In tier',
+  align: 'end',
+  sortBy: ({ queue }) => queue.tier?.waiting ?? null,
+  cell: ({ queue: { tier } }) => tier !== undefined && <InTier tier={tier} />,
+};
+
+/** What waits for a whole tier stands beside what this node holds, where there is any. */
+function columnsFor(rows: readonly Row[]): ReadonlyArray<Column<Row>> {
+  if (!rows.some(({ queue }) => queue.tier !== undefined)) return COLUMNS;
+  const behind = COLUMNS.findIndex(({ key }) => key === 'held') + 1;
+  return COLUMNS.toSpliced(behind, 0, TIER_COLUMN);
 }
 
 const COLUMNS: ReadonlyArray<Column<Row>> = [

@@ -7,6 +7,7 @@ import { FaultText } from '../../pieces/fault-text.js';
 import { Count, Duration, FromNow } from '../../pieces/value.js';
 import { useLive } from '../../queries.js';
 import { CapacityForm } from './capacity-form.js';
+import { InTier } from './in-tier.js';
 import { MessageTable } from './message-table.js';
 import { QueueActions } from './queue-actions.js';
 import type { Queue } from './queue-names.js';
@@ -74,6 +75,12 @@ function QueueFacts({ queue }: { queue: Queue }): ReactNode {
         <dd>
           <Count value={queue.ready} /> ready, <Count value={queue.sending} /> sending,{' '}
           <Count value={queue.deferred} /> deferred, <Count value={queue.held} /> held
+          {queue.tier !== undefined && (
+            <>
+              {' '}
+              at this node, <InTier tier={queue.tier} />
+            </>
+          )}
         </dd>
         <dt>Oldest</dt>
         <dd>

@@ -1,3 +1,5 @@
+import { isOpenAction } from '../../../trace/actions.js';
+import { nodesAt } from '../../../trace/hop-names.js';
 import type { ChainHop, ChainTrace } from '../../../trace/record.js';
 import type { Evidence } from '../evidence.js';
 import type { Finding } from '../verdict.js';
@@ -6,8 +8,8 @@ import { count, listed, titleOf } from './words.js';
 
 /**
  * What became of a recipient that no sink has the message for. `waiting`: in the queue of a node
- * that runs. `held`: in a node that cannot be asked. `unknown`: its trace was not asked for, or ends at
- * a node whose queue is not empty.
+ * that runs. `held`: in a node that cannot be asked. `unknown`: its trace was not asked for, ends at a
+ * node whose queue is not empty, or at a tier of which no node holds mail: the broker is not asked.
  */
 export type Fate =
   | { kind: 'failed' }
@@ -69,12 +71,13 @@ export function fateOf(
   }
   const seen = seenAt(trace, recipient);
   if (seen.some(({ action }) => action === 'failed')) return { kind: 'failed' };
-  const waits = seen.filter(({ action }) => action === 'queued' || action === 'delayed');
-  const waiting = waits.find(({ node }) => (queued[node] ?? 0) > 0);
-  if (waiting !== undefined) return { kind: 'waiting', node: waiting.node };
-  const holder =
-    waits.find(({ node }) => queued[node] === null)?.node ?? trace.unreachable[0]?.node;
+  const waits = seen.filter(({ action }) => isOpenAction(action));
+  const holders = waits.flatMap(({ nodes }) => nodes);
+  const waiting = holders.find((node) => (queued[node] ?? 0) > 0);
+  if (waiting !== undefined) return { kind: 'waiting', node: waiting };
+  const holder = holders.find((node) => queued[node] === null) ?? trace.unreachable[0]?.node;
   if (holder !== undefined) return { kind: 'held', node: holder };
+  if (waits.some(({ isShared }) => isShared)) return { kind: 'unknown' };
   const down = nextOfLast(trace, recipient);
   if (down !== undefined && !seen.some(({ node }) => node === down)) {
     if (queued[down] === null) return { kind: 'held', node: down };
@@ -87,19 +90,27 @@ export function fateOf(
   };
 }
 
+interface Seen {
+  node: string;
+  /** Where it can wait, if it does: in a tier, the nodes that have worked on it or hold it. */
+  nodes: string[];
+  /** With other nodes of a tier. */
+  isShared: boolean;
+  action: ChainHop['action'];
+}
+
 /** What each hop says of a recipient, in the order of the path. */
-function seenAt(
-  { hops }: ChainTrace,
-  recipient: string,
-): { node: string; action: ChainHop['action'] }[] {
+function seenAt({ hops }: ChainTrace, recipient: string): Seen[] {
   const wanted = mailboxKey(recipient);
   return hops
     .filter(({ bounce_of }) => bounce_of === null)
-    .flatMap(({ node, recipients }) =>
-      recipients
+    .flatMap((hop) => {
+      const { node, tier, waiting = [], recipients } = hop;
+      const nodes = [...nodesAt(hop), ...waiting.map((one) => one.node ?? node)];
+      return recipients
         .filter(({ address }) => mailboxKey(address) === wanted)
-        .map(({ action }) => ({ node, action })),
-    );
+        .map(({ action }) => ({ node, nodes, isShared: tier !== undefined, action }));
+    });
 }
 
 /** Where the last hop that knows a recipient has sent it. */

@@ -41,7 +41,10 @@ function whyIncomplete({ trace }: Mail): string | null {
   if (unreachable !== undefined) return `${unreachable.node} could not be asked`;
   if (trace.complete) return null;
   const waits = trace.hops.find(({ action }) => action === 'queued' || action === 'delayed');
-  if (waits !== undefined) return `it is ${waits.action} at ${waits.node}`;
+  if (waits !== undefined) {
+    const { action, tier, node } = waits;
+    return `it is ${action} ${tier === undefined ? `at ${node}` : `in tier ${tier}`}`;
+  }
   return `it ends at ${trace.hops.at(-1)?.node ?? 'no node'}`;
 }
 
@@ -79,10 +82,10 @@ function failedIn({ trace }: Mail): string[] {
   const failed = new Map<string, string>();
   for (const { node, bounce_of, recipients } of trace.hops) {
     if (bounce_of !== null) continue;
-    for (const { address, action, code, description } of recipients) {
+    for (const { address, action, code, description, node: by = node } of recipients) {
       if (action !== 'failed') continue;
       const words = [code, description].filter((part) => part !== null).join(' ');
-      failed.set(mailboxKey(address), `${node} gave ${address} up${words && `: ${words}`}`);
+      failed.set(mailboxKey(address), `${by} gave ${address} up${words && `: ${words}`}`);
     }
   }
   return [...failed.values()];

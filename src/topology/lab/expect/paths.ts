@@ -125,7 +125,7 @@ export function judgeEveryHop(
       : one.trace.hops.flatMap((hop) =>
           hop.attempts
             .filter(({ result, next_hop }) => result === 'accepted' && !except.includes(next_hop))
-            .map((attempt) => ({ one, node: hop.node, attempt })),
+            .map((attempt) => ({ one, node: attempt.node ?? hop.node, attempt })),
         ),
   );
   const left = except.length === 0 ? '' : `, except to ${except.join(', ')}`;

@@ -1,9 +1,10 @@
+import { hopsByReply } from '../../../trace/hop-names.js';
 import type { AttemptRecord, ChainHop, ChainTrace } from '../../../trace/record.js';
 import type { ArrivedMessage } from '../evidence.js';
 import type { Topology } from '../../schema.js';
 import { mailboxKey } from './mail.js';
 
-/** How a message went, by its trace. */
+/** How a message went, by its trace. What a tier did stands under the node that accepted for it. */
 export interface Ways {
   /** One for each accepted attempt that led out of the nodes: their names in order, then the sink. */
   complete: string[][];
@@ -50,24 +51,23 @@ class Tree {
   /** Span of a hop or of an attempt → its hop. */
   readonly #owners = new Map<string, ChainHop>();
   readonly #parentSpans = new Set<string>();
-  readonly #queueIds = new Set<string>();
+  readonly #hopNamedBy: ReturnType<typeof hopsByReply>;
 
   constructor(hops: readonly ChainHop[]) {
     for (const hop of hops) {
       this.#owners.set(hop.span_id, hop);
       for (const { span_id } of hop.attempts) this.#owners.set(span_id, hop);
       if (hop.parent_span_id !== null) this.#parentSpans.add(hop.parent_span_id);
-      this.#queueIds.add(`${hop.node} ${hop.queue_id}`);
     }
+    this.#hopNamedBy = hopsByReply(hops);
   }
 
   /**
    * Whether the hop behind an attempt is known. A repeat, which the receiver recognises by its
    * delivery key, is answered with the queue id of the hop that an earlier attempt made.
    */
-  leadsToHop({ span_id, next_hop, remote_queue_id }: AttemptRecord): boolean {
-    if (this.#parentSpans.has(span_id)) return true;
-    return remote_queue_id !== null && this.#queueIds.has(`${next_hop} ${remote_queue_id}`);
+  leadsToHop(attempt: AttemptRecord): boolean {
+    return this.#parentSpans.has(attempt.span_id) || this.#hopNamedBy(attempt) !== undefined;
   }
 
   isOfBounce(hop: ChainHop): boolean {

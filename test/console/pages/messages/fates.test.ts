@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fatesOf, hasFailed, isOpen } from '../../../../src/console/pages/messages/fates.js';
+import {
+  fatesOf,
+  hasFailed,
+  holderOf,
+  isOpen,
+} from '../../../../src/console/pages/messages/fates.js';
 import { phasesOf } from '../../../../src/console/pages/messages/phases.js';
 import { isNews, positionIn } from '../../../../src/console/pages/messages/position.js';
 import { attempt, chain, hop, recipient } from './chain-traces.js';
@@ -71,4 +76,26 @@ test('a sentence is news when more than its times has changed', () => {
   assert.ok(!isNews(later.replace('now', 'in 1 min'), before));
   assert.ok(isNews('Delivered: mx has it since 12:00:01.123.', before));
   assert.ok(isNews(before.replace('535', '451'), before));
+});
+
+test('of a tier the node is named that holds the message, failed it or has the last word', () => {
+  const waiting = {
+    queue: 'exit',
+    next_hop: 'exit',
+    state: 'active' as const,
+    next_attempt_at: null,
+    last_fault: null,
+    recipients: ['bob@x.test'],
+  };
+  const tier = hop('core-1', 0, { tier: 'core', recipients: [recipient('queued')] });
+  assert.equal(holderOf(tier), null);
+  assert.equal(holderOf({ ...tier, waiting: [waiting] }), 'core-1');
+  assert.equal(holderOf({ ...tier, waiting: [{ ...waiting, node: 'core-2' }] }), 'core-2');
+  const failed = { ...tier, recipients: [recipient('failed', { node: 'core-3' })] };
+  assert.equal(holderOf(failed), 'core-3');
+  assert.deepEqual(
+    fatesOf(chain(failed)).map(({ node }) => node),
+    ['core-3'],
+  );
+  assert.equal(holderOf(hop('edge', 0, { recipients: [recipient('queued')] })), 'edge');
 });

@@ -128,3 +128,14 @@ test('only what was filled in is asked for', () => {
   );
   assert.equal(queryOf({ ...NO_SEARCH, until: 'soon' }, null, 50, now), null);
 });
+
+test('what a node of a tier has come further with stands for all of the tier', () => {
+  const shared = { tier: 'core', queue_id: 'Q', path: ['edge'] };
+  const accepted = hop('core-1', 20, { ...shared, action: 'queued' });
+  const sent = hop('core-2', 20, { ...shared, action: 'relayed' });
+  const [row] = groupByMessage([accepted, hop('edge', 0), sent]);
+  assert.deepEqual(
+    row?.last.map(({ node, action }) => [node, action]),
+    [['core-2', 'relayed']],
+  );
+});

@@ -94,3 +94,15 @@ test('a hop waits while a recipient of it is not settled', () => {
     [true, false],
   );
 });
+
+test('a repeat that another node of the tier recognised leads to the hop of the tier', () => {
+  const repeat = attempt('again', 10, 20, { next_hop: 'core-3', remote_queue_id: 'Q' });
+  const edge = hop('edge', 0, { attempts: [repeat] });
+  const core = hop('core-1', 25, {
+    tier: 'core',
+    queue_id: 'Q',
+    parent_span_id: 'never recorded',
+    path: ['edge'],
+  });
+  assert.equal(placeHops([edge, core])[1]?.parent?.hop.node, 'edge');
+});

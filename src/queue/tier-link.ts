@@ -1,0 +1,309 @@
+import type { Clock, Timer } from '../base/clock.js';
+import { codeOf, messageOf, RelayError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { BrokerLink } from './broker.js';
+import type { Delivery } from './broker-consumer.js';
+import { COMMON_STAGE, TierQueues } from './tier-queues.js';
+
+/** Between attempts to reach the broker, doubled up to the last; a part of it by chance. */
+const RECONNECT_MS = 500;
+const MAX_RECONNECT_MS = 15_000;
+/** Destinations with a stage of their own; those beyond share one. */
+const MAX_STAGES = 500;
+/** How long a start waits for the mail that the broker has for this node. */
+const FIRST_MAIL_MS = 5000;
+/** Nothing came for so long: the rest is for others. */
+const FIRST_MAIL_IDLE_MS = 1000;
+const POLL_MS = 10;
+
+export interface TierLinkOptions {
+  tier: string;
+  prefetch: number;
+  /** Stages whose limits count for the tier as a whole. */
+  isSingle: (stage: string) => boolean;
+  connect: () => Promise<BrokerLink>;
+  clock: Clock;
+  log: Logger;
+  chance: () => number;
+  /** A message is this node's until it is acknowledged, or the link ends. */
+  deliver: (delivery: Delivery, stage: string) => void;
+  /** The broker has taken back all that was not acknowledged. */
+  lost: () => void;
+}
+
+/** The queues of a tier at its broker, over a link that is made anew when it ends. */
+export class TierLink {
+  readonly #options: TierLinkOptions;
+  readonly #queues: TierQueues;
+  /** All that are known, each with the promise of its being there and served. */
+  readonly #stages = new Map<string, Promise<void>>();
+  /** Those of them that stand in the registry. */
+  readonly #registered = new Set<string>();
+  readonly #delays = new Map<number, Promise<void>>();
+  #link: BrokerLink | null = null;
+  #wanted = false;
+  #retry: Timer | null = null;
+  #retryMs = RECONNECT_MS;
+  #connecting: Promise<void> | null = null;
+  #why: RelayError | null = null;
+  #delivered = 0;
+
+  constructor(options: TierLinkOptions) {
+    this.#options = options;
+    this.#queues = new TierQueues(options.tier);
+    this.#stages.set(COMMON_STAGE, Promise.resolve());
+  }
+
+  /** Why the broker takes nothing now, or null. */
+  get away(): RelayError | null {
+    if (this.#link === null) {
+      return (
+        this.#why ??
+        new RelayError('BROKER_AWAY', 'the broker was not reached yet', { fault: 'system' })
+      );
+    }
+    return this.#link.blocked
+      ? new RelayError('BROKER_BLOCKED', 'the broker takes nothing: it is short of room', {
+          fault: 'system',
+          where: this.#link.address,
+          hint: 'Make room at the broker; it goes on by itself then.',
+        })
+      : null;
+  }
+
+  /** Where it is connected to, or null. */
+  get address(): string | null {
+    return this.#link?.address ?? null;
+  }
+
+  get stages(): Iterable<string> {
+    return this.#stages.keys();
+  }
+
+  /**
+   * Resolves when the broker was reached and what it has for this node has come. Rejects when it was
+   * not; it is tried again and again then, up to `stop`.
+   */
+  async start(): Promise<void> {
+    this.#wanted = true;
+    await this.#connect();
+  }
+
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    this.#retry?.cancel();
+    await this.#connecting?.catch(() => undefined);
+    const link = this.#link;
+    this.#link = null;
+    await link?.close();
+  }
+
+  /** A destination's stage is there, and every node comes to know of it. */
+  async #ensureStage(link: BrokerLink, stage: string): Promise<void> {
+    if (!this.#stages.has(stage) && this.#stages.size >= MAX_STAGES) {
+      return;
+    }
+    let served = this.#stages.get(stage);
+    if (served === undefined) {
+      served = this.#open(link, stage);
+      this.#stages.set(stage, served);
+      served.catch(() => this.#stages.delete(stage));
+    }
+    await served;
+    await this.#register(link, stage);
+  }
+
+  /**
+   * Hands a message to the tier; resolves when the broker has it for good.
+   *
+   * @param delaySeconds of `firstDelaySeconds`; 0: for whoever has room now
+   */
+  async publish(id: string, body: Buffer, wanted: string, delaySeconds: number): Promise<void> {
+    const link = this.#linkOrThrow();
+    await this.#ensureStage(link, wanted);
+    const stage = this.#stages.has(wanted) ? wanted : COMMON_STAGE;
+    if (delaySeconds > 0) {
+      await this.#ensureDelay(link, delaySeconds);
+    }
+    await link.publish({
+      exchange: delaySeconds > 0 ? this.#queues.delayName(delaySeconds) : this.#queues.stages,
+      routingKey: this.#stageName(stage),
+      body,
+      contentType: 'application/vnd.relaymesh.message',
+      messageId: id,
+    });
+  }
+
+  /** Messages that wait in a stage for whoever has room; null when that cannot be told. */
+  async waiting(stage: string): Promise<number | null> {
+    const link = this.#link;
+    return link === null ? null : link.waiting(this.#stageName(stage)).catch(() => null);
+  }
+
+  #stageName(stage: string): string {
+    return this.#queues.stageName(stage, this.#options.isSingle(stage));
+  }
+
+  #linkOrThrow(): BrokerLink {
+    const { away } = this;
+    if (away !== null || this.#link === null) {
+      throw away ?? new Error('not connected');
+    }
+    return this.#link;
+  }
+
+  #connect(): Promise<void> {
+    this.#connecting ??= this.#connectOnce().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #connectOnce(): Promise<void> {
+    try {
+      const link = await this.#options.connect();
+      try {
+        await this.#setUp(link);
+      } catch (error) {
+        await link.close();
+        throw error;
+      }
+    } catch (error) {
+      this.#why =
+        error instanceof RelayError
+          ? error
+          : new RelayError('BROKER_AWAY', messageOf(error), { fault: 'system', cause: error });
+      this.#retryLater();
+      throw this.#why;
+    }
+  }
+
+  async #setUp(link: BrokerLink): Promise<void> {
+    void link.end.then((why) => this.#ended(link, why));
+    this.#delays.clear();
+    const known = [...this.#stages.keys()];
+    this.#stages.clear();
+    await link.declare([this.#queues.registry]);
+    // The exchange is there before anything is led to it.
+    await link.bind(this.#queues.stages, []);
+    const expected = { count: 0 };
+    const before = this.#delivered;
+    for (const stage of new Set([COMMON_STAGE, ...known])) {
+      const opened = this.#open(link, stage, expected);
+      this.#stages.set(stage, opened);
+      await opened;
+    }
+    await link.consume(
+      this.#queues.registry.name,
+      { prefetch: MAX_STAGES, streamFrom: 'first' },
+      (delivery) => this.#hear(link, delivery),
+    );
+    await this.#firstMail(before + expected.count);
+    if (link.ended !== null) {
+      throw link.ended;
+    }
+    this.#link = link;
+    this.#why = null;
+    this.#retryMs = RECONNECT_MS;
+    this.#options.log.info({ event: 'broker-connected', broker: link.address }, 'broker reached');
+  }
+
+  async #open(link: BrokerLink, stage: string, expected = { count: 0 }): Promise<void> {
+    const single = this.#options.isSingle(stage);
+    const queue = this.#queues.stage(stage, single);
+    const { prefetch, deliver } = this.#options;
+    await link.declare([queue]);
+    await link.bind(this.#queues.stages, [queue.name]);
+    const before = this.#delivered;
+    const { waiting } = await link.consume(queue.name, { prefetch, single }, (delivery) => {
+      this.#delivered++;
+      deliver(delivery, stage);
+    });
+    const first = waiting === null ? 0 : Math.min(1, this.#delivered - before);
+    expected.count += first + Math.min(prefetch, waiting ?? 0);
+  }
+
+  /** What waits at the broker comes before anything else begins, as far as it is for this node. */
+  async #firstMail(expected: number): Promise<void> {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    let [seen, seenAtMs] = [this.#delivered, startMs];
+    for (let nowMs = startMs; this.#delivered < expected; nowMs = clock.monotonicMs()) {
+      if (this.#delivered !== seen) {
+        [seen, seenAtMs] = [this.#delivered, nowMs];
+      }
+      if (nowMs - startMs > FIRST_MAIL_MS || nowMs - seenAtMs > FIRST_MAIL_IDLE_MS) {
+        return;
+      }
+      await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
+    }
+  }
+
+  /** Another node, now or at any time before, has opened a stage. */
+  #hear(link: BrokerLink, delivery: Delivery): void {
+    delivery.acknowledge();
+    const stage = delivery.body.toString('utf8');
+    this.#registered.add(stage);
+    if (!this.#stages.has(stage) && this.#stages.size < MAX_STAGES) {
+      const served = this.#open(link, stage);
+      this.#stages.set(stage, served);
+      served.catch((error: unknown) => {
+        this.#stages.delete(stage);
+        this.#options.log.warn({ code: codeOf(error), stage }, messageOf(error));
+      });
+    }
+  }
+
+  /** Before the first message of a stage, so that every node comes to know of it. */
+  async #register(link: BrokerLink, stage: string): Promise<void> {
+    if (stage === COMMON_STAGE || this.#registered.has(stage)) {
+      return;
+    }
+    await link.publish({
+      exchange: '',
+      routingKey: this.#queues.registry.name,
+      body: Buffer.from(stage),
+      contentType: 'text/plain',
+      messageId: stage,
+    });
+    this.#registered.add(stage);
+  }
+
+  #ensureDelay(link: BrokerLink, seconds: number): Promise<void> {
+    let made = this.#delays.get(seconds);
+    if (made === undefined) {
+      const queue = this.#queues.delay(seconds);
+      made = link.declare([queue]).then(() => link.fan(queue.name, queue.name));
+      this.#delays.set(seconds, made);
+      made.catch(() => this.#delays.delete(seconds));
+    }
+    return made;
+  }
+
+  #ended(link: BrokerLink, why: RelayError): void {
+    this.#options.lost();
+    if (this.#link === link) {
+      this.#link = null;
+    }
+    if (this.#wanted && this.#connecting === null) {
+      this.#why = why;
+      this.#options.log.error({ code: why.code, where: why.where, hint: why.hint }, why.message);
+      this.#retryLater();
+    }
+  }
+
+  #retryLater(): void {
+    this.#retry?.cancel();
+    if (!this.#wanted) {
+      return;
+    }
+    const { clock, log, chance } = this.#options;
+    const waitMs = this.#retryMs * (0.5 + chance() / 2);
+    this.#retryMs = Math.min(MAX_RECONNECT_MS, 2 * this.#retryMs);
+    this.#retry = clock.after(waitMs, () => {
+      this.#connect().catch((error: unknown) => {
+        log.debug({ code: codeOf(error) }, messageOf(error));
+      });
+    });
+  }
+}

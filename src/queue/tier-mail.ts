@@ -1,0 +1,280 @@
+import type { Clock, Timer } from '../base/clock.js';
+import { codeOf, messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { TraceRecorder } from '../trace/recorder.js';
+import { arrivedMessage } from './arrived-message.js';
+import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import type { Quarantine } from './quarantine.js';
+import { followClock } from './recovery.js';
+import type { Scheduler } from './scheduler.js';
+import { quarantine } from './settle.js';
+import { isOfThisNode, type Arrived, type SharedMail } from './shared-mail.js';
+import type { Spool } from './spool.js';
+import { COMMON_STAGE } from './tier-queues.js';
+
+const SWEEP_MS = 5000;
+/** The broker ends a consumption that keeps a message for 30 minutes; an attempt may last 20 of them. */
+const MAX_WAIT_HERE_MS = 300_000;
+const READ_AGAIN_MS = 1000;
+/** A message that was given out so often without an end is what ends the nodes. */
+const MAX_DELIVERIES = 20;
+/** What is due within this is not handed back for it. */
+const DUE_MS = 500;
+
+export interface TierMailOptions {
+  shared: SharedMail;
+  spool: Pick<Spool, 'peek' | 'remove' | 'update'>;
+  clock: Clock;
+  log: Logger;
+  recorder: Pick<TraceRecorder, 'recovered'>;
+  scheduler: () => Scheduler;
+  quarantine: Pick<Quarantine, 'add' | 'addCorrupt'>;
+  find: (id: string) => Readonly<Item> | undefined;
+  queueOf: (item: Item) => string;
+  /** The stage at the broker that the message waits in. */
+  stageOf: (item: Item) => string;
+  /** The item is in the queue of this node, and its life goes on. */
+  enter: (item: Item) => void;
+  schedule: (item: Item, waiting: ItemRecipient[]) => void;
+  /** It is not in the queue of this node any more. */
+  leave: (item: Item) => void;
+  /** Tells its sender where it is late and wants to know; never rejects. */
+  reportIfLate: (item: Item) => Promise<void>;
+}
+
+/**
+ * The mail of this node that its tier shares: what the broker gives is taken into the queue, and what
+ * has not come to an end after an attempt goes back, so that it waits at the broker for any node.
+ */
+export class TierMail {
+  readonly #options: TierMailOptions;
+  /** From the tier, in the queue here, with the monotonic time since which. Bounded by the prefetch. */
+  readonly #here = new Map<string, { item: Item; stage: string; sinceMs: number }>();
+  /** To be handed back as soon as no attempt of them is under way. */
+  readonly #leaving = new Set<string>();
+  #timer: Timer | null = null;
+  #running = false;
+
+  constructor(options: TierMailOptions) {
+    this.#options = options;
+  }
+
+  /** The spool is open. */
+  start(): void {
+    this.#running = true;
+    this.#options.shared.onLoss((ids) => this.#lost(ids));
+    this.#options.shared.onArrival((arrival) => void this.#arrived(arrival));
+    this.#sweepLater();
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#timer?.cancel();
+  }
+
+  /** The broker has it, and nobody else knows what becomes of it here. */
+  isShared({ id }: Item): boolean {
+    return this.#here.has(id) || this.#options.shared.isShared(id);
+  }
+
+  /**
+   * Its states have changed, and are stored by being handed back; false where they are to be stored
+   * here: it has a body in a file, somebody has to look at it, or the broker is away.
+   */
+  handsBack(item: Item): boolean {
+    const { away } = this.#options.shared;
+    const goes = !isOfThisNode(item) && !staysHere(item);
+    if (!goes || (away !== null && !this.#here.has(item.id))) {
+      return false;
+    }
+    this.#leaving.add(item.id);
+    return true;
+  }
+
+  /** An attempt of it, and all that follows from it, has come to its end. */
+  async ended(item: Item): Promise<void> {
+    const { id } = item;
+    if (!this.#leaving.has(id) || this.#options.scheduler().isUnderWay(item)) {
+      return;
+    }
+    this.#leaving.delete(id);
+    if (this.#options.find(id) === item && !isSettled(item)) {
+      await this.#options.reportIfLate(item);
+      if (this.#running && this.#options.find(id) === item && !staysHere(item)) {
+        await this.#handBack(item, 0);
+      }
+    }
+  }
+
+  /** It is not in the queue any more. */
+  left({ id }: Item): void {
+    this.#here.delete(id);
+    this.#leaving.delete(id);
+  }
+
+  async #arrived(arrival: Arrived): Promise<void> {
+    const { spool, shared, clock, log, recorder, queueOf, find } = this.#options;
+    const { id } = arrival;
+    let stored: ReturnType<Spool['peek']>;
+    try {
+      stored = spool.peek(id);
+    } catch {
+      if (this.#running) {
+        clock.after(READ_AGAIN_MS, () => void this.#arrived(arrival));
+      }
+      return;
+    }
+    if (stored === null || find(id) !== undefined || !this.#running) {
+      return;
+    }
+    if ('reason' in stored) {
+      log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: id }, stored.reason);
+      this.#options.quarantine.addCorrupt({ id, reason: stored.reason });
+      this.#logged(shared.keepHere(id), id);
+      return;
+    }
+    const { item } = stored;
+    if (isSettled(item)) {
+      this.#logged(spool.remove(item), id);
+      return;
+    }
+    const waitMs = waitsMs(item, clock.nowMs());
+    if (waitMs > DUE_MS) {
+      this.#logged(shared.handBack(item, arrival.stage, waitMs), id);
+      return;
+    }
+    const queue = queueOf(item);
+    await recorder.recovered(arrivedMessage(item, queue), queue);
+    // The broker may have taken it back meanwhile, and given it anew.
+    if (shared.isShared(id) && find(id) === undefined && this.#running) {
+      this.#take(item, arrival);
+    }
+  }
+
+  #take(item: Item, { redelivered, deliveryCount, stage }: Arrived): void {
+    const { clock, enter, schedule, spool } = this.#options;
+    item.doubt ||= redelivered;
+    this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
+    enter(item);
+    if (deliveryCount >= MAX_DELIVERIES) {
+      for (const recipient of item.recipients.filter(isWaiting)) {
+        moveRecipient(recipient, 'quarantined');
+      }
+      quarantine(item, 'crashed', clock.nowMs());
+      this.#options.quarantine.add(item);
+      this.#logged(spool.update(item), item.id);
+      return;
+    }
+    followClock(item, clock.nowMs());
+    schedule(item, item.recipients.filter(isWaiting));
+  }
+
+  /** The broker has taken these back: what is under way comes to its end, all else is for others. */
+  #lost(ids: readonly string[]): void {
+    const scheduler = this.#options.scheduler();
+    for (const id of ids) {
+      const item = this.#here.get(id)?.item;
+      if (item === undefined) {
+        continue;
+      }
+      if (scheduler.isUnderWay(item)) {
+        this.#leaving.add(id);
+      } else {
+        this.#dismiss(item);
+      }
+    }
+    scheduler.forgetUnused();
+  }
+
+  #dismiss(item: Item): void {
+    this.#options.scheduler().withdraw(item);
+    this.#options.leave(item);
+  }
+
+  /** @param leastMs it comes back no earlier */
+  async #handBack(item: Item, leastMs: number): Promise<void> {
+    const { shared, clock, log, stageOf, schedule, enter } = this.#options;
+    const waiting = item.recipients.filter(isWaiting);
+    const pauseMs = waiting.every(({ state }) => state === 'ready') ? this.#pauseMs(item) : 0;
+    const waitMs = Math.max(leastMs, pauseMs, waitsMs(item, clock.nowMs()));
+    const before = this.#here.get(item.id);
+    this.#dismiss(item);
+    this.#options.scheduler().forgetUnused();
+    try {
+      await shared.handBack(item, stageOf(item), waitMs);
+    } catch (error) {
+      log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
+      // Else the broker has it, as it was before.
+      if (codeOf(error) !== 'NOT_HERE' && this.#options.find(item.id) === undefined) {
+        if (before !== undefined && shared.isShared(item.id)) {
+          this.#here.set(item.id, before);
+        } else if (before !== undefined) {
+          return;
+        }
+        enter(item);
+        schedule(item, waiting);
+      }
+    }
+  }
+
+  /** Until the hop is asked again that the message waits for. */
+  #pauseMs(item: Item): number {
+    const place = this.#options.scheduler().destination(this.#options.queueOf(item));
+    return place?.state === 'backoff'
+      ? Math.max(DUE_MS, place.resumeAtMs - this.#options.clock.monotonicMs())
+      : 0;
+  }
+
+  #sweepLater(): void {
+    this.#timer = this.#options.clock.after(SWEEP_MS, () => {
+      this.#sweep();
+      if (this.#running) {
+        this.#sweepLater();
+      }
+    });
+  }
+
+  /**
+   * Who waits here for too long gives its place to another: the broker wants to hear of each message
+   * within a time, and in the stage that destinations share nobody may hold up the others.
+   */
+  #sweep(): void {
+    const { clock, shared, queueOf } = this.#options;
+    const scheduler = this.#options.scheduler();
+    const nowMs = clock.monotonicMs();
+    for (const { item, stage, sinceMs } of [...this.#here.values()]) {
+      if (scheduler.isUnderWay(item) || staysHere(item) || shared.away !== null) {
+        continue;
+      }
+      const isBlocking = stage === COMMON_STAGE && !scheduler.isWell(queueOf(item));
+      if (isBlocking || nowMs - sinceMs > MAX_WAIT_HERE_MS) {
+        void this.#handBack(item, SWEEP_MS);
+      }
+    }
+  }
+
+  #logged(written: Promise<void>, id: string): void {
+    written.catch((error: unknown) => {
+      this.#options.log.debug({ code: codeOf(error), queue_id: id }, messageOf(error));
+    });
+  }
+}
+
+function isWaiting({ state }: ItemRecipient): boolean {
+  return !isFinal(state) && state !== 'quarantined';
+}
+
+/** Somebody at this node has to decide about it. */
+function staysHere({ recipients }: Item): boolean {
+  return recipients.some(({ state }) => state === 'held' || state === 'quarantined');
+}
+
+/** Until the first of its recipients is due; 0 when one is. */
+function waitsMs({ recipients }: Item, nowMs: number): number {
+  const waits = recipients
+    .filter(isWaiting)
+    .map(({ state, nextAttemptAtMs }) =>
+      state === 'deferred' ? Math.max(0, (nextAttemptAtMs ?? 0) - nowMs) : 0,
+    );
+  return Math.min(...waits);
+}
