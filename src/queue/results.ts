@@ -178,22 +178,27 @@ export class Results {
     if (!stored) {
       this.counts.dropped++;
     }
-    if (stored === this.#full) {
-      this.#full = !stored;
-      const event = stored ? 'results-kept' : 'results-dropped';
-      this.#options.log[stored ? 'info' : 'error'](
-        { event, queue_id: id, dropped: this.counts.dropped },
-        stored ? 'results are kept again' : 'no room for results: they are dropped and counted',
+    if (stored !== this.#full) {
+      return;
+    }
+    this.#full = !stored;
+    const { log } = this.#options;
+    const { dropped } = this.counts;
+    if (stored) {
+      log.info({ event: 'results-kept', dropped }, 'results are kept again');
+    } else {
+      log.error(
+        { event: 'results-dropped', queue_id: id, dropped },
+        'no room for results: they are dropped and counted',
       );
     }
   }
 
   #lost({ id }: Item, error: unknown): void {
     this.counts.dropped++;
-    const event = 'results-dropped';
     const { dropped } = this.counts;
     this.#options.log.error(
-      { event, code: codeOf(error), queue_id: id, dropped },
+      { event: 'results-dropped', code: codeOf(error), queue_id: id, dropped },
       messageOf(error),
     );
   }
