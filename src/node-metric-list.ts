@@ -1,8 +1,8 @@
-import type { NodeStatus } from './api/shape/node.js';
-import { VERSION } from './base/version.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
-import { one, type MetricDefinition, type MetricFigures } from './node-metric-shape.js';
+import { one, type MetricDefinition, type MetricFigures } from './node-metric.js';
 import { RABBITMQ_METRICS } from './node-metrics-rabbitmq.js';
+import { NODE } from './node-state-metrics.js';
+import { TIER } from './node-tier-metrics.js';
 import type { HopTraffic } from './node-traffic.js';
 import type { HopTotals } from './queue/hop-totals.js';
 
@@ -209,10 +209,13 @@ const QUEUE: readonly MetricDefinition[] = [
   {
     name: 'room_full',
     type: 'gauge',
-    help: '1 while there is no room for mail for this reason: messages, bytes or disk.',
+    help: '1 while there is no room for mail for this reason: messages, bytes, disk or broker.',
     labels: ['reason'],
     read: ({ status: { full } }) =>
-      (['messages', 'bytes', 'disk'] as const).map((reason) => [[reason], full === reason ? 1 : 0]),
+      (['messages', 'bytes', 'disk', 'broker'] as const).map((reason) => [
+        [reason],
+        full === reason ? 1 : 0,
+      ]),
   },
   one('body_memory_bytes', 'Bodies that are held in memory.', ({ status }) => {
     return status.memory.bodies_bytes;
@@ -252,6 +255,11 @@ const SENDING: readonly MetricDefinition[] = [
   one('reports_total', 'Reports to senders (RFC 3464) that were made.', ({ traffic }) => {
     return traffic.reports;
   }),
+  one(
+    'doubts_released_total',
+    'Recipients that a node of a tier may have and that were offered to another one after a time: each may come twice.',
+    ({ doubtsReleased }) => doubtsReleased,
+  ),
   one(
     'reports_postponed_total',
     'Of these, those that had to wait for the rate that is allowed.',
@@ -337,49 +345,12 @@ const TRACE: readonly MetricDefinition[] = [
   one('otlp_spans_waiting', 'Spans that are still to be sent.', ({ otlp }) => otlp.waiting),
 ];
 
-const NODE: readonly MetricDefinition[] = [
-  {
-    name: 'build_info',
-    type: 'gauge',
-    help: 'Always 1; what runs here.',
-    labels: ['node', 'version', 'nodejs_version'],
-    read: ({ status }) => [[[status.node, VERSION, process.version], 1]],
-  },
-  one('ready', '1 while the node takes mail.', ({ status }) => (status.ready ? 1 : 0)),
-  {
-    name: 'certificate_expiry_timestamp_seconds',
-    type: 'gauge',
-    help: 'When a certificate ends that the node shows or trusts in; of several in one place the first.',
-    labels: ['used_by'],
-    read: ({ status }) => [...expiries(status)].map(([place, ms]) => [[place], ms / 1000]),
-  },
-  one(
-    'last_reload_success',
-    '1 when the last reload was done, or when there was none; 0 when it was refused.',
-    ({ status: { last_reload: reload } }) => (reload === null || reload.ok ? 1 : 0),
-  ),
-  one(
-    'last_reload_timestamp_seconds',
-    'When the settings were last read: at a reload, or at the start.',
-    ({ status }) => Date.parse(status.last_reload?.at ?? status.started_at) / 1000,
-  ),
-];
-
-function expiries({ certificates }: NodeStatus): Map<string, number> {
-  const all = new Map<string, number>();
-  for (const { used_by: places, not_after: end } of certificates) {
-    for (const place of places) {
-      all.set(place, Math.min(all.get(place) ?? Infinity, Date.parse(end)));
-    }
-  }
-  return all;
-}
-
 /** All that a node tells but for its process, in the order in which it is shown. */
 export const METRICS: readonly MetricDefinition[] = [
   ...NODE,
   ...INTAKE,
   ...QUEUE,
+  ...TIER,
   ...SENDING,
   ...TRACE,
   ...RABBITMQ_METRICS,

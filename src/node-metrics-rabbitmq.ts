@@ -1,7 +1,7 @@
-import type { MetricDefinition, MetricFigures } from './node-metric-shape.js';
+import type { MetricDefinition, MetricFigures } from './node-metric.js';
 import type { RabbitmqFigures } from './node-rabbitmq.js';
 
-/** A node that has nothing to do with RabbitMQ has no gauges, and counts nothing. */
+/** A value of a node that has queues there; others do not have it. */
 function one(
   name: string,
   help: string,
@@ -12,7 +12,7 @@ function one(
     type: name.endsWith('_total') ? 'counter' : 'gauge',
     help,
     labels: [],
-    read: ({ rabbitmq }: MetricFigures) => [[[], rabbitmq === null ? null : read(rabbitmq)]],
+    read: ({ rabbitmq }: MetricFigures) => (rabbitmq === null ? [] : [[[], read(rabbitmq)]]),
   };
 }
 

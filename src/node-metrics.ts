@@ -4,8 +4,8 @@ import type { BucketCounts } from './base/bucket-counts.js';
 import type { Injection } from './intake/injection.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
 import type { Listener } from './intake/listener.js';
+import type { MetricDefinition, MetricFigures } from './node-metric.js';
 import { METRICS } from './node-metric-list.js';
-import type { MetricDefinition, MetricFigures } from './node-metric-shape.js';
 import type { RabbitmqFigures } from './node-rabbitmq.js';
 import { hopNames, OTHER_HOP, type NodeTraffic } from './node-traffic.js';
 import type { MailQueue } from './queue/mail-queue.js';
@@ -66,6 +66,8 @@ export class NodeMetrics {
       hops: queue.totalsByHop(names, OTHER_HOP),
       sessions: this.#sessions(names),
       otlp: exporter.counts,
+      doubtsReleased: queue.doubtsReleased,
+      tier: queue.tierFigures,
       trace: traceStore.figures,
       rabbitmq: this.#parts.rabbitmq(),
     };

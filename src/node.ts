@@ -25,7 +25,7 @@ import { NodeRabbitmq } from './node-rabbitmq.js';
 import { changed, needsRestart, pinnedSink } from './node-reload.js';
 import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
-import { createSpool } from './node-spool.js';
+import { createQueue } from './node-queue.js';
 import { NodeStatusSource } from './node-status.js';
 import { NodeTraffic } from './node-traffic.js';
 import { ClientLimits } from './policy/client-limits.js';
@@ -33,11 +33,9 @@ import { Policy } from './policy/policy.js';
 import { BodyMemory } from './queue/body-memory.js';
 import type { LevelSpool } from './queue/level-spool.js';
 import type { DeliveryKeys } from './queue/delivery-keys.js';
-import { MailQueue } from './queue/mail-queue.js';
-import { leastSecurity, routeQuery } from './queue/route-query.js';
+import type { MailQueue } from './queue/mail-queue.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
-import { createAttempt } from './send/attempt.js';
 import { ConnectionPool } from './send/connection-pool.js';
 import { OtlpExporter } from './trace/export-otlp.js';
 import { LevelTraceStore } from './trace/level-store.js';
@@ -117,31 +115,20 @@ export class RelayNode {
     this.#history = this.#createHistory(settings);
     this.#rabbitmq = NodeRabbitmq.of(settings, { clock, log, traceStore: this.#traceStore });
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
-    const { spool, tier } = createSpool(settings, { router: this.#router, bodyMemory, clock, log });
-    this.#spool = spool;
-    this.#queue = new MailQueue({
-      settings: settings.queue,
-      hostname: settings.intake.hostname,
-      spool,
-      ...(tier === undefined ? {} : { tier }),
-      disk: systemDisk,
+    const { spool, queue } = createQueue({
+      settings,
       bodyMemory,
-      chooseRoute: (item, recipient, isWell) =>
-        this.#router.choose(routeQuery(item, recipient), leastSecurity(item), isWell),
-      attempt: createAttempt({
-        pool: this.#pool,
-        clock,
-        node: settings.name,
-        locate: (hop) => this.#locator.locate(hop),
-      }),
-      hasFreeSession: (hop) => this.#pool.hasFree(hop),
+      router: this.#router,
+      pool: this.#pool,
+      locate: (hop) => this.#locator.locate(hop),
       recorder: this.#createRecorder(settings),
       clock,
       log,
-      chance: Math.random,
-      ...(company === null ? {} : { siblings: company.siblings }),
-      ...(this.#rabbitmq?.results === undefined ? {} : { results: this.#rabbitmq.results }),
+      siblings: company?.siblings,
+      results: this.#rabbitmq?.results,
     });
+    this.#spool = spool;
+    this.#queue = queue;
     const intake = {
       node: settings.name,
       policy: this.#policy,
@@ -441,7 +428,7 @@ export class RelayNode {
     if (this.#company?.listens === false) {
       return 'it only sends what it has';
     }
-    return this.trouble;
+    return this.#queue.full === 'broker' ? 'the broker of the tier is away' : this.trouble;
   }
 
   #ownMesh(): Mesh {

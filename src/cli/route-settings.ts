@@ -112,8 +112,9 @@ async function allotmentOf(
 }
 
 /** Port 0 stands for `auto`, which is not settled before a run. */
-function standIn({ nodes, sinks }: Topology): Allotment {
+function standIn({ nodes, sinks, brokers }: Topology): Allotment {
   const names = Object.keys(nodes);
+  const broker = { host: '127.0.0.1', port: 1, username: '-', password: '' };
   return {
     listeners: Object.fromEntries(
       names.map((name) => [
@@ -123,6 +124,7 @@ function standIn({ nodes, sinks }: Topology): Allotment {
     ),
     apis: Object.fromEntries(names.map((name) => [name, 0])),
     sinks: Object.fromEntries(Object.keys(sinks).map((name) => [name, 0])),
+    brokers: Object.fromEntries(Object.keys(brokers).map((name) => [name, broker])),
     secrets: {},
     tls: { ca: '', cert: '', key: '' },
     apiToken: '',

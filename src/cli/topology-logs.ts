@@ -35,9 +35,9 @@ export function topologyLogsCommand(
   runUntilStopped: RunUntilStopped,
 ): Command {
   return new Command('logs')
-    .description('print the logs of the nodes and sinks of a topology')
+    .description('print the logs of the nodes, sinks and brokers of a topology')
     .argument('<file>', 'topology file that `up` was given')
-    .argument('[names...]', 'nodes and sinks; default all')
+    .argument('[names...]', 'nodes, sinks and brokers; default all')
     .option('--workdir <dir>', 'folder of the run, if `up` was given one')
     .option('--follow', 'go on with what is added, until Ctrl-C')
     .option('--lines <number>', 'last lines of each log', parseCount, DEFAULT_LINES)
@@ -75,16 +75,21 @@ async function logFiles(
       hint: 'Start it with `topology up`, from this folder, or say where it is with --workdir.',
     });
   }
-  const known = { ...run.state.nodes, ...run.state.sinks };
+  const known = { ...run.state.nodes, ...run.state.sinks, ...run.state.brokers };
   const wanted = names.length === 0 ? Object.keys(known) : names;
   const width = Math.max(...wanted.map((name) => name.length));
   return wanted.map((name) => {
     const entry = known[name];
     if (entry === undefined) {
-      throw new RunnerError('NO_SUCH_NODE', `${run.state.name} has no node or sink ${name}`, 2, {
-        fault: 'operator',
-        hint: `It has: ${Object.keys(known).join(', ')}`,
-      });
+      throw new RunnerError(
+        'NO_SUCH_NODE',
+        `${run.state.name} has no node, sink or broker ${name}`,
+        2,
+        {
+          fault: 'operator',
+          hint: `It has: ${Object.keys(known).join(', ')}`,
+        },
+      );
     }
     const prefix = `${name.padEnd(width)} | `;
     const form: Form = json === true ? jsonForm(name) : (line) => `${prefix}${line}`;

@@ -69,11 +69,11 @@ function isLiveness(text: string): text is Liveness {
 }
 
 function printProcesses(found: readonly SurveyedProcess[]): void {
-  const rows = found.map(({ name, kind, pid, state, smtp, api }) => [
+  const rows = found.map(({ name, kind, pid, state, smtp, amqp, api }) => [
     name,
     kind,
     pid === null ? '-' : String(pid),
-    smtp.join(' '),
+    amqp === undefined ? smtp.join(' ') : `amqp ${amqp}`,
     api ?? '-',
     state,
   ]);

@@ -142,10 +142,12 @@ async function check(file: string): Promise<Checked> {
 function describe({ file, faults, topology }: Checked, ok: boolean): string {
   const lines = faults.map((fault) => describeFault(fault));
   if (ok && topology !== undefined) {
+    const brokers = Object.keys(topology.brokers).length;
     const parts = [
       count(Object.keys(topology.nodes).length, 'node'),
       count(topology.links.length, 'link'),
       count(Object.keys(topology.sinks).length, 'sink'),
+      ...(brokers === 0 ? [] : [count(brokers, 'broker')]),
     ];
     lines.push(`${file}: ok, ${parts.join(', ')}`);
   }

@@ -9,6 +9,7 @@ import { overlayHops } from './overlay-hops.js';
 import { overlayOtlp } from './overlay-otlp.js';
 import { overlayRabbitmq } from './overlay-rabbitmq.js';
 import { overlayServer } from './overlay-server.js';
+import { overlaySpool } from './overlay-spool.js';
 import type { ConfigKey } from './schema.js';
 
 /** A topology in which the flat keys of one node have been laid over its entry. */
@@ -37,6 +38,7 @@ const SAME_IN_NODE = [
   'expire-after',
   'drain-timeout',
   'workers',
+  'spool-fallback',
   ...LIMIT_KEYS,
 ] as const satisfies ConfigKey[];
 
@@ -79,6 +81,7 @@ export function overlayNode(
   overlayHops(node, context);
   overlayOtlp(node, topology, context);
   overlayRabbitmq(node, context);
+  overlaySpool(node, topology, context);
   return {
     topology: { ...topology, secrets: declared, nodes: { ...topology.nodes, [nodeName]: node } },
     origins,

@@ -1,13 +1,12 @@
-import { z } from 'zod';
 import {
   RABBITMQ_QUEUE_KEYS,
   rabbitmqAddressesSchema,
   rabbitmqKeys,
 } from '../topology/schema-rabbitmq.js';
 import { key, type ConfigKeySpec } from './key.js';
+import { EMPTY, pathValue, secretValue } from './value-schemas.js';
 
 const QUEUE_DEFAULT = 'empty: off';
-const pathValue = z.string().min(1).max(4096);
 
 type QueueKey = (typeof RABBITMQ_QUEUE_KEYS)[number];
 type QueueSpecs = { [K in QueueKey]: ConfigKeySpec<(typeof rabbitmqKeys)[K]> };
@@ -44,22 +43,22 @@ export const rabbitmq = {
   }),
   'rabbitmq-password': key({
     form: 'secret',
-    schema: z.string().min(1).max(1024),
-    default: 'empty',
+    schema: secretValue,
+    default: EMPTY,
     doc: 'Password of that login. Never on the command line.',
     mayBeEmpty: true,
   }),
   'rabbitmq-password-file': key({
     form: 'path',
     schema: pathValue,
-    default: 'empty',
+    default: EMPTY,
     doc: 'File whose first line is the password at RabbitMQ.',
     mayBeEmpty: true,
   }),
   'rabbitmq-ca': key({
     form: 'path',
     schema: pathValue,
-    default: 'empty',
+    default: EMPTY,
     doc: 'PEM file of the CA that RabbitMQ is verified with over amqps, in place of those of the system.',
     mayBeEmpty: true,
   }),

@@ -12,6 +12,8 @@ import { topologySchema } from '../topology/schema.js';
 import { key } from './key.js';
 import { limits } from './limits.js';
 import { rabbitmq } from './rabbitmq.js';
+import { spoolKeys } from './spool-keys.js';
+import { EMPTY, pathValue, secretValue, textValue, usernameValue } from './value-schemas.js';
 
 /**
  * Every flat key of a node: what can stand in a `--config` file, in the environment and on the
@@ -22,12 +24,7 @@ import { rabbitmq } from './rabbitmq.js';
 const tunables = topologySchema.shape.defaults.unwrap().shape;
 const nodeShape = topologySchema.shape.nodes.valueType.shape;
 
-const textValue = z.string().min(1).max(1024);
-const pathValue = z.string().min(1).max(4096);
-const secretValue = z.string().min(1).max(1024);
 const addressValue = z.union([z.ipv4(), z.ipv6(), z.literal('localhost')]);
-const usernameValue = z.string().min(1).max(255);
-const EMPTY = 'empty';
 const SMARTHOST_LOGIN_TLS = 'verified with a login, else opportunistic';
 
 export const CONFIG_KEYS = {
@@ -187,6 +184,7 @@ export const CONFIG_KEYS = {
     doc: 'PEM file of a CA that the collector is verified with, beside those of Node.',
     mayBeEmpty: true,
   }),
+  ...spoolKeys,
   smarthost: key({
     form: 'text',
     type: 'hostname',
@@ -374,7 +372,11 @@ export type ConfigKey = keyof typeof CONFIG_KEYS;
 export const CONFIG_KEY_NAMES = Object.keys(CONFIG_KEYS) as ConfigKey[];
 
 type Written = { [K in ConfigKey]: z.output<(typeof CONFIG_KEYS)[K]['schema']> };
-type SecretKey = 'smarthost-password' | 'smtp-sink-password' | 'rabbitmq-password';
+type SecretKey =
+  | 'smarthost-password'
+  | 'smtp-sink-password'
+  | 'rabbitmq-password'
+  | 'spool-password';
 
 /** What a key's value is once it is understood; paths are absolute, secrets are wrapped. */
 export type ConfigValues = Omit<Written, SecretKey> & Record<SecretKey, Secret>;
@@ -391,4 +393,5 @@ export const EXCLUDING_KEYS: ReadonlyArray<readonly ConfigKey[]> = [
   ['smarthost-password', 'smarthost-password-file', 'smarthost-token-file'],
   ['smtp-sink-password', 'smtp-sink-password-file'],
   ['rabbitmq-password', 'rabbitmq-password-file'],
+  ['spool-password', 'spool-password-file'],
 ];

@@ -17,7 +17,11 @@ export function refuse(code: number, enhanced: string, text: string): Refusal {
   return { code, enhanced, text: text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text };
 }
 
-/** RFC 3463 §3.4, X.3.1: mail system full. Null stays null. */
-export function refuseFull(full: { text: string } | null): Refusal | null {
-  return full === null ? null : refuse(452, '4.3.1', `${full.text}; try again later`);
+/** RFC 3463 §3.4, X.3.1: mail system full; X.3.0 where the store cannot be had. Null stays null. */
+export function refuseFull(full: { full: string; text: string } | null): Refusal | null {
+  if (full === null) {
+    return null;
+  }
+  const text = `${full.text}; try again later`;
+  return full.full === 'broker' ? refuse(451, '4.3.0', text) : refuse(452, '4.3.1', text);
 }

@@ -19,6 +19,8 @@ export interface AcceptanceOptions {
   deliveryKeys: DeliveryKeys;
   bodies: BodyCache;
   log: Logger;
+  /** The broker of the tier takes nothing now, and nothing may be kept here in its place. */
+  brokerAway: () => boolean;
   /** Puts a message that is durable into the queue. */
   enter: (item: Item) => void;
 }
@@ -43,7 +45,10 @@ export class Acceptance {
    * @param sizeBytes as declared; 0 when nothing is known
    */
   refusal(sizeBytes: number): RoomRefusal | null {
-    const { spool, room } = this.#options;
+    const { spool, room, brokerAway } = this.#options;
+    if (brokerAway()) {
+      return { full: 'broker', text: 'The queue of this tier cannot be had now' };
+    }
     return spool.failurePasses
       ? { full: 'disk', text: 'The disk is full' }
       : room.refusal(sizeBytes);
@@ -51,7 +56,10 @@ export class Acceptance {
 
   /** What there is no room in, for those who only want to know. */
   get full(): Full | null {
-    const { spool, room } = this.#options;
+    const { spool, room, brokerAway } = this.#options;
+    if (brokerAway()) {
+      return 'broker';
+    }
     return spool.failurePasses ? 'disk' : (room.full()?.full ?? null);
   }
 

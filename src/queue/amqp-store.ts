@@ -74,6 +74,10 @@ export class AmqpStore implements Store, SharedMail {
     return this.#link.away;
   }
 
+  get refusing(): boolean {
+    return this.#options.settings.fallback === 'none' && this.#link.away !== null;
+  }
+
   get figures(): SharedFigures {
     return { broker: this.#link.address, held: this.#held.size, ...this.#counts };
   }
@@ -112,8 +116,8 @@ export class AmqpStore implements Store, SharedMail {
     this.#held.acknowledge(held);
   }
 
-  waiting(stage: string): Promise<number | null> {
-    return this.#link.waiting(stage);
+  depths(): Promise<Map<string, number>> {
+    return this.#link.depths();
   }
 
   async handBack(item: Item, stage: string, waitMs: number): Promise<void> {

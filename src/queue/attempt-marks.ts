@@ -1,5 +1,5 @@
 import type { RoutedEntry } from './destination.js';
-import type { ItemRecipient } from './item.js';
+import type { HopAsked, ItemRecipient } from './item.js';
 
 /**
  * What is stored before an attempt begins, so that the next process knows of it if this one dies:
@@ -26,11 +26,11 @@ export class AttemptMarks {
   }
 
   /** An attempt begins. @returns true when the item has to be stored first */
-  begin({ recipients, movable, nextHop }: RoutedEntry, queue: string): boolean {
+  begin({ recipients, movable }: RoutedEntry, asked: HopAsked): boolean {
     let marked = movable;
     for (const recipient of recipients) {
       if (movable) {
-        recipient.asked = { queue, host: nextHop.host };
+        recipient.asked = asked;
       }
       if (this.#counted.has(recipient)) {
         recipient.unfinished = (recipient.unfinished ?? 0) + 1;

@@ -10,16 +10,19 @@ import { SpoolRefusal } from './group-commit.js';
 import type { BodyCache } from './body-cache.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
 import type { Flows } from './flows.js';
+import type { DoubtWatch } from './doubt-watch.js';
 import { expiryReport } from './expiry-report.js';
 import { holdupOf, remoteOf, type Holdup } from './holdup.js';
 import {
   isFinal,
   isSettled,
   moveRecipient,
+  type HopAsked,
   type Item,
   type ItemRecipient,
   type LastReply,
 } from './item.js';
+import { logOutcomes } from './outcome-log.js';
 import { outgoing } from './outgoing-message.js';
 import { Reporter } from './reporter.js';
 import { tellResults } from './results-of-attempt.js';
@@ -48,6 +51,7 @@ export interface DeliveryOptions {
   attempt: Attempt;
   recorder: TraceRecorder;
   scheduler: () => Scheduler;
+  doubts: () => Pick<DoubtWatch, 'watch'>;
   /** Where a tier shares its mail; else null. */
   tier: () => Pick<TierMail, 'isShared' | 'handsBack'> | null;
   clock: Clock;
@@ -125,7 +129,7 @@ export class Delivery {
       }
       // What a tier shares keeps no marks: any node may go on with it, and is told that it was given out.
       const shared = this.#options.tier()?.isShared(item) === true;
-      if (this.#marks.begin(entry, destination.name) && !shared) {
+      if (this.#marks.begin(entry, this.#asked(entry, destination)) && !shared) {
         // Durable where it says where else the message must not go; all that waits shares the sync.
         await spool.update(item, { sync: entry.movable });
       }
@@ -228,7 +232,8 @@ export class Delivery {
       item.recipients.map((recipient) => recipientRecord(recipient, toNode)),
       item.recipients.every(({ state }) => isFinal(state)),
     );
-    this.#logOutcomes(entry, destination, report);
+    logOutcomes(this.#options.log, entry, destination.name, report);
+    this.#options.doubts().watch(item);
     if (this.#options.results !== undefined) {
       const openBody = (): Promise<Buffer | Readable | null> => this.#openBody(item);
       await tellResults(this.#options.results, entry, settlement, report, openBody);
@@ -243,11 +248,20 @@ export class Delivery {
     this.#requeue(entry, settlement, destination, report);
   }
 
+  #asked({ nextHop }: RoutedEntry, { name }: Destination, host = nextHop.host): HopAsked {
+    const asked = { queue: name, host };
+    const holdMs = this.#options.settings().doubtTimeoutSeconds * 1000;
+    return nextHop.tier === undefined
+      ? asked
+      : { ...asked, untilMs: this.#options.clock.nowMs() + holdMs };
+  }
+
   #settleContext(
-    { item, nextHop }: RoutedEntry,
+    entry: RoutedEntry,
     destination: Destination,
     { host }: AttemptReport,
   ): SettleContext {
+    const { item } = entry;
     const { settings, clock, chance } = this.#options;
     const { retryIntervalsSeconds, limits } = settings();
     const nowMs = clock.nowMs();
@@ -255,7 +269,7 @@ export class Delivery {
     return {
       retryIntervalsSeconds: item.settings?.retryIntervalsSeconds ?? retryIntervalsSeconds,
       maxAttempts: item.settings?.maxAttempts ?? limits.maxAttempts,
-      asked: { queue: destination.name, host: host ?? nextHop.host },
+      asked: this.#asked(entry, destination, host),
       nowMs,
       expiresAtMs: nowMs + Math.max(0, leftMs),
       chance: chance(),
@@ -271,13 +285,10 @@ export class Delivery {
     } else if (!item.recipients.some(isUntried)) {
       bodies.forget(item.id);
     }
-    const tier = this.#options.tier();
-    const isShared = tier?.isShared(item) === true;
-    const inDoubt = isShared ? item.recipients.some(({ doubtAt }) => doubtAt != null) : item.doubt;
-    if (!settled && (changed || inDoubt) && tier?.handsBack(item) === true) {
+    if (!settled && this.#options.tier()?.handsBack(item, changed) === true) {
       return;
     }
-    if (settled || changed || inDoubt) {
+    if (settled || changed || item.doubt) {
       const written = settled ? spool.remove(item) : this.#update(item);
       written.catch((error: unknown) => {
         log.error({ code: codeOf(error), queue_id: item.id }, messageOf(error));
@@ -394,33 +405,6 @@ export class Delivery {
   async #expire(entry: RoutedEntry, destination: Destination): Promise<void> {
     const report = expiryReport(entry, destination.lastFault, this.#options.clock.nowMs());
     await this.#conclude(entry, destination, report, null);
-  }
-
-  /** One line a recipient and attempt, with stable keys: what people grep. */
-  #logOutcomes(entry: RoutedEntry, destination: Destination, report: AttemptReport): void {
-    const { log } = this.#options;
-    if (!log.isLevelEnabled('info')) {
-      return;
-    }
-    report.outcomes.forEach((outcome, index) => {
-      log[outcome.kind === 'delivered' || outcome.kind === 'deferred' ? 'info' : 'warn'](
-        {
-          event: 'outcome',
-          trace_id: entry.item.trace.traceId,
-          queue_id: entry.item.id,
-          recipient: entry.recipients[index]?.address,
-          outcome: outcome.kind,
-          queue: destination.name,
-          next_hop: entry.nextHop.name,
-          remote: report.record.remote,
-          state: report.record.state,
-          code: outcome.code,
-          enhanced_code: outcome.enhanced,
-          duration_ms: report.record.duration_ms,
-        },
-        outcome.text,
-      );
-    });
   }
 }
 

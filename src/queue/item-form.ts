@@ -18,7 +18,7 @@ import { RECIPIENT_STATES } from './item.js';
  */
 
 const isReply = objectOf({ code: orNull(isNumber), enhanced: orNull(isText), text: isText });
-const isHop = objectOf({ queue: isText, host: isText });
+const isHop = objectOf({ queue: isText, host: isText }, { untilMs: isMoment });
 
 const CHANGING = {
   state: oneOf(RECIPIENT_STATES),

@@ -76,6 +76,11 @@ export interface ItemRecipient extends EnvelopeRecipient {
 export interface HopAsked {
   queue: string;
   host: string;
+  /**
+   * Wall time until which nobody else is asked. Only where others of a tier may have the message in
+   * its place: the queue that they share goes on when this one does not.
+   */
+  untilMs?: number;
 }
 
 /** Why a message is in quarantine. */

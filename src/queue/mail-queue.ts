@@ -1,23 +1,18 @@
-import type { Clock } from '../base/clock.js';
-import type { Disk } from '../base/disk.js';
 import { newQueueId } from '../base/identifiers.js';
-import type { Logger } from '../base/log.js';
 import type { Capacity } from '../send/capacity.js';
 import type { NextHop } from '../send/next-hop.js';
-import type { Attempt } from '../send/request.js';
 import type { WaitingIn } from '../trace/record.js';
-import type { TraceRecorder } from '../trace/recorder.js';
 import { Acceptance, type AcceptOptions } from './acceptance.js';
 import { arrivedMessage } from './arrived-message.js';
 import { BodyCache } from './body-cache.js';
-import type { BodyMemory } from './body-memory.js';
 import { Delivery } from './delivery.js';
-import { DeliveryKeys, type Accepted, type Siblings } from './delivery-keys.js';
+import { DeliveryKeys, type Accepted } from './delivery-keys.js';
+import { DoubtWatch } from './doubt-watch.js';
 import { Flows, type Flow } from './flows.js';
 import { FoundMail } from './found-mail.js';
 import { totalsByHop, type HopTotals } from './hop-totals.js';
-import { startLife } from './item-life.js';
 import { isFinal, type Item, type ItemRecipient } from './item.js';
+import type { MailQueueOptions } from './mail-queue-options.js';
 import { MessageControl, type ActionResult, type MessageAction } from './message-control.js';
 import { Parked } from './parked.js';
 import { Parking } from './parking.js';
@@ -26,45 +21,12 @@ import { QueueItems } from './queue-items.js';
 import { QueueControl } from './queue-control.js';
 import type { QueueView } from './queue-view.js';
 import { describeQueued, type QueuedMessage, type QueuedPage } from './queued-message.js';
-import type { Results } from './results.js';
 import { Room, type Full, type RoomRefusal } from './room.js';
-import type { ChooseRoute } from './route-groups.js';
 import { Scheduler } from './scheduler.js';
-import type { SharedMail } from './shared-mail.js';
 import type { QueueSettings } from './settings.js';
-import type { BodyWriter, FinishedBody, Spool } from './spool.js';
-import { TierMail } from './tier-mail.js';
+import type { BodyWriter, FinishedBody } from './spool.js';
+import { TierMail, type TierFigures } from './tier-mail.js';
 import { Upkeep } from './upkeep.js';
-
-export interface MailQueueOptions {
-  settings: QueueSettings;
-  /** Name for bounces. */
-  hostname: string;
-  spool: Spool;
-  /** The disk of the spool, for what is free on it. */
-  disk: Pick<Disk, 'freeBytes'>;
-  /** The same that the spool's body writers use. */
-  bodyMemory: BodyMemory;
-  chooseRoute: ChooseRoute;
-  attempt: Attempt;
-  /** True when a message to the hop needs no new connection. */
-  hasFreeSession: (nextHop: NextHop) => boolean;
-  recorder: TraceRecorder;
-  clock: Clock;
-  log: Logger;
-  /** A number from 0 to 1. */
-  chance: () => number;
-  /** The tier that shares the mail of the spool, and where a message waits in it; absent: nobody does. */
-  tier?: { node: string; mail: SharedMail; stageOf: (item: Item) => string };
-  /** Who else may have taken what an upstream node hands over; absent: nobody. */
-  siblings?: Siblings;
-  /** Hears what becomes of recipients; absent: nobody does. */
-  results?: Pick<Results, 'settled' | 'takeReport'>;
-  /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
-  maxResident?: number;
-  /** Default: `newQueueId`. */
-  newId?: (nowMs: number) => string;
-}
 
 /** A few seconds' work of a hop. */
 const MAX_RESIDENT = 1000;
@@ -91,6 +53,7 @@ export class MailQueue {
   readonly #foundMail: FoundMail;
   readonly #upkeep: Upkeep;
   readonly #tier: TierMail | null;
+  readonly #doubts: DoubtWatch;
   #settings: QueueSettings;
 
   constructor(options: MailQueueOptions) {
@@ -140,7 +103,7 @@ export class MailQueue {
       scheduler: this.#scheduler,
       quarantine: this.#quarantine,
       find: (id) => this.#resident(id),
-      startLife: (item) => startLife(item, this.#options.clock),
+      startLife: (item) => this.#startLife(item),
       schedule: (item, recipients) => this.#schedule(item, recipients),
       forgetBody: ({ id }) => this.#bodies.forget(id),
       leave: (item) => this.#leave(item),
@@ -159,10 +122,21 @@ export class MailQueue {
       deliveryKeys: this.deliveryKeys,
       bodies: this.#bodies,
       log,
+      brokerAway: () => options.tier?.mail.refusing === true,
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
     this.#tier = this.#createTier();
+    this.#doubts = this.#createDoubts();
+  }
+
+  #createDoubts(): DoubtWatch {
+    return new DoubtWatch({
+      ...this.#options,
+      scheduler: () => this.#scheduler,
+      find: (id) => this.#resident(id),
+      schedule: (item, recipients) => this.#schedule(item, recipients),
+    });
   }
 
   #createTier(): TierMail | null {
@@ -171,6 +145,7 @@ export class MailQueue {
       ? null
       : new TierMail({
           ...this.#options,
+          name: tier.name,
           shared: tier.mail,
           stageOf: tier.stageOf,
           scheduler: () => this.#scheduler,
@@ -179,8 +154,7 @@ export class MailQueue {
           queueOf: (item) => this.#queueOf(item),
           enter: (item) => {
             this.#room.recovered(item.body.sizeBytes);
-            this.#items.add(item);
-            startLife(item, this.#options.clock);
+            this.#begin(item);
           },
           schedule: (item, waiting) => this.#schedule(item, waiting),
           leave: (item) => this.#leave(item),
@@ -197,10 +171,7 @@ export class MailQueue {
       quarantine: this.#quarantine,
       isKnown: (id) => this.#items.has(id) || this.#options.tier?.mail.isShared(id) === true,
       queueOf: (item) => this.#queueOf(item),
-      enter: (item) => {
-        this.#items.add(item);
-        startLife(item, this.#options.clock);
-      },
+      enter: (item) => this.#begin(item),
       schedule: (item, waiting, stored) => this.#schedule(item, waiting, stored),
       healed: () => this.#upkeep.healed(),
     });
@@ -233,6 +204,7 @@ export class MailQueue {
       flows: this.#flows,
       scheduler: () => this.#scheduler,
       tier: () => this.#tier,
+      doubts: () => this.#doubts,
       mark: (item) => this.#mark(item),
       newId: () => this.newId(),
       items: () => this.#items.residents,
@@ -287,6 +259,7 @@ export class MailQueue {
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
     this.#tier?.stop();
+    this.#doubts.stop();
     await this.#delivery.stop();
     await this.#foundMail.recovered();
     await this.#upkeep.stop();
@@ -301,8 +274,7 @@ export class MailQueue {
   }
 
   newId(): string {
-    const { newId = newQueueId, clock } = this.#options;
-    return newId(clock.nowMs());
+    return (this.#options.newId ?? newQueueId)(this.#options.clock.nowMs());
   }
 
   writeBody(id: string): BodyWriter {
@@ -384,7 +356,18 @@ export class MailQueue {
 
   /** What the API shows of the queues. */
   queues(): QueueView[] {
-    return this.#control.list();
+    const here = this.#control.list();
+    return this.#tier === null ? here : this.#tier.withWaiting(here);
+  }
+
+  /** How it stands with the mail that the tier shares; null where none does. */
+  get tierFigures(): TierFigures | null {
+    return this.#tier?.figures ?? null;
+  }
+
+  /** Doubts about nodes of tiers that were given up: each may have made a message come twice. */
+  get doubtsReleased(): number {
+    return this.#doubts.released;
   }
 
   get size(): number {
@@ -449,8 +432,7 @@ export class MailQueue {
     // What the tier has comes back to this node, or goes to another.
     const isHere = tier?.mail.isShared(item.id) !== true;
     if (isHere) {
-      this.#items.add(item);
-      startLife(item, this.#options.clock);
+      this.#begin(item);
     } else {
       this.#bodies.forget(item.id);
       this.#room.remove(item.body.sizeBytes);
@@ -478,6 +460,22 @@ export class MailQueue {
     this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
+  }
+
+  #begin(item: Item): void {
+    this.#items.add(item);
+    this.#doubts.watch(item);
+    this.#startLife(item);
+  }
+
+  /** From here on its age is measured by the clock that does not jump. */
+  #startLife(item: Item): void {
+    const { clock } = this.#options;
+    // A message that seems to come from the future has its whole life before it, and no more.
+    const ageMs = Math.max(0, clock.nowMs() - item.receivedAtMs);
+    const lifeMs = item.expiresAtMs - item.receivedAtMs;
+    item.bornMs = clock.monotonicMs() - ageMs;
+    item.deadlineMs = clock.monotonicMs() + Math.max(0, lifeMs - ageMs);
   }
 
   /** The name of the queue that the first recipient waits in, for the trace. */

@@ -104,6 +104,20 @@ function describeHop({ kind, name, host, port }: NextHop): string {
   return kind === 'mx' ? `mail servers of ${name}` : `${name} (${host}:${port})`;
 }
 
+/** A queue of which this node has nothing: what it waits for is known where it is taken up. */
+export function describeWaitingElsewhere(
+  name: string,
+  tier: NonNullable<QueueView['tier']>,
+): QueueView {
+  return {
+    ...describeQuarantine(0, null, 0),
+    name,
+    next_hop: 'known where it is taken up',
+    state: 'active',
+    tier,
+  };
+}
+
 /** The name under which quarantine stands among the queues. */
 export const QUARANTINE_QUEUE = '(quarantine)';
 

@@ -15,12 +15,13 @@ const CALM_MS = 10_000;
 const RECLAIM_PAUSE_MS = 2000;
 const RECLAIM_PAUSE_FACTOR = 10;
 
-export type Full = 'messages' | 'bytes' | 'disk';
+/** `broker`: that of the tier is away, or has no room itself. */
+export type Full = 'messages' | 'bytes' | 'disk' | 'broker';
 
 /** Why there is no room for a message now. */
 export interface RoomRefusal {
   full: Full;
-  /** For the reply 452 4.3.1. */
+  /** For the reply. */
   text: string;
 }
 

@@ -10,6 +10,11 @@ export interface QueueSettings {
   /** Pause of a destination after a fault of its hop: the first, doubled each time up to the last. */
   hopPauseMinSeconds: number;
   hopPauseMaxSeconds: number;
+  /**
+   * For how long a message that a node of a tier may have taken is kept for that node; another one is
+   * asked then, and it may come twice. Hops that keep their own mail are waited for without an end.
+   */
+  doubtTimeoutSeconds: number;
   /** Bodies larger than this are files beside the store. */
   inlineBodyBytes: number;
   limits: QueueLimits;

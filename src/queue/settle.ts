@@ -180,7 +180,10 @@ function noteDoubt(
   asked: SettleContext['asked'],
 ): void {
   if (kind === 'in-doubt') {
-    recipient.doubtAt = asked;
+    // A repeat does not begin the time anew.
+    const { doubtAt } = recipient;
+    const isSame = doubtAt?.queue === asked.queue && doubtAt.host === asked.host;
+    recipient.doubtAt = isSame ? doubtAt : asked;
   } else if (kind === 'delivered' || kind === 'failed') {
     recipient.doubtAt = null;
   }

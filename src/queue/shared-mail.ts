@@ -22,12 +22,14 @@ export interface SharedMail {
    * @param waitMs 0: for whoever has room
    */
   handBack(item: Item, stage: string, waitMs: number): Promise<void>;
-  /** Messages that wait at the broker in the stage of a queue; null when that cannot be told. */
-  waiting(stage: string): Promise<number | null>;
+  /** Messages that wait at the broker for whoever has room, by stage; asks the broker. */
+  depths(): Promise<Map<string, number>>;
   /** Keeps a message on this disk from now on, as it is; the tier forgets it. */
   keepHere(id: string): Promise<void>;
   /** Why the broker takes nothing now, or null. */
   readonly away: RelayError | null;
+  /** Nothing is taken for the tier now, and nothing may be kept here in its place. */
+  readonly refusing: boolean;
   readonly figures: SharedFigures;
 }
 

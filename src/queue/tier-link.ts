@@ -134,10 +134,16 @@ export class TierLink {
     });
   }
 
-  /** Messages that wait in a stage for whoever has room; null when that cannot be told. */
-  async waiting(stage: string): Promise<number | null> {
-    const link = this.#link;
-    return link === null ? null : link.waiting(this.#stageName(stage)).catch(() => null);
+  /** Messages that wait in each stage for whoever has room; none where that cannot be told. */
+  async depths(): Promise<Map<string, number>> {
+    const depths = new Map<string, number>();
+    for (const stage of this.#stages.keys()) {
+      const waiting = await this.#link?.waiting(this.#stageName(stage)).catch(() => null);
+      if (waiting != null) {
+        depths.set(stage, waiting);
+      }
+    }
+    return depths;
   }
 
   #stageName(stage: string): string {

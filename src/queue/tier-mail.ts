@@ -4,11 +4,12 @@ import type { Logger } from '../base/log.js';
 import type { TraceRecorder } from '../trace/recorder.js';
 import { arrivedMessage } from './arrived-message.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { describeWaitingElsewhere, type QueueView } from './queue-view.js';
 import type { Quarantine } from './quarantine.js';
 import { followClock } from './recovery.js';
 import type { Scheduler } from './scheduler.js';
 import { quarantine } from './settle.js';
-import { isOfThisNode, type Arrived, type SharedMail } from './shared-mail.js';
+import { isOfThisNode, type Arrived, type SharedFigures, type SharedMail } from './shared-mail.js';
 import type { Spool } from './spool.js';
 import { COMMON_STAGE } from './tier-queues.js';
 
@@ -22,6 +23,8 @@ const MAX_DELIVERIES = 20;
 const DUE_MS = 500;
 
 export interface TierMailOptions {
+  /** Of the tier. */
+  name: string;
   shared: SharedMail;
   spool: Pick<Spool, 'peek' | 'remove' | 'update'>;
   clock: Clock;
@@ -42,6 +45,16 @@ export interface TierMailOptions {
   reportIfLate: (item: Item) => Promise<void>;
 }
 
+/** How it stands between a node and the broker of its tier. */
+export interface TierFigures extends SharedFigures {
+  away: boolean;
+  /** Messages at the broker that no node has taken up, by queue. */
+  waiting: ReadonlyMap<string, number>;
+}
+
+/** The queue under which the stage that destinations share is shown. */
+const COMMON_QUEUE = '(others)';
+
 /**
  * The mail of this node that its tier shares: what the broker gives is taken into the queue, and what
  * has not come to an end after an attempt goes back, so that it waits at the broker for any node.
@@ -54,6 +67,9 @@ export class TierMail {
   readonly #leaving = new Set<string>();
   #timer: Timer | null = null;
   #running = false;
+  /** As the broker said last. */
+  #waiting: ReadonlyMap<string, number> = new Map();
+  #isLooking = false;
 
   constructor(options: TierMailOptions) {
     this.#options = options;
@@ -65,11 +81,32 @@ export class TierMail {
     this.#options.shared.onLoss((ids) => this.#lost(ids));
     this.#options.shared.onArrival((arrival) => void this.#arrived(arrival));
     this.#sweepLater();
+    this.#look();
   }
 
   stop(): void {
     this.#running = false;
     this.#timer?.cancel();
+  }
+
+  get figures(): TierFigures {
+    const { shared } = this.#options;
+    return { ...shared.figures, away: shared.away !== null, waiting: this.#waiting };
+  }
+
+  /** The queues of this node, each with what waits at the broker for any; and those that only wait there. */
+  withWaiting(here: readonly QueueView[]): QueueView[] {
+    const { name, shared } = this.#options;
+    const known = new Set(here.map((queue) => queue.name));
+    const told = here.map((queue): QueueView => {
+      const waiting = shared.away === null ? (this.#waiting.get(queue.name) ?? 0) : null;
+      return { ...queue, tier: { name, waiting } };
+    });
+    const elsewhere = [...this.#waiting].filter(([queue, count]) => count > 0 && !known.has(queue));
+    return [
+      ...told,
+      ...elsewhere.map(([queue, waiting]) => describeWaitingElsewhere(queue, { name, waiting })),
+    ];
   }
 
   /** The broker has it, and nobody else knows what becomes of it here. */
@@ -78,17 +115,25 @@ export class TierMail {
   }
 
   /**
-   * Its states have changed, and are stored by being handed back; false where they are to be stored
-   * here: it has a body in a file, somebody has to look at it, or the broker is away.
+   * Takes care of the states of an item after an attempt: it is handed back with them. False where
+   * they are to be stored here: only this node can send it, somebody has to look at it, or the broker
+   * is away.
+   *
+   * @param changed the attempt has changed them
    */
-  handsBack(item: Item): boolean {
+  handsBack(item: Item, changed: boolean): boolean {
     const { away } = this.#options.shared;
+    const isTiers = this.#here.has(item.id);
     const goes = !isOfThisNode(item) && !staysHere(item);
-    if (!goes || (away !== null && !this.#here.has(item.id))) {
+    if (!goes || (away !== null && !isTiers)) {
       return false;
     }
-    this.#leaving.add(item.id);
-    return true;
+    // A hop at fault is waited for here: nothing was learnt about the message.
+    if (changed || item.recipients.some(({ doubtAt }) => doubtAt != null)) {
+      this.#leaving.add(item.id);
+      return true;
+    }
+    return isTiers;
   }
 
   /** An attempt of it, and all that follows from it, has come to its end. */
@@ -228,6 +273,7 @@ export class TierMail {
   #sweepLater(): void {
     this.#timer = this.#options.clock.after(SWEEP_MS, () => {
       this.#sweep();
+      this.#look();
       if (this.#running) {
         this.#sweepLater();
       }
@@ -242,7 +288,7 @@ export class TierMail {
     const { clock, shared, queueOf } = this.#options;
     const scheduler = this.#options.scheduler();
     const nowMs = clock.monotonicMs();
-    for (const { item, stage, sinceMs } of [...this.#here.values()]) {
+    for (const { item, stage, sinceMs } of this.#here.values()) {
       if (scheduler.isUnderWay(item) || staysHere(item) || shared.away !== null) {
         continue;
       }
@@ -251,6 +297,27 @@ export class TierMail {
         void this.#handBack(item, SWEEP_MS);
       }
     }
+  }
+
+  #look(): void {
+    if (this.#isLooking) {
+      return;
+    }
+    this.#isLooking = true;
+    void this.#options.shared
+      .depths()
+      .then((depths) => {
+        this.#waiting = new Map(
+          [...depths].map(([stage, count]) => [
+            stage === COMMON_STAGE ? COMMON_QUEUE : stage,
+            count,
+          ]),
+        );
+      })
+      .catch((error: unknown) => this.#options.log.debug({ code: codeOf(error) }, messageOf(error)))
+      .finally(() => {
+        this.#isLooking = false;
+      });
   }
 
   #logged(written: Promise<void>, id: string): void {

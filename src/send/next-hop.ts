@@ -43,6 +43,8 @@ export interface NextHop {
   kind: 'node' | 'sink' | 'host' | 'mx';
   host: string;
   port: number;
+  /** The tier that shares the mail of this node; absent: it keeps its own. */
+  tier?: string;
   /** IP address to connect to; `host` is not resolved then and only names the certificate. */
   address?: string;
   tls: TlsMode;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Secret } from '../base/secret.js';
 import type { RabbitmqSettings } from '../queue/rabbitmq-settings.js';
 import type { BrokerAddress } from '../queue/shared-settings.js';
-import { parseBrokerAddress } from './broker-address.js';
+import { parseBrokerUrl } from './broker-url.js';
 import type { CompileInputs } from './compile-inputs.js';
 import type { NodeEntry } from './schema.js';
 
@@ -50,7 +50,10 @@ export function compileRabbitmq(
 export function brokerAddresses(node: Pick<NodeEntry, 'rabbitmq-address'>): BrokerAddress[] {
   const written = node['rabbitmq-address'] ?? [];
   const list = typeof written === 'string' ? [written] : written;
-  return list.flatMap((text) => parseBrokerAddress(text) ?? []);
+  return list.flatMap((text) => {
+    const parsed = parseBrokerUrl(text);
+    return 'address' in parsed ? [parsed.address] : [];
+  });
 }
 
 function named(queue: string | undefined): string | null {

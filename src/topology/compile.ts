@@ -12,6 +12,7 @@ import { compileOtlp } from './compile-otlp.js';
 import { compileRabbitmq } from './compile-rabbitmq.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
+import { compileSharedSpool } from './compile-spool.js';
 import { entryOf } from './hop-plan.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
@@ -46,6 +47,7 @@ export function compileNode(
   const compiler = new NextHopCompiler(topology, nodeName, inputs);
   const otlp = compileOtlp(topology, nodeName, inputs);
   const rabbitmq = compileRabbitmq(node, inputs);
+  const shared = compileSharedSpool(topology, nodeName, inputs);
   return {
     name: nodeName,
     topology: topology.name,
@@ -57,8 +59,10 @@ export function compileNode(
       expireAfterSeconds: tunables['expire-after'],
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
+      doubtTimeoutSeconds: 3600,
       inlineBodyBytes: 262_144,
       ...compileQueueLimits(topology, nodeName, tunables),
+      ...(shared === undefined ? {} : { shared }),
     },
     route: compileRoutes(topology, nodeName, node, compiler, inputs),
     send: {

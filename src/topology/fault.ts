@@ -27,6 +27,10 @@ export const RULES = {
     severity: 'warning',
     meaning: 'A node of a run on one machine whose mail would go to the real internet.',
   },
+  'different-brokers': {
+    severity: 'warning',
+    meaning: 'Nodes of one tier whose shared spools are at different brokers.',
+  },
   'different-secret': {
     severity: 'warning',
     meaning: 'A login uses another secret than the user that it logs in as.',
@@ -34,7 +38,10 @@ export const RULES = {
   'duplicate-key': { severity: 'error', meaning: 'A key that stands twice in one mapping.' },
   'duplicate-link': { severity: 'error', meaning: 'Two links between the same two nodes.' },
   'duplicate-listener': { severity: 'error', meaning: 'Two listeners of a node share a name.' },
-  'duplicate-name': { severity: 'error', meaning: 'A node and a sink share a name.' },
+  'duplicate-name': {
+    severity: 'error',
+    meaning: 'Two of a node, a sink and a broker share a name.',
+  },
   'duplicate-pool-member': {
     severity: 'error',
     meaning: 'A next hop that stands twice in a pool and its failover.',
@@ -97,7 +104,8 @@ export const RULES = {
   'not-utf8': { severity: 'error', meaning: 'A file that is not UTF-8 text.' },
   'one-machine-only': {
     severity: 'error',
-    meaning: '`generate`, `ephemeral` or `port: auto` in a mesh of several machines.',
+    meaning:
+      '`generate`, `ephemeral`, `port: auto` or an entry of `brokers` in a mesh of several machines.',
   },
   'open-relay': { severity: 'error', meaning: '`relay-from` lets the whole internet relay.' },
   'password-and-token': {
@@ -161,10 +169,15 @@ export const RULES = {
     meaning:
       'A hash of a password that cannot be used; a warning where a login needs the password itself.',
   },
+  'unfit-spool': {
+    severity: 'error',
+    meaning: 'A key that cannot go with the shared `spool` of a node, or not without one.',
+  },
   'unfit-step': {
     severity: 'error',
     meaning: 'A step of a test that cannot be done; a warning where it only does nothing.',
   },
+  'unknown-broker': { severity: 'error', meaning: 'A name that no broker has.' },
   'unknown-key': { severity: 'error', meaning: 'A key that does not exist here.' },
   'unknown-listener': { severity: 'error', meaning: 'A listener that the node does not have.' },
   'unknown-node': { severity: 'error', meaning: 'A name that no node or sink has.' },
@@ -181,6 +194,7 @@ export const RULES = {
     severity: 'error',
     meaning: 'A certificate that the CA of the verifying node does not vouch for.',
   },
+  'unused-broker': { severity: 'warning', meaning: 'A broker at which no node has its spool.' },
   'unused-lint-comment': {
     severity: 'warning',
     meaning: 'A comment for the linter that silences nothing.',

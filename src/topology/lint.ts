@@ -17,6 +17,7 @@ import { checkRelaying } from './lint/relaying.js';
 import { checkRouting } from './lint/routing.js';
 import { checkSecrets } from './lint/secrets.js';
 import { applySilences } from './lint/silence.js';
+import { checkSpools } from './lint/spool.js';
 import { checkSteering } from './lint/steering.js';
 import { checkTests } from './lint/tests.js';
 import { checkWorkers } from './lint/workers.js';
@@ -101,6 +102,7 @@ export function lintWithSilences(
   checkSecrets(context);
   checkCertificates(context);
   checkOtlp(context);
+  checkSpools(context);
   checkTests(context, { loaded, lint: (changed) => lintTopology(changed, options) });
   const { file, silences = [] } = positions;
   const complete = options.node === undefined && options.losses === undefined;

@@ -4,6 +4,8 @@ import type { ReloadOutcome } from './lab/run.js';
 import { allot, type Allotted, type Rewire } from './runner/allot.js';
 import { Child, describeExit, PortTakenError, type ChildExit } from './runner/child.js';
 import { endLeftovers } from './runner/end-run.js';
+import { endInOrder, startInOrder } from './runner/in-order.js';
+import { BROKER_READY_MS } from './runner/local-broker.js';
 import {
   affectedNodes,
   askToReload,
@@ -15,6 +17,7 @@ import { learnersOf, newValueFor, usersOfSecret, type Lagging } from './runner/r
 import { RunnerError } from './runner/runner-error.js';
 import {
   checkPorts,
+  localBrokerSpec,
   nodeSpec,
   ownMainJs,
   plannedState,
@@ -30,13 +33,13 @@ import type { Topology } from './schema.js';
 import { readState, workdirLayout, writeState, type RunState } from './state.js';
 
 /*
- * Runs a topology on this machine: every node and every sink as a process of its own.
+ * Runs a topology on this machine: every node, sink and broker as a process of its own.
  *
  * It guarantees that
  * - one runner at a time works in a workdir;
  * - when `start` has resolved, every child takes connections; when it has rejected, none lives;
  * - no child outlives the runner: they are stopped by `stop`, and they end on their own when the
- *   runner is killed, because their IPC channel closes;
+ *   runner is killed, because their IPC channel or, of a broker, its standard input closes;
  * - `state.json` tells what lives: a child that died has no pid there.
  */
 
@@ -54,11 +57,11 @@ const KILL_DEADLINE_MS = 5000;
 export interface RunnerOptions extends Omit<RunPlace, 'mainJs' | 'environment'> {
   /** Default: this program. */
   mainJs?: string;
-  /** Names of the nodes to start; default all. Sinks are always started. */
+  /** Names of the nodes to start; default all. Sinks and brokers are always started. */
   only?: readonly string[];
   /** Start a child again that died. */
   restart?: boolean;
-  /** Default 30,000. */
+  /** Of nodes and sinks; default 30,000. */
   readyTimeoutMs?: number;
   /** Secrets with `env`, and RELAYMESH_API_TOKEN. Default: the environment of this process. */
   environment?: NodeJS.ProcessEnv;
@@ -117,7 +120,8 @@ export class Runner {
 
   /**
    * Sends SIGTERM to all children, and SIGKILL to those that are left after the longest drain
-   * timeout and 5 s. Then the state is marked as ended and the workdir is free.
+   * timeout and 5 s; brokers end after all others. Then the state is marked as ended and the
+   * workdir is free.
    */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -130,12 +134,12 @@ export class Runner {
     for (const child of this.#children) child.signal('SIGKILL');
   }
 
-  /** The living process of a node or sink, or null. */
+  /** The living process of a node, sink or broker, or null. */
   pidOf(name: string): number | null {
     return this.#children.find(({ spec }) => spec.name === name)?.pid ?? null;
   }
 
-  /** Sends a signal to one node or sink. False when no such child lives. */
+  /** Sends a signal to one of them. False when no such child lives. */
   signal(name: string, signal: NodeJS.Signals): boolean {
     const child = this.#children.find((candidate) => candidate.spec.name === name);
     if (child === undefined || child.pid === null) return false;
@@ -144,7 +148,7 @@ export class Runner {
   }
 
   /**
-   * Ends a node or sink with SIGKILL; resolves when it is gone. That is no death: it is not told as
+   * Ends a node, sink or broker with SIGKILL; resolves when it is gone. That is no death: it is not told as
    * one, and `restart` does not undo it.
    *
    * @throws RunnerError NO_SUCH_NODE, NOT_STOPPED.
@@ -164,7 +168,7 @@ export class Runner {
   }
 
   /**
-   * Starts a node or sink again that has ended.
+   * Starts a node, sink or broker again that has ended.
    *
    * @throws RunnerError NO_SUCH_NODE, or when it did not get ready.
    */
@@ -196,7 +200,7 @@ export class Runner {
         this.#place = { ...this.#place, topology: before };
         throw error;
       }
-      this.#addNewChildren();
+      await this.#addNewChildren();
       const sinks = await this.#renewSinks(before);
       this.#renewState();
       const names = new Set([...(only ?? affectedNodes(before, topology)), ...sinks.users]);
@@ -243,7 +247,7 @@ export class Runner {
     const child = this.#children.find((candidate) => candidate.spec.name === name);
     if (child !== undefined) return child;
     const names = this.#children.map(({ spec }) => spec.name).join(', ');
-    throw new RunnerError('NO_SUCH_NODE', `no node or sink ${name} runs here`, 2, {
+    throw new RunnerError('NO_SUCH_NODE', `no node, sink or broker ${name} runs here`, 2, {
       fault: 'operator',
       hint: `There are: ${names}`,
     });
@@ -278,11 +282,15 @@ export class Runner {
   }
 
   /** What is new in the file can be started from now on. */
-  #addNewChildren(): void {
-    if (this.#options.only !== undefined) return;
+  async #addNewChildren(): Promise<void> {
+    const allotted = this.#allotted;
+    if (this.#options.only !== undefined || allotted === null) return;
     const known = new Set(this.#children.map(({ spec }) => spec.name));
     for (const name of Object.keys(this.#place.topology.nodes)) {
       if (!known.has(name)) this.#addChild(nodeSpec(this.#place, name));
+    }
+    for (const name of Object.keys(this.#place.topology.brokers)) {
+      if (!known.has(name)) this.#addChild(await localBrokerSpec(this.#place, name, allotted));
     }
   }
 
@@ -351,22 +359,27 @@ export class Runner {
     const state = plannedState(this.#place, this.#started, allotted, () => secrets);
     this.#state = state;
     await this.#save();
-    await checkPorts(topology, this.#started);
+    await checkPorts(topology, this.#started, allotted.whole);
     await this.#prepareChildren(allotted, secrets);
     this.#stopping.signal.throwIfAborted();
     const aborted = new Promise<never>((_, reject) => {
       this.#stopping.signal.addEventListener('abort', () => reject(stopped()), { once: true });
     });
-    await Promise.race([aborted, Promise.all(this.#children.map((c) => this.#startChild(c)))]);
+    const { signal } = this.#stopping;
+    const started = startInOrder(this.#children, (child) => this.#startChild(child), signal);
+    await Promise.race([aborted, started]);
     state.ready = true;
     await this.#save();
     return state;
   }
 
-  /** The sinks and the end of the chain come first, so that a hop finds the next one listening. */
+  /** The sinks and the end of the chain come early, so that a hop finds the next one listening. */
   async #prepareChildren(allotted: Allotted, secrets: SecretLookup): Promise<void> {
     const { topology } = this.#place;
     this.#children.length = 0;
+    for (const name of Object.keys(topology.brokers)) {
+      this.#addChild(await localBrokerSpec(this.#place, name, allotted));
+    }
     for (const [name, sink] of Object.entries(topology.sinks)) {
       this.#addChild(await sinkSpec(this.#place, name, sink, allotted, secrets));
     }
@@ -380,7 +393,8 @@ export class Runner {
   }
 
   async #startChild(child: Child): Promise<void> {
-    const ready = await child.start(this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS);
+    const deadlineMs = this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS;
+    const ready = await child.start(child.spec.kind === 'broker' ? BROKER_READY_MS : deadlineMs);
     if (this.#state !== null) recordReady(this.#state, child.spec, ready);
     const count = this.#restarts.get(child)?.count ?? 0;
     this.#restarts.set(child, { count, readyAtMs: performance.now() });
@@ -454,7 +468,8 @@ export class Runner {
     if (state === null) return Promise.resolve();
     const write = async (): Promise<void> => {
       for (const { spec, pid, started } of this.#children) {
-        const entry = (spec.kind === 'node' ? state.nodes : state.sinks)[spec.name];
+        const group = { node: state.nodes, sink: state.sinks, broker: state.brokers }[spec.kind];
+        const entry = group[spec.name];
         if (entry !== undefined) Object.assign(entry, { pid, started });
       }
       await writeState(this.#place.workdir, state);
@@ -479,12 +494,8 @@ export class Runner {
     return this.#ended;
   }
 
-  async #endChildren(): Promise<void> {
-    const gone = Promise.all(this.#children.map((child) => child.exited));
-    for (const child of this.#children) child.end('SIGTERM');
-    const timer = setTimeout(() => this.killChildren(), this.#state?.stopDeadlineMs ?? 0);
-    await gone;
-    clearTimeout(timer);
+  #endChildren(): Promise<void> {
+    return endInOrder(this.#children, this.#state?.stopDeadlineMs ?? 0);
   }
 }
 

@@ -84,6 +84,7 @@ const TRUSTED: Partial<
   'open-relay': { on: 'value' },
   'password-and-token': { on: 'value' },
   'self-link': { on: 'value' },
+  'unknown-broker': { on: 'value' },
   'unknown-node': { on: 'value' },
   'unknown-secret': { on: 'value' },
   'zero-weight-pool': { on: 'value' },

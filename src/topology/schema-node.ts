@@ -5,6 +5,7 @@ import { otlpSchema } from './schema-otlp.js';
 import { rabbitmqKeys } from './schema-rabbitmq.js';
 import { repliesSchema } from './schema-replies.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
+import { spoolFallbackSchema, spoolSchema } from './schema-spool.js';
 import {
   capacityKeys,
   doc,
@@ -161,6 +162,8 @@ const tunables = {
   ...limitKeys,
   replies: repliesSchema,
   otlp: otlpSchema,
+  spool: spoolSchema,
+  'spool-fallback': spoolFallbackSchema,
   'retry-interval': z
     .array(seconds)
     .min(1)

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseBrokerAddress } from './broker-address.js';
+import { parseBrokerUrl } from './broker-url.js';
 import { doc, passwordSchema } from './schema-values.js';
 
 /** The keys of a node about its queues at RabbitMQ, in the names and the style of MailerQ. */
@@ -7,7 +7,7 @@ import { doc, passwordSchema } from './schema-values.js';
 const address = z
   .string()
   .max(1000)
-  .refine((text) => parseBrokerAddress(text) !== undefined, {
+  .refine((text) => 'address' in parseBrokerUrl(text), {
     message:
       'must be as in amqp://host:port/vhost or amqps://…, without a login, which has keys of its own',
   })

@@ -268,6 +268,15 @@ export const queueSchema = z
         ),
       ),
     preset: presetSchema.optional(),
+    'across-tier': z
+      .literal(true)
+      .optional()
+      .meta(
+        doc(
+          'The limits of these queues count for the whole tier of a shared `spool`: one of its nodes at a time sends for them. Default: for each node by itself.',
+          true,
+        ),
+      ),
     ...capacitySchema.shape,
   })
   .describe('Limits of the queues with this name.');

@@ -127,18 +127,20 @@ const actions = {
   send: sendSchema.optional(),
   kill: names
     .optional()
-    .meta(doc('Ends nodes or sinks with SIGKILL.', 'core-a', ['core-a', 'core-b'])),
+    .meta(doc('Ends nodes, sinks or brokers with SIGKILL.', 'core-a', ['core-a', 'core-b'])),
   stop: names
     .optional()
-    .meta(doc('Ends nodes or sinks with SIGTERM, and waits for it.', 'core-a', ['edge', 'mx'])),
+    .meta(
+      doc('Ends nodes, sinks or brokers with SIGTERM, and waits for it.', 'core-a', ['edge', 'mx']),
+    ),
   start: names
     .optional()
-    .meta(doc('Starts nodes or sinks again, and waits until they are ready.', 'core-a')),
+    .meta(doc('Starts nodes, sinks or brokers again, and waits until they are ready.', 'core-a')),
   freeze: z
     .union([
       names,
       z.strictObject({
-        name: names.meta(doc('The nodes or sinks.', 'core-a', ['core-a', 'mx'])),
+        name: names.meta(doc('The nodes, sinks or brokers.', 'core-a', ['core-a', 'mx'])),
         ...forTime,
       }),
     ])

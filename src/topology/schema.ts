@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isLoopbackHost } from '../format/loopback.js';
 import { nodeSchema, tlsSchema, tunablesSchema } from './schema-node.js';
 import { repliesSchema } from './schema-replies.js';
+import { brokerSchema } from './schema-spool.js';
 import { standsForSchema, testsSchema } from './schema-tests.js';
 import {
   capacitySchema,
@@ -256,6 +257,15 @@ export const topologySchema = z
           mx: { port: 'auto' },
         }),
       ),
+    brokers: z
+      .record(name, brokerSchema)
+      .default({})
+      .meta(
+        doc(
+          'RabbitMQs that `topology up` starts for a run on one machine, by their names; a `spool` names one. Default none.',
+          { rabbit: { port: 'auto' } },
+        ),
+      ),
     tests: testsSchema,
   })
   .describe('A relaymesh topology.');
@@ -296,6 +306,13 @@ export const allotmentSchema = z.strictObject({
   listeners: z.record(z.string(), z.record(z.string(), port)).describe('node → listener → port'),
   apis: z.record(z.string(), port).describe('node → port'),
   sinks: z.record(z.string(), port).describe('sink → port'),
+  brokers: z
+    .record(
+      z.string(),
+      z.strictObject({ host: z.string(), port, username: z.string(), password: z.string() }),
+    )
+    .default({})
+    .describe('broker → where it is, and the login there'),
   secrets: z.record(z.string(), z.string()),
   tls: z
     .strictObject({ ca: z.string(), cert: z.string(), key: z.string() })

@@ -62,6 +62,21 @@ const stateSchema = z.object({
       logFile: z.string(),
     }),
   ),
+  brokers: z
+    .record(
+      z.string(),
+      z.object({
+        pid,
+        started,
+        host: z.string(),
+        port: z.int(),
+        username: z.string(),
+        password: z.string(),
+        dataDir: z.string(),
+        logFile: z.string(),
+      }),
+    )
+    .default({}),
   users: z.record(z.string(), z.array(z.object({ username: z.string(), password: z.string() }))),
 });
 
@@ -78,6 +93,7 @@ export const workdirLayout = {
   data: (workdir: string, node: string) => path.join(workdir, 'nodes', node),
   sink: (workdir: string, sink: string) => path.join(workdir, 'sinks', sink),
   journal: (workdir: string, sink: string) => path.join(workdir, 'sinks', sink, 'journal.jsonl'),
+  broker: (workdir: string, broker: string) => path.join(workdir, 'brokers', broker),
   log: (workdir: string, name: string) => path.join(workdir, 'logs', `${name}.log`),
 };
 

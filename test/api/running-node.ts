@@ -137,6 +137,7 @@ function settingsOf(
       expireAfterSeconds: 3600,
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 10,
+      doubtTimeoutSeconds: 3600,
       inlineBodyBytes: 100_000,
       ...COMMON_SETTINGS,
     },

@@ -42,6 +42,7 @@ function stateOf(file: string, fields: Partial<RunState> = {}): RunState {
       core: { ...node, api: 'http://127.0.0.1:4002', apiToken: 'core-token' },
     },
     sinks: {},
+    brokers: {},
     users: {},
     ...fields,
   };

@@ -25,6 +25,7 @@ function endedRun(t: TestContext): string {
     sinks: {
       mx: { ...ended, host: 'h', port: 1, tls: 'none', api: null, logFile: logFile('mx') },
     },
+    brokers: {},
     users: {},
   };
   mkdirSync(join(workdir, 'logs'));

@@ -173,6 +173,7 @@ function makeQueue(spool: MemorySpool, clock: Clock, options: IntakeOptions): Ma
       expireAfterSeconds: 432_000,
       hopPauseMinSeconds: 1,
       hopPauseMaxSeconds: 60,
+      doubtTimeoutSeconds: 3600,
       inlineBodyBytes: 262_144,
       ...COMMON_SETTINGS,
       limits: { ...LIMITS, ...limits },

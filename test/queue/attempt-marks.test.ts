@@ -28,7 +28,7 @@ function counts({ recipients }: RoutedEntry): Array<number | undefined> {
 test('fresh mail with one way to go is attempted without a mark', () => {
   const marks = new AttemptMarks();
   const entry = entryOf(['a', 'b']);
-  assert.equal(marks.begin(entry, QUEUE), false);
+  assert.equal(marks.begin(entry, ASKED), false);
   assert.ok(entry.recipients.every(({ asked }) => asked === undefined));
   assert.deepEqual(counts(entry), [undefined, undefined]);
   assert.equal(marks.concluded(entry), false, 'nothing is stored that no longer holds');
@@ -38,7 +38,7 @@ test('where mail could also go elsewhere, the hop that is asked is noted until i
   const marks = new AttemptMarks();
   const entry = entryOf(['a', 'b'], { movable: true });
   const [, second] = entry.recipients;
-  assert.equal(marks.begin(entry, QUEUE), true);
+  assert.equal(marks.begin(entry, ASKED), true);
   assert.deepEqual(
     entry.recipients.map(({ asked }) => asked),
     [ASKED, ASKED],
@@ -52,7 +52,7 @@ test('where mail could also go elsewhere, the hop that is asked is noted until i
 test('each attempt at what an earlier process left is counted before it begins', () => {
   const marks = new AttemptMarks();
   const entry = found(marks, 'a', 'b');
-  assert.equal(marks.begin(entry, QUEUE), true);
+  assert.equal(marks.begin(entry, ASKED), true);
   assert.deepEqual(counts(entry), [1, 1]);
   assert.equal(entry.recipients[0]?.asked, undefined, 'it has one way to go');
 });
@@ -62,13 +62,13 @@ test('one attempt that comes to its end clears its recipients for good, and no o
   const { item, recipients, ...rest } = found(marks, 'a', 'b');
   const [a, b] = recipients.map((recipient) => ({ item, recipients: [recipient], ...rest }));
   assert.ok(a !== undefined && b !== undefined);
-  marks.begin(a, QUEUE);
-  marks.begin(b, QUEUE);
+  marks.begin(a, ASKED);
+  marks.begin(b, ASKED);
   assert.equal(marks.concluded(a), true);
   assert.deepEqual([counts(a), counts(b)], [[undefined], [1]]);
-  assert.equal(marks.begin(a, QUEUE), false, 'it is not counted any more');
+  assert.equal(marks.begin(a, ASKED), false, 'it is not counted any more');
   assert.deepEqual(counts(a), [undefined]);
-  assert.equal(marks.begin(b, QUEUE), true);
+  assert.equal(marks.begin(b, ASKED), true);
   assert.deepEqual(counts(b), [2]);
 });
 
@@ -76,7 +76,7 @@ test('counts of earlier processes go on', () => {
   const marks = new AttemptMarks();
   const entry = found(marks, 'a');
   Object.assign(entry.recipients[0] as object, { unfinished: 2 });
-  marks.begin(entry, QUEUE);
+  marks.begin(entry, ASKED);
   assert.deepEqual(counts(entry), [3]);
 });
 
@@ -84,13 +84,13 @@ test('an error of ours counts, once an attempt, whether the attempt was counted 
   const marks = new AttemptMarks();
   const fresh = entryOf(['a'], { movable: true });
   for (const broken of [1, 2, 3]) {
-    marks.begin(fresh, QUEUE);
+    marks.begin(fresh, ASKED);
     assert.equal(marks.broke(fresh), broken);
     assert.equal(fresh.recipients[0]?.asked, undefined);
   }
   const left = found(marks, 'a');
   for (const broken of [1, 2, 3]) {
-    assert.equal(marks.begin(left, QUEUE), true);
+    assert.equal(marks.begin(left, ASKED), true);
     assert.equal(marks.broke(left), broken);
   }
 });
@@ -98,11 +98,11 @@ test('an error of ours counts, once an attempt, whether the attempt was counted 
 test('an attempt that ends well between two errors begins the count anew', () => {
   const marks = new AttemptMarks();
   const entry = entryOf(['a']);
-  marks.begin(entry, QUEUE);
+  marks.begin(entry, ASKED);
   marks.broke(entry);
-  assert.equal(marks.begin(entry, QUEUE), true, 'after an error it is counted before it begins');
+  assert.equal(marks.begin(entry, ASKED), true, 'after an error it is counted before it begins');
   assert.equal(marks.concluded(entry), true);
-  assert.equal(marks.begin(entry, QUEUE), false);
+  assert.equal(marks.begin(entry, ASKED), false);
   assert.equal(marks.broke(entry), 1);
 });
 
@@ -110,7 +110,7 @@ test('the recipient with the most errors decides', () => {
   const marks = new AttemptMarks();
   const entry = found(marks, 'a', 'b');
   Object.assign(entry.recipients[1] as object, { unfinished: 2 });
-  marks.begin(entry, QUEUE);
+  marks.begin(entry, ASKED);
   assert.deepEqual(counts(entry), [1, 3]);
   assert.equal(marks.broke(entry), 3);
 });
@@ -119,15 +119,15 @@ test('an attempt that did not begin, for want of a disk, is not counted and asks
   const marks = new AttemptMarks();
   const entry = { ...found(marks, 'a'), movable: true };
   for (let times = 0; times < 5; times++) {
-    marks.begin(entry, QUEUE);
+    marks.begin(entry, ASKED);
     marks.withdrawn(entry);
     assert.equal(entry.recipients[0]?.unfinished ?? 0, 0);
     assert.equal(entry.recipients[0]?.asked, undefined);
   }
-  marks.begin(entry, QUEUE);
+  marks.begin(entry, ASKED);
   assert.deepEqual(counts(entry), [1]);
   const fresh = entryOf(['a'], { movable: true });
-  marks.begin(fresh, QUEUE);
+  marks.begin(fresh, ASKED);
   marks.withdrawn(fresh);
   assert.deepEqual(counts(fresh), [undefined]);
 });

@@ -38,6 +38,7 @@ export const SETTINGS: QueueSettings = {
   expireAfterSeconds: 3600,
   hopPauseMinSeconds: 10,
   hopPauseMaxSeconds: 80,
+  doubtTimeoutSeconds: 3600,
   inlineBodyBytes: 1000,
   ...COMMON_SETTINGS,
 };

@@ -12,7 +12,6 @@ import type { ChooseRoute } from '../../src/queue/route-groups.js';
 import type { QueueSettings } from '../../src/queue/settings.js';
 import type { BrokerSettings } from '../../src/queue/shared-settings.js';
 import { bodyPlace } from '../../src/queue/spool.js';
-import { COMMON_STAGE } from '../../src/queue/tier-queues.js';
 import type { AttemptReport, Outcome } from '../../src/send/outcome.js';
 import type { AttemptRequest } from '../../src/send/request.js';
 import { TraceRecorder } from '../../src/trace/recorder.js';
@@ -39,6 +38,7 @@ const SETTINGS: QueueSettings = {
   expireAfterSeconds: 3600,
   hopPauseMinSeconds: 1,
   hopPauseMaxSeconds: 2,
+  doubtTimeoutSeconds: 3600,
   inlineBodyBytes: INLINE_BYTES,
   ...COMMON_SETTINGS,
 };
@@ -113,11 +113,9 @@ export class TierBench {
   async empty(): Promise<void> {
     const living = this.nodes.filter(({ alive }) => alive);
     await until('the tier is empty', async () => {
-      const counts = await Promise.all(
-        living.flatMap(({ store }) => [store.waiting(STAGE), store.waiting(COMMON_STAGE)]),
-      );
+      const depths = await Promise.all(living.map(({ store }) => store.depths()));
       return (
-        counts.every((count) => (count ?? 0) === 0) &&
+        depths.every((depth) => [...depth.values()].every((count) => count === 0)) &&
         living.every(({ queue, store }) => queue.size === 0 && store.figures.held === 0)
       );
     });
@@ -169,7 +167,12 @@ export class TierNode {
       disk: { freeBytes: async () => null },
       bodyMemory: new BodyMemory(() => 64 * 1024 * 1024),
       spool,
-      tier: { node: name, mail: store, stageOf: options.stageOf ?? (() => STAGE) },
+      tier: {
+        name: bench.tier,
+        node: name,
+        mail: store,
+        stageOf: options.stageOf ?? (() => STAGE),
+      },
       chooseRoute,
       hasFreeSession: () => true,
       attempt: async (request) => {

@@ -68,7 +68,7 @@ test('MailerQ: mail of clients by way of the broker', { skip: withoutBroker() },
       notify: ['failure', 'delay'],
       orcpt: 'a b@x.test',
     };
-    await submit(relay, mail('ann@x.test', { raw: latin, dsn: dsn as never }));
+    await submit(relay, mail('ann@x.test', { raw: latin, dsn }));
     const arrived = await topology.sink('plain').untilMessage('ann@x.test');
     const raw = await topology.sink('plain').raw(arrived.id);
     assert.ok(raw.subarray(-latin.length).equals(latin));

@@ -116,7 +116,10 @@ test('MailerQ: the queues of a program', { skip: withoutBroker() }, async (t) =>
     const both = ['bob@x.test', 'gone@x.test'];
     await program.send('outbox', { ...message('x'), recipient: both });
     const results = await program.take('results', 2);
-    assert.deepEqual(results.map(({ json }) => json['recipient']).sort(), both);
+    assert.deepEqual(
+      results.map(({ json }) => String(json['recipient'])).toSorted((a, b) => (a < b ? -1 : 1)),
+      both,
+    );
     const [failure] = await program.take('failure', 1);
     assert.equal(failure?.json['recipient'], 'gone@x.test');
     const [attempt] = resultsOf(failure?.json ?? {});
@@ -226,10 +229,10 @@ test('MailerQ: the queues of a program', { skip: withoutBroker() }, async (t) =>
       const again = await Program.open(t, broker.url);
       await again.send('outbox', message('after@x.test'));
       const results = await again.take('results', 2);
-      assert.deepEqual(results.map(({ json }) => json['recipient']).sort(), [
-        'after@x.test',
-        'meanwhile@x.test',
-      ]);
+      assert.deepEqual(
+        results.map(({ json }) => String(json['recipient'])).toSorted((a, b) => (a < b ? -1 : 1)),
+        ['after@x.test', 'meanwhile@x.test'],
+      );
       const metrics = await node.api('out').metrics();
       assert.match(metrics, /^relaymesh_rabbitmq_connected 1$/m);
       assert.match(metrics, /^relaymesh_rabbitmq_dead_lettered_total 4$/m);

@@ -12,6 +12,7 @@ export function drawSettings(chance: Chance): QueueSettings {
     expireAfterSeconds: chance.pick([2, 3, 5]) * DAY_S,
     hopPauseMinSeconds: 1,
     hopPauseMaxSeconds: chance.pick([10, 60]),
+    doubtTimeoutSeconds: 3600,
     inlineBodyBytes: 400,
     limits: {
       maxMessages: chance.happens(0.1) ? 3 : 1000,

@@ -19,6 +19,7 @@ test('the defaults of a node are those of the reference', () => {
     expireAfterSeconds: 432_000,
     hopPauseMinSeconds: 1,
     hopPauseMaxSeconds: 60,
+    doubtTimeoutSeconds: 3600,
     inlineBodyBytes: 262_144,
     limits: {
       maxMessages: 2_000_000,

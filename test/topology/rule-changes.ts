@@ -56,3 +56,13 @@ export const RATED: Change = [
   'smarthost: core',
   'smarthost: { hostname: core, max-messages-per-minute: 9 }',
 ];
+
+/** The sound topology with these spools, and these lines in `core` from line 18 on. */
+export function shared(edge: string, ofCore: string, ...lines: string[]): string {
+  const named = ['rabbit', 'hare'].filter((name) => `${edge} ${ofCore}`.includes(name));
+  return but(
+    core(`spool: { ${ofCore} }`, ...lines),
+    ['    smarthost: core\n', `    smarthost: core\n    spool: { ${edge} }\n`],
+    ['sinks:', `brokers:\n${named.map((name) => `  ${name}: { port: auto }\n`).join('')}sinks:`],
+  );
+}

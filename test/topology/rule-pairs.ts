@@ -15,6 +15,7 @@ import {
   type Change,
 } from './rule-changes.js';
 import { FILES, HASH } from './rule-files.js';
+import { SPOOL_PAIRS } from './spool-rule-pairs.js';
 import { MACHINES, SOUND, soundBut, tested } from './topology-files.js';
 
 /*
@@ -22,7 +23,7 @@ import { MACHINES, SOUND, soundBut, tested } from './topology-files.js';
  * type of the table keeps a rule without such a pair from being built.
  */
 
-interface Pair {
+export interface Pair {
   wrong: string | Buffer;
   /** Where the rule points at. */
   at: string;
@@ -68,6 +69,7 @@ export const PAIRS: Record<Exclude<RuleId, OfOthers>, Pair> = {
     at: '13:3',
     near: soundBut(['    smarthost: mx\n', '    smtp-sink-address: mx\n']),
   },
+  ...SPOOL_PAIRS,
   'different-secret': {
     wrong: but(core(`smarthost: { hostname: mx, ${U}, tls: none }`), [
       'port: 2527',

@@ -173,5 +173,5 @@ test('`logs` prefixes lines, follows, and ends when its reader goes away', async
 
   const unknown = await run('logs', 'mesh.yaml', 'egde');
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /no node or sink egde.*\n +It has: edge, exit, mx/);
+  assert.match(unknown.stderr, /no node, sink or broker egde.*\n +It has: edge, exit, mx/);
 });

@@ -55,6 +55,7 @@ function probe(relayFrom: string[], deadlineMs = 10_000): Promise<ProbeResult> {
     caFile: null,
     runner: null,
     stopDeadlineMs: 1,
+    brokers: {},
     users: {},
     nodes: {
       edge: {

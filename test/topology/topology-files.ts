@@ -111,6 +111,7 @@ export function allotment(more: Partial<Allotment> = {}): Allotment {
     listeners: {},
     apis: {},
     sinks: {},
+    brokers: {},
     secrets: { app: 'app-value', 'edge-core': 'edge-core-value' },
     tls: { ca: '/pki/ca.pem', cert: '/pki/cert.pem', key: '/pki/key.pem' },
     apiToken: 'allotted-token',

@@ -55,7 +55,10 @@ export const eventShapes = {
     at: ids.at,
     node: ids.node,
     ready: z.boolean(),
-    full: z.enum(['messages', 'bytes', 'disk']).nullable().describe('Why there is no room.'),
+    full: z
+      .enum(['messages', 'bytes', 'disk', 'broker'])
+      .nullable()
+      .describe('Why there is no room.'),
   }),
   /** New settings are in force. */
   reload: z.object({

@@ -35,7 +35,7 @@ export const workerStatus = z.object({
   restarts: count.nullable().describe('How often it was started again.'),
   started_at: instant.nullable(),
   ready: z.boolean().nullable(),
-  full: z.enum(['messages', 'bytes', 'disk']).nullable(),
+  full: z.enum(['messages', 'bytes', 'disk', 'broker']).nullable(),
   connections: count.nullable().describe('Sessions of clients.'),
   queued: count.nullable(),
   quarantined: count.nullable(),
@@ -52,7 +52,10 @@ export const nodeStatus = z.object({
   started_at: instant,
   ready: z.boolean(),
   reason: z.string().nullable().describe('Why it takes no mail.'),
-  full: z.enum(['messages', 'bytes', 'disk']).nullable().describe('Why there is no room.'),
+  full: z
+    .enum(['messages', 'bytes', 'disk', 'broker'])
+    .nullable()
+    .describe('Why there is no room.'),
   listeners: z.array(
     z.object({
       name: z.string(),

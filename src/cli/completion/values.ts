@@ -116,7 +116,7 @@ async function nodeNames(
   const runs = await runningHere();
   return runs.flatMap(({ state }) => [
     ...Object.keys(state.nodes).map(plain),
-    ...(withSinks ? Object.keys(state.sinks).map(plain) : []),
+    ...(withSinks ? Object.keys({ ...state.sinks, ...state.brokers }).map(plain) : []),
   ]);
 }
 
@@ -140,6 +140,9 @@ async function namesIn(file: string, withSinks: boolean): Promise<Candidate[]> {
   return [
     ...Object.keys(topology.nodes).map((value) => ({ value, about: 'node' })),
     ...(withSinks ? Object.keys(topology.sinks).map((value) => ({ value, about: 'sink' })) : []),
+    ...(withSinks
+      ? Object.keys(topology.brokers).map((value) => ({ value, about: 'broker' }))
+      : []),
   ];
 }
 

@@ -16,7 +16,7 @@ export interface NeededFile {
 /** Where a file is for the running node. */
 export type PlaceFile = (file: NeededFile) => string;
 
-const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca', 'rabbitmq-ca'];
+const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca', 'spool-ca', 'rabbitmq-ca'];
 /** Of files of which there may be several. */
 export const NUMBERED_ID = /^(?:token|tls-cert|tls-key|client-cert|client-key)-\d+$/;
 
@@ -58,6 +58,7 @@ export function withFiles(
   };
   if (Object.keys(tls.entry).length === 0) delete changed['tls'];
   withOtlp(changed, nodeName, put);
+  withSpoolCa(mappingAt(mappingAt(changed, 'nodes'), nodeName), put);
   return { slice: changed, files };
 }
 
@@ -189,4 +190,12 @@ function withOtlp(slice: Written, nodeName: string, put: PlaceFile): void {
     const file = put({ kind: 'ca', id: 'otlp-ca', what: 'CA of the collector', source });
     holder['otlp'] = { ...otlp, ca: file };
   }
+}
+
+function withSpoolCa(node: Written, put: PlaceFile): void {
+  const { ca, ...spool } = mappingAt(node, 'spool');
+  if (typeof ca !== 'string') return;
+  const source = { file: ca };
+  const file = put({ kind: 'ca', id: 'spool-ca', what: 'CA of the broker', source });
+  node['spool'] = { ...spool, ca: file };
 }

@@ -4,6 +4,7 @@ import { isHost, isWildcard } from '../host-address.js';
 import { lintTopology } from '../lint.js';
 import type { SourcePositions } from '../locate.js';
 import { hopsOf } from '../node-hops.js';
+import { localBrokerOf, spoolOf } from '../node-spool.js';
 import type { NodeEntry, Topology } from '../schema.js';
 import { parseSteerEntry } from '../steer-entry.js';
 import type { ExportTarget, Mesh } from './plan.js';
@@ -39,6 +40,7 @@ export function refusalsOf(
   checkText(asWritten.written, [], report);
   checkOneMachine(asWritten, report);
   for (const [name, node] of Object.entries(asWritten.topology.nodes)) {
+    checkBroker(asWritten.topology, name, report);
     checkSinks(asWritten.topology, name, node, report);
     if (target !== 'systemd') {
       checkContainer(name, deployed.topology.nodes[name] ?? node, report);
@@ -48,7 +50,7 @@ export function refusalsOf(
   // no node runs here: what it reads from files is looked at where it does
   const options = { node: '', env: {} };
   const found = [asWritten, deployed].flatMap(({ topology }) =>
-    lintTopology({ topology: withoutCollectorCa(topology), positions }, options).filter(
+    lintTopology({ topology: withoutCommonCas(topology), positions }, options).filter(
       ({ ruleId }) =>
         ruleId !== 'one-machine-only' &&
         // an API of containers is on a network of theirs, where it has to answer to be probed
@@ -59,12 +61,19 @@ export function refusalsOf(
   return inFileOrder([...unique.values()]);
 }
 
-/** That file too is where the nodes will run, and the lint reads it for whatever node. */
-function withoutCollectorCa(topology: Topology): Topology {
-  const { otlp } = topology.defaults;
-  if (otlp === undefined || otlp === 'none') return topology;
-  const { ca: _, ...rest } = otlp;
-  return { ...topology, defaults: { ...topology.defaults, otlp: rest } };
+/** Those files too are where the nodes will run, and the lint reads them for whatever node. */
+function withoutCommonCas(topology: Topology): Topology {
+  const defaults = { ...topology.defaults };
+  const { otlp, spool } = defaults;
+  if (otlp !== undefined && otlp !== 'none') {
+    const { ca: _, ...rest } = otlp;
+    defaults.otlp = rest;
+  }
+  if (spool !== undefined && spool !== 'none') {
+    const { ca: _, ...rest } = spool;
+    defaults.spool = rest;
+  }
+  return { ...topology, defaults };
 }
 
 /** Units, tables and manifests would mean something else by a line break. */
@@ -115,6 +124,19 @@ function checkOneMachine({ topology, written }: Mesh, report: Report): void {
     });
     port(node.api?.port, [...path, 'api'], 8025);
   }
+}
+
+/** An entry of `brokers` is a process that `topology up` starts beside the nodes. */
+function checkBroker(topology: Topology, name: string, report: Report): void {
+  const spool = spoolOf(topology, name);
+  const broker = localBrokerOf(topology, name);
+  if (spool === undefined || broker === undefined) return;
+  report(
+    'one-machine-only',
+    spool.keyPath('amqp'),
+    `broker '${broker}' works under \`topology up\` only`,
+    'write the URL of the RabbitMQ that is deployed, as in amqps://rabbit.mail.internal, with `username` and `password: { secret: NAME }`',
+  );
 }
 
 /** A sink stands in for hosts outside: it throws away what it gets. */

@@ -1,6 +1,7 @@
 import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { entryOf } from '../hop-plan.js';
 import { hopsOf, type NodeHop } from '../node-hops.js';
+import { localBrokerOf, spoolOf } from '../node-spool.js';
 import type { NodeEntry, Topology } from '../schema.js';
 import { parseSteerEntry } from '../steer-entry.js';
 import { mappingAt, type Written } from './written.js';
@@ -34,7 +35,7 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
   const nodes: Written = {};
   for (const [name, peer] of Object.entries(topology.nodes)) {
     const entry = mappingAt(writtenNodes, name);
-    if (name === nodeName) nodes[name] = entry;
+    if (name === nodeName) nodes[name] = withSpool(topology, nodeName, entry);
     else if (known.has(name) || peer.api !== undefined) {
       nodes[name] = {
         ...peerEntry(topology, name, entry, senders.get(name)),
@@ -44,12 +45,15 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
   }
   const defaults = { ...mappingAt(written, 'defaults') };
   if (node.otlp !== undefined) delete defaults['otlp'];
+  // it stands in the node as a whole
+  delete defaults['spool'];
   const links = topology.links.flatMap((link, index): Written[] => {
     const entry = (written['links'] as Written[])[index] ?? {};
     if (link.to === nodeName) return [asReceived(entry)];
     return link.from === nodeName ? [except(entry, RECEIVER_KEYS)] : [];
   });
   const secrets = secretsOf(topology, nodeName, node, [...goals]);
+  const broker = localBrokerOf(topology, nodeName);
   return dropEmpty({
     version: written['version'],
     name: written['name'],
@@ -59,7 +63,15 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
     nodes,
     links,
     sinks: only(mappingAt(written, 'sinks'), goals),
+    brokers: only(mappingAt(written, 'brokers'), broker === undefined ? [] : [broker]),
   });
+}
+
+/** A node with what it has of its spool from `defaults`. */
+function withSpool(topology: Topology, nodeName: string, entry: Written): Written {
+  const { spool: _, ...others } = entry;
+  const spool = spoolOf(topology, nodeName);
+  return spool === undefined ? others : { ...others, spool: spool.entry };
 }
 
 /** Nodes and sinks that mail of this node can go to. */
@@ -145,6 +157,7 @@ function secretsOf(
       ...(link.to === nodeName ? link['also-accept'] : []),
     ]),
     ...(otlp === undefined ? [] : otlpSecrets(otlp.entry, otlp.path)),
+    spoolOf(topology, nodeName)?.entry.password,
   ];
   return new Set(named.flatMap((one) => (one === undefined ? [] : [one.secret])));
 }

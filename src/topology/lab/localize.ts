@@ -7,6 +7,7 @@ import { inNetworks } from '../host-address.js';
 import type { LoadedTopology } from '../load.js';
 import { otlpEndpointSchema } from '../schema-otlp.js';
 import type { Topology } from '../schema.js';
+import { BrokerLocalizer } from './localize-brokers.js';
 import { HopLocalizer } from './localize-hops.js';
 import { StandIns } from './stand-ins.js';
 
@@ -23,7 +24,7 @@ const ALL_OF_LOOPBACK = `${LOOPBACK}/32`;
  * does so with the one of its node; a login by access token becomes one by password; `relay-from`
  * also means this machine, where it means anyone; delivery by MX goes to the sink that stands for
  * `*`; hosts that messages may name are dropped where no sink stands for them; spans go to a
- * collector on this machine only.
+ * collector on this machine only; a RabbitMQ of the run takes the place of each that tiers share.
  *
  * @param loaded Without errors.
  * @throws RelayError LAB_OUTSIDE or LAB_STAND_IN with FILE:LINE:COL
@@ -33,6 +34,7 @@ export function localize({ topology, positions }: LoadedTopology): Written {
   const locate = (place: Path): string => placeOf({ file: positions.file, ...positions.at(place) });
   const standIns = new StandIns(topology, locate);
   const hops = new HopLocalizer(topology, standIns);
+  const brokers = new BrokerLocalizer(topology);
   const folder = path.dirname(path.resolve(positions.file));
   const nodes = mappingAt(local, 'nodes') as Record<string, Written>;
   for (const [name, node] of Object.entries(topology.nodes)) {
@@ -40,8 +42,11 @@ export function localize({ topology, positions }: LoadedTopology): Written {
     hops.localize(name, node, entry);
     placeNode(topology, name, entry);
     localizeOtlp(entry, folder);
+    brokers.localize(entry);
   }
   localizeOtlp(mappingAt(local, 'defaults'), folder);
+  brokers.localize(mappingAt(local, 'defaults'));
+  brokers.declare(local);
   localizeLinks(topology, local, hops);
   localizeSinks(topology, local, standIns);
   localizeSecrets(local, hops);

@@ -5,18 +5,21 @@ import type { LintContext } from './context.js';
 /** Names that are given twice, and names that nothing has. */
 export function checkNames(context: LintContext): void {
   const { topology, positions, report } = context;
-  for (const name of Object.keys(topology.sinks)) {
-    if (!Object.hasOwn(topology.nodes, name)) continue;
-    const { line } = positions.at(['nodes', name], 'key');
-    report(
-      'duplicate-name',
-      ['sinks', name],
-      `'${name}' is also the name of a node (line ${line})`,
-      {
-        part: 'key',
-        hint: 'a smarthost could mean either; rename one of them',
-      },
-    );
+  const taken = new Map(Object.keys(topology.nodes).map((name) => [name, 'nodes']));
+  for (const [group, hint] of [
+    ['sinks', 'a smarthost could mean either; rename one of them'],
+    ['brokers', 'logs and steps of tests could mean either; rename one of them'],
+  ] as const) {
+    for (const name of Object.keys(topology[group])) {
+      const other = taken.get(name);
+      if (other === undefined) {
+        taken.set(name, group);
+        continue;
+      }
+      const { line } = positions.at([other, name], 'key');
+      const message = `'${name}' is also the name of a ${other.slice(0, -1)} (line ${line})`;
+      report('duplicate-name', [group, name], message, { part: 'key', hint });
+    }
   }
   checkListenerNames(context);
   checkLinkEnds(context);

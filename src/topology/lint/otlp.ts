@@ -1,9 +1,8 @@
-import { resolve } from 'node:path';
 import { isLoopbackHost } from '../../format/loopback.js';
-import { PemProblem, readCertificates } from '../certificate-files.js';
 import { otlpSecrets } from '../compile-otlp.js';
 import type { Path } from '../fault.js';
 import type { OtlpEntry } from '../schema-otlp.js';
+import { checkCaFile } from './ca-file.js';
 import type { LintContext } from './context.js';
 
 /** Names of headers whose value opens something. */
@@ -19,7 +18,7 @@ export function checkOtlp(context: LintContext): void {
       });
     }
     checkTransport(context, entry, path);
-    checkCa(context, entry, path);
+    if (entry.ca !== undefined) checkCaFile(context, entry.ca, [...path, 'ca']);
   }
 }
 
@@ -54,20 +53,4 @@ function checkTransport({ report }: LintContext, entry: OtlpEntry, path: Path): 
   report('plaintext-login', [...path, 'endpoint'], `secrets would go to ${hostname} in clear`, {
     hint: 'use https, or a collector on this machine that forwards',
   });
-}
-
-function checkCa(context: LintContext, { ca }: OtlpEntry, path: Path): void {
-  // a file of another node is on another machine
-  const here = context.node === undefined || path[0] === 'defaults' || path[1] === context.node;
-  if (ca === undefined || !here) return;
-  try {
-    readCertificates(resolve(context.baseDir, ca));
-  } catch (error) {
-    if (!(error instanceof PemProblem)) throw error;
-    context.report(
-      error.missing ? 'missing-ca' : 'invalid-certificate',
-      [...path, 'ca'],
-      error.message,
-    );
-  }
 }

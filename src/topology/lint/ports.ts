@@ -31,7 +31,7 @@ export function checkPorts(context: LintContext): void {
       `${socket.owner} wants port ${port} of ${socket.bind}, which ${taken.owner} has (${taken.bind}, line ${line})`,
     );
   };
-  const { nodes, sinks } = context.topology;
+  const { nodes, sinks, brokers } = context.topology;
   for (const [name, node] of Object.entries(nodes)) {
     node.listen.forEach((listener, index) => {
       const path = ['nodes', name, 'listen', index, 'port'];
@@ -51,6 +51,10 @@ export function checkPorts(context: LintContext): void {
     const path = ['sinks', name, 'port'];
     const machine = isWildcard(sink.host) ? '127.0.0.1' : sink.host;
     add(machine, { owner: `sink '${name}'`, bind: sink.host, path }, sink.port);
+  }
+  for (const [name, { port }] of Object.entries(brokers)) {
+    const bind = '127.0.0.1';
+    add(bind, { owner: `broker '${name}'`, bind, path: ['brokers', name, 'port'] }, port);
   }
 }
 

@@ -1,10 +1,9 @@
-import { resolve } from 'node:path';
 import { isLoopbackHost } from '../../format/loopback.js';
-import { PemProblem, readCertificates } from '../certificate-files.js';
 import { brokerAddresses } from '../compile-rabbitmq.js';
 import type { Path } from '../fault.js';
 import type { NodeEntry } from '../schema.js';
 import { RABBITMQ_KEYS } from '../schema-rabbitmq.js';
+import { checkCaFile } from './ca-file.js';
 import type { LintContext } from './context.js';
 
 /** `rabbitmq-…` keys: what they are about, and that no login or mail crosses a network in clear. */
@@ -27,7 +26,8 @@ export function checkRabbitmq(context: LintContext): void {
     }
     checkLogin(context, path, node);
     checkTransport(context, path, node);
-    checkCa(context, path, name, node);
+    const ca = node['rabbitmq-ca'];
+    if (ca !== undefined) checkCaFile(context, ca, [...path, 'rabbitmq-ca']);
   }
 }
 
@@ -53,20 +53,4 @@ function checkTransport({ report }: LintContext, path: Path, node: NodeEntry): v
     `the login at RabbitMQ, and mail, would cross the network to ${exposed.host} in clear`,
     { hint: 'use amqps:// (or, knowingly, allow-insecure-auth: true)' },
   );
-}
-
-function checkCa(context: LintContext, path: Path, name: string, node: NodeEntry): void {
-  const ca = node['rabbitmq-ca'];
-  // a file of another node is on another machine
-  if (ca === undefined || (context.node !== undefined && context.node !== name)) return;
-  try {
-    readCertificates(resolve(context.baseDir, ca));
-  } catch (error) {
-    if (!(error instanceof PemProblem)) throw error;
-    context.report(
-      error.missing ? 'missing-ca' : 'invalid-certificate',
-      [...path, 'rabbitmq-ca'],
-      error.message,
-    );
-  }
 }

@@ -8,6 +8,7 @@ import {
 import type { Secret } from '../../base/secret.js';
 import type { Path } from '../fault.js';
 import { otlpSecrets } from '../compile-otlp.js';
+import type { NodeEntry, Topology } from '../schema.js';
 import { resolveSecret } from '../secrets.js';
 import { didYouMean } from '../suggest.js';
 import type { LintContext } from './context.js';
@@ -154,8 +155,23 @@ function secretReferences({ topology, hops }: LintContext): Reference[] {
       add(user.password, ['sinks', name, 'users', index, 'password'], 'login'),
     );
   }
+  for (const [path, spool] of spoolEntries(topology)) {
+    if (spool !== undefined && spool !== 'none')
+      add(spool.password, [...path, 'password'], 'login');
+  }
   for (const { entry, path } of otlpEntries({ topology })) {
     for (const named of otlpSecrets(entry, path)) add(named, named.path, 'other');
   }
   return references;
+}
+
+/** Every place of a topology that says something of a spool. */
+function spoolEntries({ defaults, nodes }: Topology): [Path, NodeEntry['spool']][] {
+  return [
+    [['defaults', 'spool'], defaults.spool],
+    ...Object.entries(nodes).map(([name, { spool }]): [Path, NodeEntry['spool']] => [
+      ['nodes', name, 'spool'],
+      spool,
+    ]),
+  ];
 }

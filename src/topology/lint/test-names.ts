@@ -5,7 +5,7 @@ import type { LintContext } from './context.js';
 
 /** Names and values in the tests of a topology. */
 
-export type Referred = 'node' | 'sink' | 'node or sink';
+export type Referred = 'node' | 'sink' | 'node or sink' | 'node, sink or broker';
 
 /** Whether a name is that of what a step or an expectation is about; reports it when it is not. */
 export function checkRefers(
@@ -17,12 +17,15 @@ export function checkRefers(
 ): boolean {
   const isNode = Object.hasOwn(topology.nodes, name);
   const isSink = Object.hasOwn(topology.sinks, name);
-  if (what === 'node' ? isNode : what === 'sink' ? isSink : isNode || isSink) return true;
+  const isBroker = Object.hasOwn(topology.brokers, name);
   const names = [
     ...(what === 'sink' ? [] : Object.keys(topology.nodes)),
     ...(what === 'node' ? [] : Object.keys(topology.sinks)),
+    ...(what === 'node, sink or broker' ? Object.keys(topology.brokers) : []),
   ];
-  const other = isNode ? `, it is a node` : isSink ? `, it is a sink` : '';
+  if (names.includes(name)) return true;
+  const kind = isNode ? 'node' : isSink ? 'sink' : isBroker ? 'broker' : undefined;
+  const other = kind === undefined ? '' : `, it is a ${kind}`;
   report('unknown-node', path, `no ${what} is named '${name}'${other}`, {
     part,
     hint:

@@ -77,6 +77,8 @@ function checkProcesses(
   path: Path,
   { ended, frozen }: Before,
 ): void {
+  const hasBrokers = Object.keys(context.topology.brokers).length > 0;
+  const what = hasBrokers ? 'node, sink or broker' : 'node or sink';
   const isPart = typeof freeze === 'object' && !Array.isArray(freeze);
   for (const { keys, names } of [
     { keys: ['kill'], names: kill },
@@ -88,7 +90,7 @@ function checkProcesses(
     const list = names === undefined ? [] : [names].flat();
     list.forEach((name, index) => {
       const at = [...path, ...keys, ...(Array.isArray(names) ? [index] : [])];
-      if (!checkRefers(context, 'node or sink', name, at)) return;
+      if (!checkRefers(context, what, name, at)) return;
       const [key] = keys;
       if (key === 'kill' || key === 'stop') ended.add(name);
       if (key === 'freeze') frozen.add(name);

@@ -5,7 +5,9 @@ import {
   type CertificateRequest,
   type EphemeralTls,
 } from '../ephemeral-tls.js';
+import { entryOf } from '../hop-plan.js';
 import { isWildcard } from '../host-address.js';
+import { localBrokerOf } from '../node-spool.js';
 import { PortAllotter } from '../ports.js';
 import { ALLOTMENT_FILE, allotmentSchema, type Allotment, type Topology } from '../schema.js';
 import { readIfThere, workdirLayout, writePrivateFile } from '../state.js';
@@ -59,10 +61,11 @@ export interface Allotted {
 export async function allot(options: AllotOptions): Promise<Allotted> {
   const { topology, workdir } = options;
   const remembered = await readRemembered(workdir);
-  const ports = await allotPorts(options, remembered);
+  const { brokers, ...ports } = await allotPorts(options, remembered);
   const tls = await ephemeralTls(topology, workdir);
   const whole: Allotment = {
     ...ports,
+    brokers: brokersWithLogins(brokers, remembered),
     secrets: generateSecrets(topology, { ...remembered.secrets, ...options.rotated }),
     apiToken: options.apiToken ?? (remembered.apiToken || makeSecretText()),
   };
@@ -72,6 +75,7 @@ export async function allot(options: AllotOptions): Promise<Allotted> {
     const values = { ...whole.secrets, ...options.lagging?.(node) };
     const part: Allotment = {
       ...rewired(whole, node, peersOf?.(node)),
+      brokers: brokersOfNode(whole, topology, node),
       secrets: onlySecrets(values, secretsOfNode(topology, node)),
     };
     const files = tls?.certificates.get(node);
@@ -97,7 +101,14 @@ function rewired(
   return { ...whole, listeners, sinks: { ...whole.sinks, ...peers.sinks } };
 }
 
-const NOTHING: Allotment = { listeners: {}, apis: {}, sinks: {}, secrets: {}, apiToken: '' };
+const NOTHING: Allotment = {
+  listeners: {},
+  apis: {},
+  sinks: {},
+  brokers: {},
+  secrets: {},
+  apiToken: '',
+};
 
 async function readRemembered(workdir: string): Promise<Allotment> {
   const text = await readIfThere(workdirLayout.allotment(workdir));
@@ -110,7 +121,31 @@ async function readRemembered(workdir: string): Promise<Allotment> {
   }
 }
 
-type Ports = Pick<Allotment, 'listeners' | 'apis' | 'sinks'>;
+type Ports = Pick<Allotment, 'listeners' | 'apis' | 'sinks'> & { brokers: Record<string, number> };
+
+/** A broker is for this machine alone. */
+const BROKER_HOST = '127.0.0.1';
+const BROKER_USERNAME = 'relaymesh';
+
+/** A broker goes on with the password of its first start, which is remembered. */
+function brokersWithLogins(
+  ports: Readonly<Record<string, number>>,
+  remembered: Allotment,
+): Allotment['brokers'] {
+  const brokers: Allotment['brokers'] = {};
+  for (const [name, port] of Object.entries(ports)) {
+    const password = remembered.brokers[name]?.password ?? makeSecretText();
+    brokers[name] = { host: BROKER_HOST, port, username: BROKER_USERNAME, password };
+  }
+  return brokers;
+}
+
+/** The one that a node has its spool at; the login at the others is not for it. */
+function brokersOfNode(whole: Allotment, topology: Topology, node: string): Allotment['brokers'] {
+  const name = localBrokerOf(topology, node);
+  const broker = name === undefined ? undefined : entryOf(whole.brokers, name);
+  return name === undefined || broker === undefined ? {} : { [name]: broker };
+}
 
 async function allotPorts(options: AllotOptions, remembered: Allotment): Promise<Ports> {
   const { topology, started, keep = false } = options;
@@ -118,7 +153,7 @@ async function allotPorts(options: AllotOptions, remembered: Allotment): Promise
     ...fixedPorts(topology),
     ...(keep ? portsIn(remembered) : []),
   ]);
-  const ports: Ports = { listeners: {}, apis: {}, sinks: {} };
+  const ports: Ports = { listeners: {}, apis: {}, sinks: {}, brokers: {} };
   const settle = async (
     host: string,
     wanted: number | 'auto',
@@ -151,13 +186,17 @@ async function allotPorts(options: AllotOptions, remembered: Allotment): Promise
   for (const [name, sink] of Object.entries(topology.sinks)) {
     ports.sinks[name] = await settle(sink.host, sink.port, remembered.sinks[name], true);
   }
+  for (const [name, { port }] of Object.entries(topology.brokers)) {
+    ports.brokers[name] = await settle(BROKER_HOST, port, remembered.brokers[name]?.port, true);
+  }
   return ports;
 }
 
 /** All ports that are spoken for. */
-export function portsIn({ listeners, apis, sinks }: Allotment): number[] {
+export function portsIn({ listeners, apis, sinks, brokers }: Allotment): number[] {
   const ofNodes = Object.values(listeners).flatMap((ports) => Object.values(ports));
-  return [...ofNodes, ...Object.values(apis), ...Object.values(sinks)];
+  const ofBrokers = Object.values(brokers).map(({ port }) => port);
+  return [...ofNodes, ...Object.values(apis), ...Object.values(sinks), ...ofBrokers];
 }
 
 function fixedPorts(topology: Topology): number[] {
@@ -167,6 +206,7 @@ function fixedPorts(topology: Topology): number[] {
     if (node.api !== undefined) all.push(node.api.port);
   }
   all.push(...Object.values(topology.sinks).map((sink) => sink.port));
+  all.push(...Object.values(topology.brokers).map((broker) => broker.port));
   return all.filter((port) => port !== 'auto');
 }
 

@@ -19,7 +19,7 @@ interface KnownProcess {
 export interface EndedRun {
   /** False when nothing of the run lived any more. */
   wasRunning: boolean;
-  /** Names of the nodes and sinks that had to be killed. */
+  /** Names of those that had to be killed. */
   killed: string[];
 }
 
@@ -75,7 +75,7 @@ function notStopped(processes: readonly KnownProcess[]): RunnerError {
 
 async function livingChildren(state: RunState): Promise<(KnownProcess & { name: string })[]> {
   const found: (KnownProcess & { name: string })[] = [];
-  const all = [...Object.entries(state.nodes), ...Object.entries(state.sinks)];
+  const all = [state.nodes, state.sinks, state.brokers].flatMap((group) => Object.entries(group));
   for (const [name, { pid, started }] of all) {
     if (pid === null || started === null) continue;
     if (await lives({ pid, started })) found.push({ name, pid, started });
@@ -111,5 +111,6 @@ async function markEnded(workdir: string, state: RunState): Promise<void> {
   const nobody = { pid: null, started: null };
   for (const node of Object.values(state.nodes)) Object.assign(node, nobody);
   for (const sink of Object.values(state.sinks)) Object.assign(sink, nobody);
+  for (const broker of Object.values(state.brokers)) Object.assign(broker, nobody);
   await writeState(workdir, { ...state, ready: false, runner: null });
 }

@@ -1,6 +1,7 @@
 import { makeSecretText } from '../../base/secret.js';
 import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { hopsOf } from '../node-hops.js';
+import { spoolOf } from '../node-spool.js';
 import type { Topology } from '../schema.js';
 
 /** Values for all secrets with `generate: true`: those of an earlier run, else new ones. */
@@ -19,7 +20,7 @@ export function generateSecrets(
 
 /**
  * The secrets that a node has to know: those of its users and of the peers that log in at it, the
- * logins at its next hops, at its sink and at its collector, and the API tokens of it and of its
+ * logins at its next hops, at its sink, at its collector and at its broker, and the API tokens of it and of its
  * peers.
  */
 export function secretsOfNode(topology: Topology, node: string): Set<string> {
@@ -41,6 +42,8 @@ export function secretsOfNode(topology: Topology, node: string): Set<string> {
   if (otlp !== undefined) {
     for (const { secret } of otlpSecrets(otlp.entry, otlp.path)) needed.add(secret);
   }
+  const spool = spoolOf(topology, node);
+  if (spool?.entry.password !== undefined) needed.add(spool.entry.password.secret);
   return needed;
 }
 

@@ -18,9 +18,10 @@ export function affectedNodes(before: Topology, after: Topology): string[] {
   );
 }
 
-/** What a reload does nothing about: nodes and sinks that are new in the file, or gone from it. */
+/** What a reload does nothing about: processes that are new in the file, or gone from it. */
 export function comingsAndGoings(before: Topology, after: Topology): ReloadOutcome[] {
-  const namesOf = ({ nodes, sinks }: Topology): string[] => Object.keys({ ...nodes, ...sinks });
+  const namesOf = ({ nodes, sinks, brokers }: Topology): string[] =>
+    Object.keys({ ...nodes, ...sinks, ...brokers });
   const [old, now] = [new Set(namesOf(before)), new Set(namesOf(after))];
   return [
     ...[...now].filter((name) => !old.has(name)).map((name) => needsRestart(name, IS_NEW)),

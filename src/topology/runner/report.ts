@@ -14,5 +14,8 @@ export function addressRows(state: RunState): string[][] {
     rows.push([name, 'sink smtp', joinHostPort(sink.host, sink.port), sink.tls]);
     if (sink.api !== null) rows.push([name, 'sink api', sink.api, '']);
   }
+  for (const [name, broker] of Object.entries(state.brokers)) {
+    rows.push([name, 'amqp', joinHostPort(broker.host, broker.port), 'none']);
+  }
   return rows;
 }

@@ -5,12 +5,13 @@ import { certificateSources } from '../certificate-sources.js';
 import { isWildcard, joinHostPort } from '../host-address.js';
 import { hashInPlaceOfPassword } from '../password-hashes.js';
 import { describePortProblem, portProblem } from '../ports.js';
-import type { NodeEntry, SinkEntry, Topology } from '../schema.js';
+import type { Allotment, NodeEntry, SinkEntry, Topology } from '../schema.js';
 import { resolveSecret } from '../secrets.js';
 import { workdirLayout, writePrivateFile, type RunState } from '../state.js';
 import { tunablesOf } from '../tunables.js';
 import type { Allotted } from './allot.js';
 import type { ChildSpec, ReadyMessage } from './child.js';
+import { BROKER_STOP_MS, brokerSpec } from './local-broker.js';
 import { RunnerError } from './runner-error.js';
 
 /** What a run is of and where it lies. */
@@ -120,6 +121,22 @@ export async function sinkSpec(
   return { kind: 'sink', name, args, logFile, environment: sinkEnvironment(place) };
 }
 
+/**
+ * How a broker is started; writes its configuration.
+ *
+ * @throws as `brokerSpec`
+ */
+export function localBrokerSpec(
+  { workdir }: RunPlace,
+  name: string,
+  { whole }: Allotted,
+): Promise<ChildSpec> {
+  const { host = '', port = 0, username = '', password = '' } = whole.brokers[name] ?? {};
+  const folder = workdirLayout.broker(workdir, name);
+  const logFile = workdirLayout.log(workdir, name);
+  return brokerSpec({ name, host, port, username, password, folder, logFile });
+}
+
 /** The token is for the nodes: the API of a sink, which is on loopback only, takes no login. */
 function sinkEnvironment({ environment }: RunPlace): NodeJS.ProcessEnv {
   const { RELAYMESH_API_TOKEN: _token, ...others } = environment;
@@ -151,7 +168,11 @@ function sinkCertificate(
  *
  * @throws RunnerError PORT_IN_USE naming each one that cannot be had, with its node and listener.
  */
-export async function checkPorts(topology: Topology, started: ReadonlySet<string>): Promise<void> {
+export async function checkPorts(
+  topology: Topology,
+  started: ReadonlySet<string>,
+  { brokers }: Allotment,
+): Promise<void> {
   const wanted: { what: string; host: string; port: number | 'auto' }[] = [];
   for (const [name, node] of Object.entries(topology.nodes)) {
     if (!started.has(name)) continue;
@@ -162,6 +183,9 @@ export async function checkPorts(topology: Topology, started: ReadonlySet<string
   }
   for (const [name, { host, port }] of Object.entries(topology.sinks)) {
     wanted.push({ what: `sink ${name}`, host, port });
+  }
+  for (const [name, { port }] of Object.entries(topology.brokers)) {
+    wanted.push({ what: `broker ${name}`, host: brokers[name]?.host ?? '', port });
   }
   const problems: string[] = [];
   for (const { what, host, port } of wanted) {
@@ -202,6 +226,7 @@ export function plannedState(
     stopDeadlineMs: stopDeadlineMs(topology),
     nodes: {},
     sinks: {},
+    brokers: {},
     users: {},
   };
   for (const [name, node] of Object.entries(topology.nodes)) {
@@ -223,6 +248,15 @@ export function plannedState(
     const logFile = workdirLayout.log(workdir, name);
     state.sinks[name] = { pid: null, started: null, host, port, tls, api: null, logFile };
   }
+  for (const [name, broker] of Object.entries(allotted.whole.brokers)) {
+    state.brokers[name] = {
+      pid: null,
+      started: null,
+      ...broker,
+      dataDir: workdirLayout.broker(workdir, name),
+      logFile: workdirLayout.log(workdir, name),
+    };
+  }
   return state;
 }
 
@@ -239,6 +273,9 @@ export function renewState(state: RunState, planned: RunState): void {
   }
   for (const [name, sink] of Object.entries(state.sinks)) {
     if (sink.pid !== null) planned.sinks[name] = sink;
+  }
+  for (const [name, broker] of Object.entries(state.brokers)) {
+    if (broker.pid !== null) planned.brokers[name] = broker;
   }
   const { ready, stopDeadlineMs } = state;
   const longestMs = Math.max(stopDeadlineMs, planned.stopDeadlineMs);
@@ -300,10 +337,11 @@ function caFile(place: RunPlace, allotted: Allotted): string | null {
 
 const STOP_MARGIN_MS = 5000;
 
-/** How long children may take to end after SIGTERM: the longest drain and 5 s. */
+/** How long children may take to end after SIGTERM: the longest drain and 5 s, then the brokers. */
 function stopDeadlineMs(topology: Topology): number {
   const drains = Object.values(topology.nodes).map(
     (node) => tunablesOf(topology, node)['drain-timeout'],
   );
-  return Math.max(...drains) * 1000 + STOP_MARGIN_MS;
+  const ofBrokers = Object.keys(topology.brokers).length === 0 ? 0 : BROKER_STOP_MS;
+  return Math.max(...drains) * 1000 + STOP_MARGIN_MS + ofBrokers;
 }

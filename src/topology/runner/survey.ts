@@ -13,15 +13,17 @@ export type Liveness = 'running' | 'by hand' | 'dead' | 'stopped';
 
 export interface SurveyedProcess {
   name: string;
-  kind: 'node' | 'sink';
+  kind: 'node' | 'sink' | 'broker';
   pid: number | null;
   state: Liveness;
   /** `host:port` of each SMTP listener. */
   smtp: string[];
+  /** `host:port` of a broker. */
+  amqp?: string;
   api: string | null;
 }
 
-/** Looks at every node and sink of a run. Takes about a second at most, however many there are. */
+/** Looks at every node, sink and broker of a run. Takes about a second at most, however many there are. */
 export async function survey(state: RunState, runnerLives: boolean): Promise<SurveyedProcess[]> {
   const nodes = Object.entries(state.nodes).map(async ([name, node]) => ({
     name,
@@ -37,7 +39,15 @@ export async function survey(state: RunState, runnerLives: boolean): Promise<Sur
     api: sink.api,
     ...(await liveness(sink, runnerLives, '/stats')),
   }));
-  return Promise.all([...nodes, ...sinks]);
+  const brokers = Object.entries(state.brokers).map(async ([name, broker]) => ({
+    name,
+    kind: 'broker' as const,
+    smtp: [],
+    amqp: joinHostPort(broker.host, broker.port),
+    api: null,
+    ...(await liveness({ ...broker, api: null }, runnerLives, '')),
+  }));
+  return Promise.all([...nodes, ...sinks, ...brokers]);
 }
 
 async function liveness(

@@ -38,6 +38,7 @@ export const AT_HOME: RunState = {
   stopDeadlineMs: 1000,
   nodes: {},
   sinks: {},
+  brokers: {},
   users: {},
 };
 

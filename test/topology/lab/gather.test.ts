@@ -80,6 +80,7 @@ function stateOf(urls: { edge?: string; core?: string; mx?: string }): RunState 
     sinks: {
       mx: { ...node(mx), host: '127.0.0.1', port: 1, tls: 'none' },
     },
+    brokers: {},
     users: {},
   };
 }

@@ -9,6 +9,7 @@ const FULL = {
   messages: 'no room: as many messages as are allowed',
   bytes: 'no room: as many bytes as are allowed',
   disk: 'no room: the disk is too full',
+  broker: 'the broker of the tier is away',
 };
 
 /** Whether the node takes mail, since when it runs, and what came of the last reload. */

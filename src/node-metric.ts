@@ -4,6 +4,7 @@ import type { IntakeCounts } from './intake/intake-counts.js';
 import type { RabbitmqFigures } from './node-rabbitmq.js';
 import type { NodeTraffic } from './node-traffic.js';
 import type { HopTotals } from './queue/hop-totals.js';
+import type { TierFigures } from './queue/tier-mail.js';
 import type { OtlpCounts } from './trace/export-otlp.js';
 import type { TraceFigures } from './trace/trace-figures.js';
 
@@ -19,6 +20,9 @@ export interface MetricFigures {
   /** Open sessions with each hop. */
   sessions: ReadonlyMap<string, { open: number; busy: number }>;
   otlp: OtlpCounts;
+  doubtsReleased: number;
+  /** Null where no tier shares the mail. */
+  tier: TierFigures | null;
   trace: TraceFigures;
   /** Null where the node has nothing to do with RabbitMQ. */
   rabbitmq: RabbitmqFigures | null;
