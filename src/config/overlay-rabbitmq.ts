@@ -2,17 +2,21 @@ import { RABBITMQ_KEYS } from '../topology/schema-rabbitmq.js';
 import type { NodeEntry } from '../topology/schema.js';
 import type { OverlayContext } from './overlay-context.js';
 
+/** A login goes to the broker that it is named with, and no other. */
+const LOGIN_KEYS = ['rabbitmq-username', 'rabbitmq-password', 'rabbitmq-ca'] as const;
+
 /**
- * The flat keys about RabbitMQ, laid over a node's entry. An empty `rabbitmq-address` takes all of
- * them away that the topology has.
+ * The flat keys about RabbitMQ, laid over a node's entry. `rabbitmq-address` takes away the login that
+ * the topology has for another broker; an empty one takes away all that it has.
  */
 export function overlayRabbitmq(node: NodeEntry, context: OverlayContext): void {
   const { config, nodeName, origins } = context;
   const entry: Record<string, unknown> = node;
-  if (config.value('rabbitmq-address') === null) {
-    for (const key of RABBITMQ_KEYS) delete entry[key];
-    return;
+  const address = config.value('rabbitmq-address');
+  if (address !== undefined) {
+    for (const key of address === null ? RABBITMQ_KEYS : LOGIN_KEYS) delete entry[key];
   }
+  if (address === null) return;
   for (const key of RABBITMQ_KEYS) {
     if (key === 'rabbitmq-password') continue;
     const value = config.value(key);

@@ -129,6 +129,7 @@ export class Outbox {
     while (!hasRoom() && link.ended === null && !this.#stopped) {
       await this.#wait(AGAIN_MS, link);
     }
+    log.info({ event: 'outbox-room' }, 'the outbox is taken from again');
     this.#gate.end();
   }
 

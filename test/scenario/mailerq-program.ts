@@ -88,6 +88,23 @@ export class Program {
     return taken;
   }
 
+  /** Waits until each of these recipients has one in a queue; what else was there is dropped. */
+  async takeOf<Names extends string[]>(
+    queue: string,
+    ...recipients: Names
+  ): Promise<{ [K in keyof Names]: Taken }> {
+    const taken = new Map<unknown, Taken>();
+    await until(
+      `${recipients.join(' and ')} in ${queue}`,
+      async () => {
+        for (const one of await this.takeAll(queue)) taken.set(one.json['recipient'], one);
+        return recipients.every((recipient) => taken.has(recipient));
+      },
+      { seen: () => [...taken.keys()] },
+    );
+    return recipients.map((recipient) => taken.get(recipient)) as { [K in keyof Names]: Taken };
+  }
+
   async waiting(queue: string): Promise<number> {
     return (await this.#channel.checkQueue(queue)).messageCount;
   }
