@@ -194,14 +194,22 @@ const MAIL_PARAMETERS: Readonly<Record<string, MailParameter>> = {
       return refuse(501, '5.5.4', 'XMESH value is malformed');
     }
     transaction.mesh = mesh;
-    // By the name that it logged in with: no peer can make another one's mail look like a repeat.
     if (isQueueId(mesh.queueId)) {
       const { queueId, doubt } = mesh;
-      transaction.handedOver = { node: identity.peer, queueId, doubt };
+      transaction.handedOver = { node: acceptorOf(mesh, identity, identity.peer), queueId, doubt };
     }
     return null;
   },
 };
+
+/**
+ * The name by which a repeat is recognised: the one that the peer logged in with, so that no peer can
+ * make another one's mail look like a repeat. The nodes of a tier go on with the mail of one another:
+ * to the next hop it is that of the node which took it.
+ */
+function acceptorOf({ node }: MeshContext, { sharesWith }: Identity, peer: string): string {
+  return sharesWith?.includes(node) === true ? node : peer;
+}
 
 function readRecipientParameter(
   recipient: EnvelopeRecipient,

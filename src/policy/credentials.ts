@@ -10,13 +10,15 @@ import {
 import type { Secret } from '../base/secret.js';
 import type { BoundedLine } from './bounded-line.js';
 import { refusalCosts } from './refusal-costs.js';
-import type { PolicySettings, SteerTarget } from './settings.js';
+import type { PeerSettings, PolicySettings, SteerTarget } from './settings.js';
 
 /** Who a client has shown to be. */
 export interface Identity {
   username: string;
   /** Name of the mesh node behind the login, or null for a user. */
   peer: string | null;
+  /** The other nodes whose mail that node may hand over as theirs; absent: none. */
+  sharesWith?: readonly string[];
   mayRelay: boolean;
   /** Its messages may say how they are delivered, see `MessageSettings`. */
   maySteer: boolean;
@@ -76,8 +78,9 @@ export class Credentials {
       const identity = { username, peer: null, mayRelay, ...steering(may, steerTo) };
       this.#accounts.set(username, { identity, ...this.#checksOf([password]) });
     }
-    for (const { node, username, passwords, may, steerTo } of peers) {
-      const identity = { username, peer: node, mayRelay: true, ...steering(may, steerTo) };
+    for (const settings of peers) {
+      const { username, passwords } = settings;
+      const identity = peerIdentity(settings);
       this.#accounts.set(username, { identity, ...this.#checksOf(passwords) });
     }
     const perAccount = [...this.#accounts.values()].map(({ hashes }) =>
@@ -166,8 +169,20 @@ function isSameCost({ cost: one }: PasswordHash, { cost: other }: PasswordHash):
   return one.ln === other.ln && one.r === other.r && one.p === other.p;
 }
 
+/** Who a peer is that has logged in. */
+export function peerIdentity(settings: Omit<PeerSettings, 'passwords'>): Identity {
+  const { node, sharesWith, username, may, steerTo } = settings;
+  return {
+    username,
+    peer: node,
+    ...(sharesWith === undefined ? {} : { sharesWith }),
+    mayRelay: true,
+    ...steering(may, steerTo),
+  };
+}
+
 /** What of a user's or peer's entry is about steering. */
-export function steering(
+function steering(
   may: ReadonlyArray<'relay' | 'steer'>,
   steerTo: readonly SteerTarget[],
 ): Pick<Identity, 'maySteer' | 'steerTo'> {

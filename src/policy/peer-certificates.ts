@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { steering, type Identity } from './credentials.js';
+import { peerIdentity, type Identity } from './credentials.js';
 import type { CertificatePeerSettings } from './settings.js';
 
 /** A peer is one name, not all that a wildcard stands for; a common name is no name (RFC 6125 §6.4.4). */
@@ -17,11 +17,7 @@ export class PeerCertificates {
   readonly #found = new WeakMap<X509Certificate, Identity | null>();
 
   constructor(peers: readonly CertificatePeerSettings[]) {
-    this.#peers = peers.map((settings) => {
-      const { node, username, may, steerTo } = settings;
-      const identity = { username, peer: node, mayRelay: true, ...steering(may, steerTo) };
-      return { identity, settings };
-    });
+    this.#peers = peers.map((settings) => ({ identity: peerIdentity(settings), settings }));
   }
 
   /** True when anybody could log in so. */

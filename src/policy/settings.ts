@@ -13,6 +13,11 @@ export interface UserSettings {
 export interface PeerSettings {
   /** Name of the sending node. */
   node: string;
+  /**
+   * The other nodes that share its mail: what one of them took any of them may hand over, under the
+   * name of the one that took it. Absent: it shares with nobody.
+   */
+  sharesWith?: readonly string[];
   username: string;
   /** The current password and those still accepted during a rotation. */
   passwords: Secret[];

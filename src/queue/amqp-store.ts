@@ -134,6 +134,7 @@ export class AmqpStore implements Store, SharedMail {
       const body = packMessage({ record, progress });
       await this.#link.publish(id, body, stage, firstDelaySeconds(waitMs));
     } catch (error) {
+      this.#noteUnknown(error);
       if (held !== null) {
         this.#held.putBack(held);
       }
@@ -279,8 +280,7 @@ export class AmqpStore implements Store, SharedMail {
       const body = packMessage({ record, progress: undefined });
       await this.#link.publish(id, body, this.#options.stageOf(decoded.item), 0);
     } catch (error) {
-      const unknown = codeOf(error) === 'BROKER_LOST';
-      this.#counts.undetermined += unknown ? 1 : 0;
+      this.#noteUnknown(error);
       if (fallback === 'none') {
         this.#held.forget(id);
         throw error;
@@ -324,6 +324,13 @@ export class AmqpStore implements Store, SharedMail {
     const held = { id, stage, redelivered, deliveryCount, delivery, ...message };
     if (this.#held.arrive(held)) {
       this.#heard(held);
+    }
+  }
+
+  /** Of what was under way when the link ended, nobody knows whether the broker has it. */
+  #noteUnknown(error: unknown): void {
+    if (codeOf(error) === 'BROKER_LOST') {
+      this.#counts.undetermined++;
     }
   }
 

@@ -238,28 +238,41 @@ export class TierMail {
 
   /** @param leastMs it comes back no earlier */
   async #handBack(item: Item, leastMs: number): Promise<void> {
-    const { shared, clock, log, stageOf, schedule, enter } = this.#options;
+    const { shared, clock, log, stageOf } = this.#options;
     const waiting = item.recipients.filter(isWaiting);
     const pauseMs = waiting.every(({ state }) => state === 'ready') ? this.#pauseMs(item) : 0;
     const waitMs = Math.max(leastMs, pauseMs, waitsMs(item, clock.nowMs()));
-    const before = this.#here.get(item.id);
+    const { stage = stageOf(item) } = this.#here.get(item.id) ?? {};
     this.#dismiss(item);
     this.#options.scheduler().forgetUnused();
     try {
       await shared.handBack(item, stageOf(item), waitMs);
     } catch (error) {
       log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
-      // Else the broker has it, as it was before.
-      if (codeOf(error) !== 'NOT_HERE' && this.#options.find(item.id) === undefined) {
-        if (before !== undefined && shared.isShared(item.id)) {
-          this.#here.set(item.id, before);
-        } else if (before !== undefined) {
-          return;
-        }
-        enter(item);
-        schedule(item, waiting);
-      }
+      this.#rejoin(item, stage);
     }
+  }
+
+  /** What could not be handed back goes on here, unless the broker has it as it was before. */
+  #rejoin(item: Item, stage: string): void {
+    const { spool, shared, clock, find, enter, schedule } = this.#options;
+    let isKept: boolean;
+    try {
+      isKept = spool.peek(item.id) !== null;
+    } catch {
+      if (this.#running) {
+        clock.after(READ_AGAIN_MS, () => this.#rejoin(item, stage));
+      }
+      return;
+    }
+    if (!isKept || find(item.id) !== undefined) {
+      return;
+    }
+    if (shared.isShared(item.id)) {
+      this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
+    }
+    enter(item);
+    schedule(item, item.recipients.filter(isWaiting));
   }
 
   /** Until the hop is asked again that the message waits for. */

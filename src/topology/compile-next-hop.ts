@@ -12,6 +12,7 @@ import { entryOf, type HopPlan, type HopProblem } from './hop-plan.js';
 import { joinHostPort } from './host-address.js';
 import { shownCertificate } from './link-certificate.js';
 import type { NodeHop } from './node-hops.js';
+import { tierOf } from './node-spool.js';
 import { passwordToSend } from './password-hashes.js';
 import type { Topology } from './schema.js';
 
@@ -68,11 +69,13 @@ export class NextHopCompiler {
       ...this.replyRules,
       ...(plan.preset === undefined ? [] : PRESETS[plan.preset].replyRules),
     ];
+    const tier = plan.kind === 'node' ? tierOf(this.#topology, plan.name) : undefined;
     return {
       name: plan.kind === 'host' ? joinHostPort(plan.host, port) : plan.name,
       kind: plan.kind,
       host: plan.host,
       port,
+      ...(tier === undefined ? {} : { tier }),
       tls: plan.tls,
       implicitTls: plan.implicitTls,
       ...(plan.servername === undefined ? {} : { servername: plan.servername }),

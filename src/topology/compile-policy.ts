@@ -11,6 +11,7 @@ import { entryOf } from './hop-plan.js';
 import { reachableHost } from './host-address.js';
 import { checkCosts, passwordToCheck } from './password-hashes.js';
 import { certificateLinksTo, certificateNameOf, certificateOf } from './link-certificate.js';
+import { tierMates } from './node-spool.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { parseSteerEntry } from './steer-entry.js';
 
@@ -37,6 +38,7 @@ export function compilePolicy(
     return [
       {
         node: link.from,
+        ...sharing(topology, link.from),
         username: link.username,
         passwords: secrets.map(({ secret }) => passwordToCheck(secret, inputs)),
         may: link.may,
@@ -47,6 +49,7 @@ export function compilePolicy(
   const certificatePeers = certificateLinksTo(topology, nodeName).map(
     ({ link, index }): CertificatePeerSettings => ({
       node: link.from,
+      ...sharing(topology, link.from),
       username: link.from,
       name: certificateNameOf(topology, link),
       sha256: (certificateOf(link)?.sha256 ?? []).map(plainFingerprint),
@@ -73,6 +76,11 @@ export function compilePolicy(
     relayFrom: node['relay-from'],
     apiSteerTo: steerTo(node['steer-to'], [...path, 'steer-to']),
   };
+}
+
+function sharing(topology: Topology, node: string): Pick<PeerSettings, 'sharesWith'> {
+  const sharesWith = tierMates(topology, node);
+  return sharesWith === undefined ? {} : { sharesWith };
 }
 
 /** OpenSSL writes colons, others do not. */

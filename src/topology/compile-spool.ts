@@ -3,7 +3,7 @@ import { Secret } from '../base/secret.js';
 import type { BrokerSettings, SharedSpoolSettings } from '../queue/shared-settings.js';
 import type { CompileInputs } from './compile-inputs.js';
 import { entryOf } from './hop-plan.js';
-import { placeOf, spoolOf, type NodeSpool } from './node-spool.js';
+import { placeOf, spoolOf, tierOf, type NodeSpool } from './node-spool.js';
 import { DEFAULT_MAX_SHARED_BYTES, DEFAULT_PREFETCH } from './schema-spool.js';
 import type { Topology } from './schema.js';
 import { bytesOf } from './size.js';
@@ -21,7 +21,7 @@ export function compileSharedSpool(
   const spool = spoolOf(topology, nodeName);
   const place = spool === undefined ? undefined : placeOf(spool);
   if (spool === undefined || place === undefined) return undefined;
-  const { tier, prefetch, 'max-message-size': size } = spool.entry;
+  const { prefetch, 'max-message-size': size } = spool.entry;
   const node = entryOf(topology.nodes, nodeName);
   const broker =
     place.kind === 'local'
@@ -29,7 +29,7 @@ export function compileSharedSpool(
       : remoteBroker(place.addresses, spool, inputs);
   return {
     broker,
-    tier: tier ?? nodeName,
+    tier: tierOf(topology, nodeName) ?? nodeName,
     prefetch: prefetch ?? DEFAULT_PREFETCH,
     maxMessageBytes: size === undefined ? DEFAULT_MAX_SHARED_BYTES : bytesOf(size),
     fallback: node?.['spool-fallback'] ?? topology.defaults['spool-fallback'] ?? 'none',

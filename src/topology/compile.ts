@@ -17,6 +17,7 @@ import { entryOf } from './hop-plan.js';
 import { isLoopbackHost } from '../format/loopback.js';
 import { isHost, joinHostPort, reachableHost } from './host-address.js';
 import { certificateLinksTo } from './link-certificate.js';
+import { tierOf } from './node-spool.js';
 import type { NodeEntry, Topology } from './schema.js';
 import { didYouMean } from './suggest.js';
 import { tunablesOf, type Tunables } from './tunables.js';
@@ -193,7 +194,15 @@ function compileApi(
     const url = peerUrl(name, peer, inputs);
     if (url === undefined) return [];
     const own = peer.api?.token;
-    return [{ node: name, url, token: own ? inputs.resolveSecret(own.secret) : token }];
+    const tier = tierOf(topology, name);
+    return [
+      {
+        node: name,
+        ...(tier === undefined ? {} : { tier }),
+        url,
+        token: own ? inputs.resolveSecret(own.secret) : token,
+      },
+    ];
   });
   return {
     host: node.api?.host ?? '127.0.0.1',

@@ -74,3 +74,41 @@ export function localBrokerOf(topology: Topology, nodeName: string): string | un
   const place = spool === undefined ? undefined : placeOf(spool);
   return place?.kind === 'local' ? place.name : undefined;
 }
+
+/** The members of a cluster are the same broker, in whatever order. */
+export function brokerIdentity(place: BrokerPlace): string {
+  if (place.kind === 'local') return place.name;
+  return place.addresses
+    .map(({ host, port, vhost }) => JSON.stringify([host.toLowerCase(), port, vhost]))
+    .toSorted()
+    .join(' ');
+}
+
+/** The tier that a node shares its mail with; undefined for one that keeps its own. */
+export function tierOf(topology: Topology, nodeName: string): string | undefined {
+  const spool = spoolOf(topology, nodeName);
+  return spool === undefined ? undefined : (spool.entry.tier ?? nodeName);
+}
+
+/**
+ * The other nodes that share the mail of a node: those of its tier at its broker. The same tier at
+ * another broker is another tier.
+ *
+ * @returns undefined for a node that keeps its mail on its own disk
+ */
+export function tierMates(topology: Topology, nodeName: string): string[] | undefined {
+  const own = sharedPlace(topology, nodeName);
+  if (own === undefined) return undefined;
+  return Object.keys(topology.nodes).filter(
+    (name) => name !== nodeName && sharedPlace(topology, name) === own,
+  );
+}
+
+/** The same for two nodes that share their mail, and for no others. */
+function sharedPlace(topology: Topology, nodeName: string): string | undefined {
+  const spool = spoolOf(topology, nodeName);
+  const place = spool === undefined ? undefined : placeOf(spool);
+  return place === undefined
+    ? undefined
+    : JSON.stringify([tierOf(topology, nodeName), place.kind, brokerIdentity(place)]);
+}

@@ -8,6 +8,9 @@ import type { QuarantinedMessage } from '../../src/queue/quarantine.js';
 import { QUARANTINE_QUEUE, type QueueView } from '../../src/queue/queue-view.js';
 import type { JournalEntry } from '../../src/sink/journal.js';
 import { MAIN_JS } from '../scenario/programs.js';
+import { startBroker, type TestBroker } from '../broker.js';
+import { messagesAt } from './broker-depth.js';
+import { topologyText, type Layout, type PlacePorts } from './layout.js';
 import type { Plant } from './orders.js';
 import { TierProcess } from './tier-process.js';
 
@@ -16,10 +19,8 @@ const API_TIMEOUT_MS = 5000;
 /** Below the ports that systems give to clients: nobody may take the port of a node that is down. */
 const PORTS = { first: 12_000, count: 18_000 };
 
-export const NODES = ['edge', 'core', 'exit'] as const;
-export type NodeName = (typeof NODES)[number];
-type Place = NodeName | 'sink';
-type Ports = Record<Place, { smtp: number; api: number }>;
+const SINK = 'sink';
+type Ports = Readonly<Record<string, PlacePorts>>;
 
 /** What the sink does to mail besides taking it. */
 export const REFUSED_DOMAIN = 'refused.crash.test';
@@ -31,71 +32,88 @@ const FAULTS = [
 ];
 
 /** A message in quarantine, by its node. */
-export type Quarantined = QuarantinedMessage & { node: NodeName };
+export type Quarantined = QuarantinedMessage & { node: string };
 
 interface QuarantinePage {
   messages: QuarantinedMessage[];
   next_cursor: string | null;
 }
 
-/** Three nodes in a row and a sink behind them, as processes with folders of their own. */
+/** The nodes of a layout, a sink behind them, and a broker where they share mail: processes with folders of their own. */
 export class Chain {
   readonly folder: string;
+  readonly layout: Layout;
+  readonly broker: TestBroker | null;
   readonly #ports: Ports;
   readonly #token: string;
-  readonly #processes: Record<Place, TierProcess>;
+  readonly #processes: ReadonlyMap<string, TierProcess>;
+  readonly #endings: Array<() => unknown>;
 
-  private constructor(folder: string, ports: Ports, plant: Plant | null) {
+  private constructor(
+    folder: string,
+    layout: Layout,
+    ports: Ports,
+    { broker, endings }: { broker: TestBroker | null; endings: Array<() => unknown> },
+    plant: Plant | null,
+  ) {
     this.folder = folder;
+    this.layout = layout;
+    this.broker = broker;
     this.#ports = ports;
+    this.#endings = endings;
     this.#token = randomBytes(16).toString('hex');
     const env = {
       CRASH_API_TOKEN: this.#token,
       CRASH_LINK_PASSWORD: randomBytes(16).toString('hex'),
+      ...(broker === null ? {} : { CRASH_BROKER_PASSWORD: broker.password }),
       ...(plant === null ? {} : { CRASH_PLANT: plant }),
     };
-    const logFile = (name: Place): string => join(folder, `${name}.log`);
-    const node = (name: NodeName): TierProcess =>
-      new TierProcess({ name, args: this.#nodeArgs(name), env, logFile: logFile(name) });
-    this.#processes = {
-      edge: node('edge'),
-      core: node('core'),
-      exit: node('exit'),
-      sink: new TierProcess({
-        name: 'sink',
-        args: this.#sinkArgs(),
-        env: {},
-        logFile: logFile('sink'),
-      }),
-    };
+    const logFile = (name: string): string => join(folder, `${name}.log`);
+    const processes = this.names.map((name): [string, TierProcess] => {
+      const args = this.#nodeArgs(name);
+      return [name, new TierProcess({ name, args, env, logFile: logFile(name) })];
+    });
+    const args = this.#sinkArgs();
+    const sink = new TierProcess({ name: SINK, args, env: {}, logFile: logFile(SINK) });
+    this.#processes = new Map([...processes, [SINK, sink]]);
   }
 
-  /** A chain in a folder of its own below that of temporary files; nothing runs yet. */
-  static async create(plant: Plant | null): Promise<Chain> {
+  /** A chain in a folder of its own below that of temporary files; of it only a broker runs yet. */
+  static async create(layout: Layout, plant: Plant | null): Promise<Chain> {
     const folder = await mkdtemp(join(tmpdir(), 'relaymesh-crash-'));
-    const ports = await freePorts();
-    const chain = new Chain(folder, ports, plant);
-    await writeFile(chain.#file('topology.yaml'), topologyText(ports));
+    const ports = await freePorts([...layout.nodes.map(({ name }) => name), SINK]);
+    const endings: Array<() => unknown> = [];
+    const owner = { after: (task: unknown) => void endings.push(task as () => unknown) };
+    const broker = layout.tier.length === 0 ? null : await startBroker(owner);
+    const chain = new Chain(folder, layout, ports, { broker, endings }, plant);
+    await writeFile(chain.#file('topology.yaml'), topologyText(layout, ports, broker));
     await writeFile(chain.#file('faults.json'), JSON.stringify(FAULTS));
-    for (const name of NODES) await mkdir(chain.#file(name), { mode: 0o700 });
+    for (const name of chain.names) await mkdir(chain.#file(name), { mode: 0o700 });
     return chain;
+  }
+
+  /** Of the nodes, in the order of the way. */
+  get names(): string[] {
+    return this.layout.nodes.map(({ name }) => name);
   }
 
   /** Where clients hand in. */
   get submissionPort(): number {
-    return this.#ports.edge.smtp;
+    return this.#port('edge').smtp;
   }
 
   get all(): TierProcess[] {
-    return Object.values(this.#processes);
+    return [...this.#processes.values()];
   }
 
   get nodes(): TierProcess[] {
-    return NODES.map((name) => this.#processes[name]);
+    return this.names.map((name) => this.process(name));
   }
 
-  process(name: Place): TierProcess {
-    return this.#processes[name];
+  process(name: string): TierProcess {
+    const found = this.#processes.get(name);
+    if (found === undefined) throw new Error(`no process is called ${name}`);
+    return found;
   }
 
   async start(): Promise<void> {
@@ -106,6 +124,12 @@ export class Chain {
   /** Ends everything at once, whatever it is doing. */
   kill(): void {
     for (const one of this.all) one.signal('SIGKILL');
+    for (const end of this.#endings.splice(0)) void Promise.resolve(end()).catch(() => undefined);
+  }
+
+  /** Messages that wait at the broker for any node, also those that wait for a time. */
+  async atBroker(): Promise<number> {
+    return this.broker === null ? 0 : messagesAt(this.broker);
   }
 
   async remove(): Promise<void> {
@@ -113,13 +137,13 @@ export class Chain {
   }
 
   /** All but the quarantine, which waits for an operator. */
-  async queues(name: NodeName): Promise<QueueView[]> {
+  async queues(name: string): Promise<QueueView[]> {
     const { queues } = (await this.#json(name, '/v1/queues')) as { queues: QueueView[] };
     return queues.filter((queue) => queue.name !== QUARANTINE_QUEUE);
   }
 
   /** Ends the pauses and waits of a node; one that is down has none. */
-  async hurry(name: NodeName): Promise<void> {
+  async hurry(name: string): Promise<void> {
     const queues = await this.queues(name).catch(() => []);
     for (const { name: queue, state, deferred } of queues) {
       if (state === 'backoff' || deferred > 0)
@@ -128,11 +152,11 @@ export class Chain {
   }
 
   /** Has everything tried again that is in the quarantine of a node. */
-  async release(name: NodeName): Promise<void> {
+  async release(name: string): Promise<void> {
     await this.#retry(name, QUARANTINE_QUEUE);
   }
 
-  async quarantined(name: NodeName): Promise<Quarantined[]> {
+  async quarantined(name: string): Promise<Quarantined[]> {
     const found: Quarantined[] = [];
     for (let query: string | null = ''; query !== null;) {
       const page = (await this.#json(name, `/v1/quarantine${query}`)) as QuarantinePage;
@@ -165,34 +189,34 @@ export class Chain {
   }
 
   /** Body files that are left in the spool of a node. */
-  async bodyFiles(name: NodeName): Promise<string[]> {
+  async bodyFiles(name: string): Promise<string[]> {
     return readdir(join(this.#file(name), 'spool', 'bodies'));
   }
 
-  async #retry(name: NodeName, queue: string): Promise<void> {
+  async #retry(name: string, queue: string): Promise<void> {
     const path = `/v1/queues/${encodeURIComponent(queue)}/retry`;
     await this.#fetch(name, path, { method: 'POST' });
   }
 
-  async #json(name: NodeName, path: string): Promise<unknown> {
+  async #json(name: string, path: string): Promise<unknown> {
     const response = await this.#fetch(name, path);
     if (!response.ok) throw new Error(`${name}${path}: ${response.status}`);
     return response.json();
   }
 
   #fetch(
-    name: NodeName,
+    name: string,
     path: string,
     { method = 'GET', accept = 'application/json' } = {},
   ): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.#ports[name].api}${path}`, {
+    return fetch(`http://127.0.0.1:${this.#port(name).api}${path}`, {
       method,
       headers: { authorization: `Bearer ${this.#token}`, accept },
       signal: AbortSignal.timeout(API_TIMEOUT_MS),
     });
   }
 
-  #nodeArgs(name: NodeName): string[] {
+  #nodeArgs(name: string): string[] {
     const data = this.#file(name);
     const program = ['--import', KILL_POINTS_URL, MAIN_JS];
     return [...program, 'node', '--topology', this.#file('topology.yaml'), '--name', name].concat(
@@ -202,10 +226,14 @@ export class Chain {
   }
 
   #sinkArgs(): string[] {
-    const { smtp, api } = this.#ports.sink;
+    const { smtp, api } = this.#port(SINK);
     const ports = ['--port', String(smtp), '--api-port', String(api)];
     const files = ['--journal', this.#file('journal.jsonl'), '--faults', this.#file('faults.json')];
     return [MAIN_JS, 'sink', ...ports, ...files];
+  }
+
+  #port(name: string): PlacePorts {
+    return this.#ports[name] ?? { smtp: 0, api: 0 };
   }
 
   #file(name: string): string {
@@ -213,31 +241,7 @@ export class Chain {
   }
 }
 
-function topologyText(ports: Ports): string {
-  const node = (name: NodeName, further: string): string =>
-    `  ${name}:
-    listen: [{ name: relay, port: ${ports[name].smtp} }]
-    api: { port: ${ports[name].api}, token: { secret: api } }
-    ${further}`;
-  return `version: 1
-name: crash
-secrets:
-  api: { env: CRASH_API_TOKEN }
-  link: { env: CRASH_LINK_PASSWORD }
-defaults: { retry-interval: [1], drain-timeout: 5 }
-nodes:
-${node('edge', 'relay-from: [127.0.0.1/32]\n    smarthost: core')}
-${node('core', 'smarthost: exit')}
-${node('exit', 'smarthost: mx')}
-links:
-  - { from: edge, to: core, username: edge, password: { secret: link }, tls: none }
-  - { from: core, to: exit, username: core, password: { secret: link }, tls: none }
-sinks:
-  mx: { port: ${ports.sink.smtp} }
-`;
-}
-
-async function freePorts(): Promise<Ports> {
+async function freePorts(places: readonly string[]): Promise<Ports> {
   const taken = new Set<number>();
   const next = async (): Promise<number> => {
     for (;;) {
@@ -248,11 +252,13 @@ async function freePorts(): Promise<Ports> {
       }
     }
   };
-  const pair = async (): Promise<{ smtp: number; api: number }> => ({
+  const pair = async (): Promise<PlacePorts> => ({
     smtp: await next(),
     api: await next(),
   });
-  return { edge: await pair(), core: await pair(), exit: await pair(), sink: await pair() };
+  const ports: Record<string, PlacePorts> = {};
+  for (const place of places) ports[place] = await pair();
+  return ports;
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -6,9 +6,10 @@ import { messageOf } from '../../src/base/errors.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
 import { within } from '../scenario/waiting.js';
 import { drawUp, isClean, type Counts, type Offence } from './accounts.js';
-import { Chain, NODES, type NodeName, type Quarantined } from './chain.js';
+import { Chain, type Quarantined } from './chain.js';
 import { Dice } from './dice.js';
 import { Disturbance, type Notice, type Tally } from './disturbance.js';
+import type { Layout } from './layout.js';
 import { Load, type SentMessage } from './load.js';
 import type { Plant } from './orders.js';
 
@@ -25,7 +26,10 @@ const CROWDED_LOOK_MS = 1000;
 const TRACED_OFFENCES = 1;
 
 export interface CrashOptions {
+  layout: Layout;
   kills: number;
+  /** Of the broker of a tier, besides. */
+  brokerRestarts: number;
   seed: number;
   perSecond: number;
   plant: Plant | null;
@@ -79,8 +83,8 @@ export class CrashRun {
 
   /** Rejects when the run could not be made: a process never became ready, or time ran out. */
   async run(): Promise<CrashResult> {
-    const { kills, plant } = this.#options;
-    const chain = await Chain.create(plant);
+    const { kills, plant, layout } = this.#options;
+    const chain = await Chain.create(layout, plant);
     this.#chain = chain;
     try {
       const deadlineMs = FURTHER_MS + DRAIN_MS + kills * MS_PER_KILL;
@@ -95,14 +99,19 @@ export class CrashRun {
   }
 
   async #run(chain: Chain): Promise<CrashResult> {
-    const { seed, kills, perSecond } = this.#options;
+    const { seed, kills, brokerRestarts, perSecond } = this.#options;
     const startMs = performance.now();
     const run = `${seed}r${randomInt(2 ** 32).toString(36)}`;
     const diceOf = (name: string): Dice => new Dice(seed, name);
     await chain.start();
-    this.#notice(`three nodes and a sink run in ${chain.folder}`);
+    this.#notice(`${chain.names.length} nodes and a sink run in ${chain.folder}`);
     const load = new Load(chain.submissionPort, run, perSecond, diceOf('load'));
-    const disturbance = new Disturbance(chain, kills, this.#notice, this.#givenUp.signal);
+    const disturbance = new Disturbance(
+      chain,
+      { kills, brokerRestarts },
+      this.#notice,
+      this.#givenUp.signal,
+    );
     this.#load = load;
     load.start();
     const over = new AbortController();
@@ -139,8 +148,11 @@ export class CrashRun {
   /** Holds the load back while much waits. A node that is down is not counted. */
   async #watch(chain: Chain, load: Load, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      const counts = await Promise.all(NODES.map((name) => chain.queues(name).then(held, () => 0)));
-      load.crowded = counts.reduce((sum, count) => sum + count, 0) > CROWDED;
+      const atBroker = await chain.atBroker().catch(() => 0);
+      const counts = await Promise.all(
+        chain.names.map((name) => chain.queues(name).then(held, () => 0)),
+      );
+      load.crowded = counts.reduce((sum, count) => sum + count, atBroker) > CROWDED;
       await pause(CROWDED_LOOK_MS, undefined, { signal: over }).catch(() => undefined);
     }
   }
@@ -167,7 +179,7 @@ export class CrashRun {
       if (waiting.length > 0 && performance.now() - hurriedMs > HURRY_MS) {
         hurriedMs = performance.now();
         this.#notice(waiting.join('; '));
-        for (const name of NODES) await chain.hurry(name);
+        for (const name of chain.names) await chain.hurry(name);
       }
       await pause(LOOK_MS);
     }
@@ -185,7 +197,7 @@ export class CrashRun {
       // Nothing was damaged, and every sender can be told.
       if (kind !== 'crashed') this.#faults.push(`quarantined at ${node}: ${id} ${kind}: ${reason}`);
     }
-    for (const name of NODES) await chain.release(name);
+    for (const name of chain.names) await chain.release(name);
     await this.#drain(chain);
     return quarantined.length;
   }
@@ -193,7 +205,9 @@ export class CrashRun {
   /** In the order of the way: what was not yet at one node is seen at the next. */
   async #waiting(chain: Chain): Promise<string[]> {
     const waiting: string[] = [];
-    for (const name of NODES) {
+    const atBroker = await chain.atBroker().catch(messageOf);
+    if (atBroker !== 0) waiting.push(`at the broker: ${atBroker}`);
+    for (const name of chain.names) {
       const lines = await chain.queues(name).then(
         (queues) => queues.filter(holdsMail).map(describe),
         (error: unknown) => [messageOf(error)],
@@ -211,7 +225,7 @@ export class CrashRun {
     const quarantined = await allQuarantined(chain);
     const accounts = drawUp(run, sent, await chain.journal(), quarantined);
     if (quarantined.length === 0) {
-      for (const name of NODES) await this.#lookForFiles(chain, name);
+      for (const name of chain.names) await this.#lookForFiles(chain, name);
     }
     const { counts, offences } = accounts;
     const traces: string[] = [];
@@ -223,7 +237,7 @@ export class CrashRun {
   }
 
   /** With its queue empty, a node has no use for a body. */
-  async #lookForFiles(chain: Chain, name: NodeName): Promise<void> {
+  async #lookForFiles(chain: Chain, name: string): Promise<void> {
     const files = await chain.bodyFiles(name);
     if (files.length > 0) this.#faults.push(`${name} has left body files: ${files.join(', ')}`);
   }
@@ -256,5 +270,5 @@ function describe({ name, state, ready, sending, deferred, held, last_fault }: Q
 }
 
 async function allQuarantined(chain: Chain): Promise<Quarantined[]> {
-  return (await Promise.all(NODES.map((name) => chain.quarantined(name)))).flat();
+  return (await Promise.all(chain.names.map((name) => chain.quarantined(name)))).flat();
 }

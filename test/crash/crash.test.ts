@@ -5,6 +5,7 @@ import { hostileTest } from '../hostile/rows.js';
 import { drawUp, FAULTS, isClean, type Counts } from './accounts.js';
 import type { Quarantined } from './chain.js';
 import { CrashRun } from './crash-run.js';
+import { CHAIN } from './layout.js';
 import type { SentMessage } from './load.js';
 import { renderReport } from './report.js';
 
@@ -21,7 +22,15 @@ hostileTest(
   `after ${KILLS} kills nothing is lost, and nothing came twice between own nodes`,
   async (t, cases) => {
     const run = new CrashRun(
-      { kills: KILLS, seed: SEED, perSecond: 100, plant: null, keep: false },
+      {
+        layout: CHAIN,
+        kills: KILLS,
+        brokerRestarts: 0,
+        seed: SEED,
+        perSecond: 100,
+        plant: null,
+        keep: false,
+      },
       () => undefined,
     );
     t.after(() => run.abandon());

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Chain, NodeName } from './chain.js';
+import type { TestBroker } from '../broker.js';
+import type { Chain } from './chain.js';
 import type { Dice } from './dice.js';
 import { KILL_POINTS, type KillPoint } from './orders.js';
 import type { TierProcess } from './tier-process.js';
@@ -20,17 +21,15 @@ const REPORT_POINTS: readonly KillPoint[] = ['bounce:before', 'bounce:after'];
 const MAIL_POINTS = KILL_POINTS.filter(
   (point) => point !== 'recover:entry' && !REPORT_POINTS.includes(point),
 );
-const POINTS: Record<NodeName, readonly KillPoint[]> = {
-  edge: MAIL_POINTS,
-  core: MAIL_POINTS,
-  exit: [...MAIL_POINTS, ...REPORT_POINTS],
-};
+const BROKER_LIFE_MS = { least: 4000, most: 14_000 };
 
 /** How often what was done. */
 export interface Tally {
   kills: number;
   kills_at_points: Partial<Record<KillPoint, number>>;
   kills_of_sink: number;
+  /** Of the broker: killed, or stopped in order, and started again. */
+  broker_restarts: number;
   stops: number;
   freezes: number;
   cuts: number;
@@ -45,6 +44,7 @@ export class Disturbance {
     kills: 0,
     kills_at_points: {},
     kills_of_sink: 0,
+    broker_restarts: 0,
     stops: 0,
     freezes: 0,
     cuts: 0,
@@ -52,13 +52,20 @@ export class Disturbance {
   };
   readonly #chain: Chain;
   readonly #kills: number;
+  readonly #brokerRestarts: number;
   readonly #notice: Notice;
   /** Aborted when the whole run is given up. */
   readonly #signal: AbortSignal;
 
-  constructor(chain: Chain, kills: number, notice: Notice, signal: AbortSignal) {
+  constructor(
+    chain: Chain,
+    { kills, brokerRestarts }: { kills: number; brokerRestarts: number },
+    notice: Notice,
+    signal: AbortSignal,
+  ) {
     this.#chain = chain;
     this.#kills = kills;
+    this.#brokerRestarts = brokerRestarts;
     this.#notice = notice;
     this.#signal = signal;
   }
@@ -69,21 +76,25 @@ export class Disturbance {
    */
   async run(diceOf: (name: string) => Dice): Promise<void> {
     const done = new AbortController();
-    const nodes = Promise.all([
-      this.#disturb('edge', null, diceOf('edge')),
-      this.#disturb('core', 'edge', diceOf('core')),
-      this.#disturb('exit', 'core', diceOf('exit')),
-    ]).finally(() => done.abort());
+    const { layout, broker } = this.#chain;
+    const disturbed = layout.nodes.map(({ name, upstream }) =>
+      this.#disturb(name, upstream, diceOf(name)),
+    );
+    if (broker !== null) disturbed.push(this.#disturbBroker(broker, diceOf('broker')));
+    const nodes = Promise.all(disturbed).finally(() => done.abort());
     await Promise.all([nodes, this.#disturbSink(diceOf('sink'), done.signal)]);
   }
 
   get #over(): boolean {
-    return this.tally.kills >= this.#kills || this.#signal.aborted;
+    const { kills, broker_restarts: restarts } = this.tally;
+    const done = kills >= this.#kills && restarts >= this.#brokerRestarts;
+    return done || this.#signal.aborted;
   }
 
-  async #disturb(name: NodeName, upstream: NodeName | null, dice: Dice): Promise<void> {
+  async #disturb(name: string, upstream: readonly string[], dice: Dice): Promise<void> {
     const node = this.#chain.process(name);
-    const nextPoint = dice.deck(POINTS[name]);
+    const isLast = name === this.#chain.names.at(-1);
+    const nextPoint = dice.deck(isLast ? [...MAIL_POINTS, ...REPORT_POINTS] : MAIL_POINTS);
     for (;;) {
       // Where nodes take long to start, mail takes long too.
       const slowness = Math.max(1, Math.min(node.startMs / QUICK_START_MS, MOST_SLOWNESS));
@@ -103,7 +114,7 @@ export class Disturbance {
       }
       await this.#bringBack(node, dice);
       // Otherwise its peer waits for a pause of up to a minute, and little mail meets the next kill.
-      if (upstream !== null) await this.#chain.hurry(upstream);
+      for (const one of upstream) await this.#chain.hurry(one);
     }
   }
 
@@ -181,6 +192,22 @@ export class Disturbance {
       void sink.start();
       await this.#untilBack(sink);
       await this.#chain.hurry('exit');
+    }
+  }
+
+  /** Its queues are durable: what it had confirmed, it has again. */
+  async #disturbBroker(broker: TestBroker, dice: Dice): Promise<void> {
+    while (this.tally.broker_restarts < this.#brokerRestarts && !this.#signal.aborted) {
+      await this.#pause(dice.between(BROKER_LIFE_MS.least, BROKER_LIFE_MS.most));
+      if (this.#signal.aborted) return;
+      this.tally.broker_restarts++;
+      const kills = dice.may(0.7);
+      this.#notice(
+        `broker ${kills ? 'killed' : 'stopped'} ${this.tally.broker_restarts}/${this.#brokerRestarts}`,
+      );
+      await (kills ? broker.kill() : broker.stop());
+      await this.#pause(dice.between(DOWN_MS.least, DOWN_MS.most));
+      await broker.start();
     }
   }
 

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { CrashRun, type CrashOptions } from './crash-run.js';
+import { CHAIN, SHARED_TIER } from './layout.js';
 import { isPlant, PLANTS } from './orders.js';
 import { renderReport } from './report.js';
 
@@ -9,11 +10,13 @@ import { renderReport } from './report.js';
  * Exit: 0 clean, 1 not clean, 2 bad usage, 3 the run could not be made, 130 interrupted.
  */
 
-const USAGE = `Usage: npm run test:crash -- [--kills N] [--seed S] [--rate R] [--json] [--keep] [--plant DEFECT]
+const USAGE = `Usage: npm run test:crash -- [--kills N] [--seed S] [--rate R] [--shared] [--json] [--keep] [--plant DEFECT]
 
   --kills N       kill -9 of nodes (default 30)
   --seed S        what decides who is killed, when and where (default: random; it is printed)
   --rate R        messages a second (default 100)
+  --shared        a tier of three nodes that share their mail at a broker, in the middle
+  --restarts N    of that broker, besides (default: one in twenty kills)
   --json          the accounts as JSON on stdout
   --keep          keep the folder with spools, logs and journal also after a clean run
   --plant DEFECT  plant one of ${PLANTS.join(', ')}: the accounts must not be clean
@@ -27,6 +30,8 @@ const OPTIONS = {
   seed: { type: 'string' },
   rate: { type: 'string', default: '100' },
   plant: { type: 'string' },
+  shared: { type: 'boolean', default: false },
+  restarts: { type: 'string' },
   json: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -39,8 +44,12 @@ function asked(args: string[]): Asked | null {
   if (values.help) return null;
   const { plant } = values;
   if (plant !== undefined && !isPlant(plant)) throw new Error(`no defect is called ${plant}`);
+  const kills = numberOf('kills', values.kills, 1_000_000);
+  const restarts = values.restarts ?? String(Math.ceil(kills / 20));
   return {
-    kills: numberOf('kills', values.kills, 1_000_000),
+    layout: values.shared ? SHARED_TIER : CHAIN,
+    kills,
+    brokerRestarts: values.shared ? numberOf('restarts', restarts, 1_000_000) : 0,
     seed: values.seed === undefined ? randomInt(2 ** 31) : numberOf('seed', values.seed, 2 ** 31),
     perSecond: numberOf('rate', values.rate, 10_000),
     plant: plant ?? null,

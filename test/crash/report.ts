@@ -11,7 +11,7 @@ export function renderReport(result: CrashResult): string {
     `${name.padEnd(14)}${String(count).padStart(7)}${note === '' ? '' : `   ${note}`}`;
   const lines = [
     `crash test, seed ${seed}: ${tally.kills} kills (${atPoints} at named points), ` +
-      `${tally.kills_of_sink} of the sink, ${tally.stops} stops, ${tally.freezes} freezes, ` +
+      `${tally.kills_of_sink} of the sink, ${tally.broker_restarts} restarts of the broker, ${tally.stops} stops, ${tally.freezes} freezes, ` +
       `${tally.cuts} cuts, ${tally.reloads} reloads in ${seconds} s`,
     `at points: ${Object.entries(tally.kills_at_points)
       .map(([point, count]) => `${point} ${count}`)

@@ -136,6 +136,45 @@ test('no peer can make the mail of another one look like a repeat', async (t) =>
   );
 });
 
+/** Of `core-1` and `core-2`, which share their mail, and of `core`, which shares with neither. */
+function runBehindTier(t: TestContext): Promise<RunningIntake> {
+  const [core] = POLICY.peers;
+  assert.ok(core !== undefined);
+  const member = (node: string, sharesWith: string[]): typeof core => ({
+    ...core,
+    node,
+    sharesWith,
+    username: `${node}-login`,
+  });
+  const members = [member('core-1', ['core-2']), member('core-2', ['core-1'])];
+  return runIntake(t, { policy: { peers: [core, ...members] } });
+}
+
+function nodesOfKeys({ spool }: RunningIntake): string[] {
+  return [...spool.keys.keys()].map((key) => (JSON.parse(key) as { node: string }).node);
+}
+
+test('what a node of a tier took is the same message when another one of it hands it over', async (t) => {
+  const running = await runBehindTier(t);
+  const first = await handOver(await peer(running.port, 'core-1-login'), { node: 'core-1' });
+  const mate = await peer(running.port, 'core-2-login');
+  assert.equal(await handOver(mate, { node: 'core-1', doubt: 1 }), first);
+  assert.notEqual(await handOver(mate, { node: 'core-2' }), first, 'its own with the same id');
+  assert.deepEqual(nodesOfKeys(running), ['core-1', 'core-2']);
+});
+
+test('outside of the tier its names are not taken, and inside no names from outside', async (t) => {
+  const running = await runBehindTier(t);
+  const stranger = await peer(running.port, 'core-login');
+  const forged = [
+    await handOver(stranger, { node: 'core-1' }),
+    await handOver(await peer(running.port, 'core-1-login'), { node: 'core' }),
+    await handOver(await peer(running.port, 'core-2-login'), { node: 'nobody' }),
+  ];
+  assert.deepEqual(nodesOfKeys(running), ['core', 'core-1', 'core-2']);
+  assert.equal(new Set(forged.map(idIn)).size, 3);
+});
+
 test('two sessions with the same message at once: it is stored once, and both hear its id', async (t) => {
   const running = await runMesh(t);
   const [one, two] = [await peer(running.port), await peer(running.port)];

@@ -1,7 +1,7 @@
 import { otlpOf, otlpSecrets } from '../compile-otlp.js';
 import { entryOf } from '../hop-plan.js';
 import { hopsOf, type NodeHop } from '../node-hops.js';
-import { localBrokerOf, spoolOf } from '../node-spool.js';
+import { localBrokerOf, spoolOf, tierMates, tierOf } from '../node-spool.js';
 import type { NodeEntry, Topology } from '../schema.js';
 import { parseSteerEntry } from '../steer-entry.js';
 import { mappingAt, type Written } from './written.js';
@@ -18,7 +18,7 @@ const RECEIVER_KEYS = ['also-accept', 'may', 'steer-to'];
 /**
  * The part of a topology that one node needs, as a topology of its own that compiles to the same
  * settings of that node: itself; its links; of the nodes that it sends to, hears from or asks for
- * traces where they are; the sinks that it sends to; the secrets that it fetches itself.
+ * traces where they are, and with whom they share their mail; the sinks that it sends to; the secrets that it fetches itself.
  *
  * @param written the same topology as the file has it
  * @param nodeName must be a node of it
@@ -31,7 +31,8 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
     from === nodeName || to === nodeName;
   const linked = topology.links.filter(isOwn).flatMap(({ from, to }) => [from, to]);
   const senders = sendersTo(topology, nodeName);
-  const known = new Set([...goals, ...linked, ...senders.keys()]);
+  const mates = linked.flatMap((name) => tierMates(topology, name) ?? []);
+  const known = new Set([...goals, ...linked, ...mates, ...senders.keys()]);
   const nodes: Written = {};
   for (const [name, peer] of Object.entries(topology.nodes)) {
     const entry = mappingAt(writtenNodes, name);
@@ -53,7 +54,9 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
     return link.from === nodeName ? [except(entry, RECEIVER_KEYS)] : [];
   });
   const secrets = secretsOf(topology, nodeName, node, [...goals]);
-  const broker = localBrokerOf(topology, nodeName);
+  const brokers = new Set(
+    Object.keys(nodes).flatMap((name) => localBrokerOf(topology, name) ?? []),
+  );
   return dropEmpty({
     version: written['version'],
     name: written['name'],
@@ -63,7 +66,7 @@ export function sliceOf(topology: Topology, written: Written, nodeName: string):
     nodes,
     links,
     sinks: only(mappingAt(written, 'sinks'), goals),
-    brokers: only(mappingAt(written, 'brokers'), broker === undefined ? [] : [broker]),
+    brokers: only(mappingAt(written, 'brokers'), brokers),
   });
 }
 
@@ -134,6 +137,9 @@ function peerEntry(topology: Topology, name: string, entry: Written, smarthost: 
   // only so that the slice is whole: the files are on the other machine
   if (offersTls === true && entry['tls'] !== undefined) peer['tls'] = entry['tls'];
   if (smarthost !== undefined) peer['smarthost'] = smarthost;
+  const amqp = spoolOf(topology, name)?.entry.amqp;
+  // where it shares its mail, and with whom; its login there is its own
+  if (amqp !== undefined) peer['spool'] = { amqp, tier: tierOf(topology, name) };
   return peer;
 }
 

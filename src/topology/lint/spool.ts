@@ -1,7 +1,13 @@
 import { isLoopbackHost } from '../../format/loopback.js';
 import type { Path } from '../fault.js';
 import { entryOf } from '../hop-plan.js';
-import { brokerPlace, spoolOf, type BrokerPlace, type NodeSpool } from '../node-spool.js';
+import {
+  brokerIdentity,
+  brokerPlace,
+  spoolOf,
+  type BrokerPlace,
+  type NodeSpool,
+} from '../node-spool.js';
 import { didYouMean } from '../suggest.js';
 import { tunablesOf } from '../tunables.js';
 import { checkCaFile } from './ca-file.js';
@@ -18,11 +24,13 @@ export function checkSpools(context: LintContext): void {
       checkWithoutSpool(context, name);
       continue;
     }
-    checkWorkers(context, name);
+    // of the others only where they share matters to a node
+    const judged = context.node === undefined || context.node === name;
+    if (judged) checkWorkers(context, name);
     const place = checkPlace(context, name, spool);
     if (place === undefined) continue;
     if (place.kind === 'local') used.add(place.name);
-    checkLogin(context, name, spool, place);
+    if (judged) checkLogin(context, name, spool, place);
     checkTier(context, name, spool, place, tiers);
   }
   for (const name of Object.keys(topology.brokers)) {
@@ -133,7 +141,7 @@ function checkTier(
   tiers: Map<string, { node: string; broker: string }>,
 ): void {
   if (entry.tier === undefined) return;
-  const broker = identityOf(place);
+  const broker = brokerIdentity(place);
   const first = tiers.get(entry.tier);
   if (first === undefined) tiers.set(entry.tier, { node, broker });
   else if (first.broker !== broker) {
@@ -145,13 +153,4 @@ function checkTier(
       { hint: 'name the same one, or give them different tiers' },
     );
   }
-}
-
-/** The members of a cluster are the same broker, in whatever order. */
-function identityOf(place: BrokerPlace): string {
-  if (place.kind === 'local') return place.name;
-  return place.addresses
-    .map(({ host, port, vhost }) => JSON.stringify([host.toLowerCase(), port, vhost]))
-    .toSorted()
-    .join(' ');
 }

@@ -19,7 +19,7 @@ const FILES = readdirSync(FOLDER)
   .map((name): [string, string] => [name, readFileSync(join(FOLDER, name), 'utf8')]);
 
 /** Ports for everything, as `topology up` would settle them. */
-function ports({ nodes, sinks }: Topology) {
+function ports({ nodes, sinks, brokers }: Topology) {
   let port = 20_000;
   const fill = (names: string[]) => Object.fromEntries(names.map((name) => [name, port++]));
   return allotment({
@@ -28,6 +28,12 @@ function ports({ nodes, sinks }: Topology) {
     ),
     apis: fill(Object.keys(nodes).filter((name) => nodes[name]?.api !== undefined)),
     sinks: fill(Object.keys(sinks)),
+    brokers: Object.fromEntries(
+      Object.keys(brokers).map((name) => [
+        name,
+        { host: '127.0.0.1', port: port++, username: 'u', password: 'p' },
+      ]),
+    ),
   });
 }
 
@@ -76,10 +82,41 @@ links:
   - { from: by-port, to: core, username: by-port, password: { secret: three }, tls: none, max-connections: 3 }
 `;
 
+/** A tier of three at a broker, of which two send to `exit`; and a node with one of its own. */
+const TIERS = `version: 1
+name: tiers
+secrets: { one: { env: ONE }, two: { env: TWO }, core: { env: CORE }, edge: { env: EDGE } }
+defaults:
+  workers: 2
+  spool: { amqp: ['amqps://a.example', 'amqps://b.example'], tier: core, username: core, password: { secret: core } }
+nodes:
+  edge:
+    listen: [{ port: 2501 }]
+    relay-from: [127.0.0.1]
+    workers: 1
+    spool: { amqp: 'amqp://edge.example', username: edge, password: { secret: edge } }
+    allow-insecure-auth: true
+    smarthost: { pool: [{ to: core-1, weight: 1 }, { to: core-2, weight: 1 }] }
+  core-1: { listen: [{ port: 2502 }], workers: 1, smarthost: exit }
+  core-2:
+    listen: [{ port: 2503 }]
+    workers: 1
+    spool: { amqp: ['amqps://b.example', 'amqps://a.example'], tier: core, username: core, password: { secret: core } }
+    smarthost: exit
+  core-3: { listen: [{ port: 2504 }], workers: 1, relay-from: [127.0.0.1], smarthost: mail.example }
+  exit: { listen: [{ port: 2505 }], spool: none, smarthost: mail.example }
+links:
+  - { from: edge, to: core-1, username: edge, password: { secret: one }, tls: none }
+  - { from: edge, to: core-2, username: edge, password: { secret: one }, tls: none }
+  - { from: core-1, to: exit, username: core-1, password: { secret: two }, tls: none }
+  - { from: core-2, to: exit, username: core-2, password: { secret: two }, tls: none }
+`;
+
 for (const [name, text] of [
   ...FILES,
   ['a production file', PRODUCTION] as [string, string],
   ['a file of many ways', WAYS] as [string, string],
+  ['a file of tiers', TIERS] as [string, string],
 ]) {
   const whole = parsed(text);
   for (const node of Object.keys(whole.topology.nodes)) {
@@ -146,4 +183,21 @@ test('a slice has no users, routes or secrets of other nodes', () => {
     'collector',
   ]);
   assert.equal((slice['links'] as unknown[]).length, 2);
+});
+
+test('a node learns who shares the mail of the nodes that it hears from, and not their logins', () => {
+  const whole = parsed(TIERS);
+  const slice = sliceOf(whole.topology, writtenOf(whole), 'exit');
+  const spool = { amqp: ['amqps://a.example', 'amqps://b.example'], tier: 'core' };
+  assert.deepEqual(slice['nodes'], {
+    'core-1': { listen: [{ port: 2502 }], spool, smarthost: 'exit' },
+    'core-2': {
+      listen: [{ port: 2503 }],
+      spool: { ...spool, amqp: spool.amqp.toReversed() },
+      smarthost: 'exit',
+    },
+    'core-3': { listen: [{ port: 2504 }], spool },
+    exit: { listen: [{ port: 2505 }], smarthost: 'mail.example' },
+  });
+  assert.deepEqual(Object.keys(slice['secrets'] as object), ['two']);
 });

@@ -1,0 +1,35 @@
+import { connect } from 'amqplib';
+import type { TestBroker } from '../broker.js';
+
+const TIER = 'relaymesh.core';
+const LONGEST_DELAY_POWER = 15;
+
+/** Messages in the queues of the tier that no node has been given. */
+export async function messagesAt({ host, port, username, password }: TestBroker): Promise<number> {
+  const connection = await connect({ hostname: host, port, username, password });
+  connection.on('error', () => undefined);
+  try {
+    let sum = 0;
+    for (const queue of queues()) {
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      // One that is not there yet has nothing.
+      const { messageCount } = await channel.checkQueue(queue).catch(() => ({ messageCount: 0 }));
+      sum += messageCount;
+      await channel.close().catch(() => undefined);
+    }
+    return sum;
+  } finally {
+    await connection.close().catch(() => undefined);
+  }
+}
+
+function queues(): string[] {
+  const delays = Array.from({ length: LONGEST_DELAY_POWER + 1 }, (_, power) => 2 ** power);
+  return [
+    `${TIER}.stage.others`,
+    `${TIER}.stage.to (smarthost) exit`,
+    `${TIER}.stage.to (smarthost)`,
+    ...delays.map((seconds) => `${TIER}.delay.${seconds}`),
+  ];
+}
