@@ -1,6 +1,7 @@
 import { newQueueId } from '../base/identifiers.js';
 import type { Clock } from '../base/clock.js';
 import type { Disk } from '../base/disk.js';
+import { messageOf, RelayError } from '../base/errors.js';
 import { LevelStore, type Store, type StoreOperation } from './store.js';
 
 /** What is to be published, and where: at each of the queues. */
@@ -22,6 +23,7 @@ const END = 'r!~';
 const HEAD_LENGTH_BYTES = 4;
 /** What a record takes in the store beside its value. */
 const RECORD_BYTES = 64;
+const REOPEN_AFTER_MS = 5000;
 
 /**
  * What the broker has not got yet, on disk, oldest first. What was put has reached the operating
@@ -37,6 +39,8 @@ export class ResultStore {
   #count = 0;
   /** Writes under way. */
   #putting = 0;
+  /** Monotonic time of a write that failed, or of the last try to mend that. */
+  #failedAtMs: number | null = null;
 
   constructor(
     { folder, maxBytes }: { folder: string; maxBytes: number },
@@ -61,12 +65,23 @@ export class ResultStore {
     return this.#count;
   }
 
-  /** Rejects when another process has it, or when it cannot be read. */
+  /** Rejects with RESULTS_UNREADABLE. */
   async open(): Promise<void> {
-    await this.#disk.makeFolder(this.#folder);
-    await this.#store.check?.();
-    await this.#store.open();
-    this.#bytes = await this.#store.approximateSize(PREFIX, END);
+    try {
+      await this.#disk.makeFolder(this.#folder);
+      await this.#store.check?.();
+      await this.#store.open();
+      this.#bytes = await this.#store.approximateSize(PREFIX, END);
+    } catch (cause) {
+      const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+      const text = `the results that wait cannot be opened: ${messageOf(reason)}`;
+      throw new RelayError('RESULTS_UNREADABLE', text, {
+        fault: 'system',
+        where: this.#folder,
+        hint: 'Check the folder, its permissions and the disk, and that no other process uses it.',
+        cause,
+      });
+    }
   }
 
   close(): Promise<void> {
@@ -89,7 +104,7 @@ export class ResultStore {
     this.#putting++;
     const key = PREFIX + newQueueId(this.#clock.nowMs());
     try {
-      await this.#store.batch([{ type: 'put', key, value }], { sync });
+      await this.#write([{ type: 'put', key, value }], { sync });
     } catch (error) {
       this.#bytes -= sizeBytes;
       this.#count--;
@@ -113,7 +128,12 @@ export class ResultStore {
         }
         const [key, value] = record;
         bytes += value.length;
-        found.push({ key, sizeBytes: value.length + RECORD_BYTES, ...decode(value) });
+        const result = decode(value);
+        if (result === null) {
+          await this.#write([{ type: 'del', key }], { sync: false });
+        } else {
+          found.push({ key, sizeBytes: value.length + RECORD_BYTES, ...result });
+        }
       }
     } finally {
       await iterator.close();
@@ -127,10 +147,34 @@ export class ResultStore {
 
   async remove(results: readonly StoredResult[]): Promise<void> {
     const operations = results.map(({ key }): StoreOperation => ({ type: 'del', key }));
-    await this.#store.batch(operations, { sync: false });
+    await this.#write(operations, { sync: false });
     for (const { sizeBytes } of results) {
       this.#bytes = Math.max(0, this.#bytes - sizeBytes);
       this.#count = Math.max(0, this.#count - 1);
+    }
+  }
+
+  /** After a write that failed the store takes no other before it is opened again. */
+  async #write(operations: StoreOperation[], options: { sync: boolean }): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#failedAtMs !== null) {
+      if (nowMs - this.#failedAtMs < REOPEN_AFTER_MS) {
+        throw new RelayError('RESULTS_UNREADABLE', 'the results that wait cannot be written', {
+          fault: 'system',
+          where: this.#folder,
+          hint: 'Make room on the disk; it is tried again every few seconds.',
+        });
+      }
+      this.#failedAtMs = nowMs;
+      await this.#store.close();
+      await this.#store.open();
+      this.#failedAtMs = null;
+    }
+    try {
+      await this.#store.batch(operations, options);
+    } catch (error) {
+      this.#failedAtMs = nowMs;
+      throw error;
     }
   }
 }
@@ -143,9 +187,14 @@ function encode({ queues, messageId, body }: PendingResult): Buffer {
   return Buffer.concat([length, head, body]);
 }
 
-function decode(value: Buffer): PendingResult {
-  const end = HEAD_LENGTH_BYTES + value.readUInt32BE(0);
-  const head = value.toString('utf8', HEAD_LENGTH_BYTES, end);
-  const { queues, messageId } = JSON.parse(head) as Omit<PendingResult, 'body'>;
-  return { queues, messageId, body: value.subarray(end) };
+/** Null for what is no result. */
+function decode(value: Buffer): PendingResult | null {
+  try {
+    const end = HEAD_LENGTH_BYTES + value.readUInt32BE(0);
+    const head = value.toString('utf8', HEAD_LENGTH_BYTES, end);
+    const { queues, messageId } = JSON.parse(head) as Omit<PendingResult, 'body'>;
+    return { queues, messageId, body: value.subarray(end) };
+  } catch {
+    return null;
+  }
 }

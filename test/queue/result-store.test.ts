@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../src/base/clock.js';
 import { systemDisk } from '../../src/base/disk.js';
 import { ResultStore, type PendingResult } from '../../src/queue/result-store.js';
+import { LevelStore, type Store } from '../../src/queue/store.js';
 
 const NOT_SYNCED = { sync: false };
 
@@ -75,5 +76,48 @@ test('no more bytes are read at once than are asked for', async (t) => {
     await store.put(result(number, 1000), NOT_SYNCED);
   }
   assert.equal((await store.oldest(100, 1500)).length, 2);
+  await store.close();
+});
+
+test('a store that another process has is said to be so', async (t) => {
+  const folder = await folderOf(t);
+  const store = await opened(folder);
+  await assert.rejects(opened(folder), { code: 'RESULTS_UNREADABLE' });
+  await store.close();
+});
+
+test('after a write that failed it is opened again, and not at each write', async (t) => {
+  const folder = await folderOf(t);
+  const level = new LevelStore(folder);
+  let opens = 0;
+  let refusing = false;
+  const scripted: Store = {
+    open: () => (opens++, level.open()),
+    close: () => level.close(),
+    batch: (operations, options) =>
+      refusing ? Promise.reject(new Error('no space left')) : level.batch(operations, options),
+    get: (key) => level.get(key),
+    getSync: (key) => level.getSync(key),
+    iterator: (range) => level.iterator(range),
+    approximateSize: (start, end) => level.approximateSize(start, end),
+    compactRange: (start, end) => level.compactRange(start, end),
+  };
+  let monotonicMs = 0;
+  const ownClock = { ...clock, monotonicMs: () => monotonicMs };
+  const store = new ResultStore({ folder, maxBytes: 10_000 }, systemDisk, ownClock, scripted);
+  await store.open();
+  await store.put(result(1), NOT_SYNCED);
+  refusing = true;
+  await assert.rejects(store.put(result(2), NOT_SYNCED), /no space left/);
+  refusing = false;
+  await assert.rejects(store.put(result(3), NOT_SYNCED), { code: 'RESULTS_UNREADABLE' });
+  assert.equal(opens, 1);
+  monotonicMs = 5000;
+  assert.equal(await store.put(result(4), NOT_SYNCED), true);
+  assert.equal(opens, 2);
+  assert.deepEqual(
+    (await store.oldest(10, 10_000)).map(({ messageId }) => messageId),
+    ['id-1', 'id-4'],
+  );
   await store.close();
 });
