@@ -7,7 +7,13 @@ import type { Delivery } from './broker-consumer.js';
 import { HeldMessages, type Held } from './held-messages.js';
 import type { Item } from './item.js';
 import { decodeItem, encodeProgress } from './record-format.js';
-import { isOfThisNode, type Arrived, type SharedFigures, type SharedMail } from './shared-mail.js';
+import {
+  isOfThisNode,
+  type Arrived,
+  type SharedFigures,
+  type SharedMail,
+  type TierDepths,
+} from './shared-mail.js';
 import { packMessage, unpackMessage, type SharedMessage } from './shared-message.js';
 import type { SharedSpoolSettings } from './shared-settings.js';
 import { mergedIterator } from './shared-iterator.js';
@@ -81,7 +87,8 @@ export class AmqpStore implements Store, SharedMail {
   }
 
   get figures(): SharedFigures {
-    return { broker: this.#link.address, held: this.#held.size, ...this.#counts };
+    const { address: broker, connects } = this.#link;
+    return { broker, connects, held: this.#held.size, ...this.#counts };
   }
 
   onArrival(listener: (arrival: Arrived) => void): void {
@@ -118,7 +125,7 @@ export class AmqpStore implements Store, SharedMail {
     this.#held.acknowledge(held);
   }
 
-  depths(): Promise<Map<string, number>> {
+  depths(): Promise<TierDepths | null> {
     return this.#link.depths();
   }
 

@@ -22,8 +22,8 @@ export interface SharedMail {
    * @param waitMs 0: for whoever has room
    */
   handBack(item: Item, stage: string, waitMs: number): Promise<void>;
-  /** Messages that wait at the broker for whoever has room, by stage; asks the broker. */
-  depths(): Promise<Map<string, number>>;
+  /** Asks the broker what waits there; null where that cannot be told. */
+  depths(): Promise<TierDepths | null>;
   /** Keeps a message on this disk from now on, as it is; the tier forgets it. */
   keepHere(id: string): Promise<void>;
   /** Why the broker takes nothing now, or null. */
@@ -50,9 +50,19 @@ export interface Arrived {
   stage: string;
 }
 
+/** Messages at the broker that no node has been given. */
+export interface TierDepths {
+  /** For whoever has room, by stage. */
+  stages: ReadonlyMap<string, number>;
+  /** For later, of all stages. */
+  deferred: number;
+}
+
 export interface SharedFigures {
   /** Where this node is connected, or null. */
   broker: string | null;
+  /** How often it was connected. */
+  connects: number;
   /** Messages that the broker has given to this node. */
   held: number;
   /** Came again after this node, or another, had them: each may have been delivered twice. */

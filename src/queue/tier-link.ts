@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../base/clock.js';
 import { codeOf, messageOf, RelayError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import type { BrokerLink } from './broker.js';
+import type { BrokerLink, BrokerQueue } from './broker.js';
 import type { Delivery } from './broker-consumer.js';
+import type { TierDepths } from './shared-mail.js';
 import { COMMON_STAGE, TierQueues } from './tier-queues.js';
 
 /** Between attempts to reach the broker, doubled up to the last; a part of it by chance. */
@@ -39,7 +40,10 @@ export class TierLink {
   readonly #stages = new Map<string, Promise<void>>();
   /** Those of them that stand in the registry. */
   readonly #registered = new Set<string>();
+  /** Made over this link, or found to be there. */
   readonly #delays = new Map<number, Promise<void>>();
+  /** Those that any node has ever used. */
+  readonly #knownDelays = new Set<number>();
   #link: BrokerLink | null = null;
   #wanted = false;
   #retry: Timer | null = null;
@@ -47,6 +51,8 @@ export class TierLink {
   #connecting: Promise<void> | null = null;
   #why: RelayError | null = null;
   #delivered = 0;
+  /** How often the broker was reached. */
+  connects = 0;
 
   constructor(options: TierLinkOptions) {
     this.#options = options;
@@ -134,16 +140,22 @@ export class TierLink {
     });
   }
 
-  /** Messages that wait in each stage for whoever has room; none where that cannot be told. */
-  async depths(): Promise<Map<string, number>> {
-    const depths = new Map<string, number>();
-    for (const stage of this.#stages.keys()) {
-      const waiting = await this.#link?.waiting(this.#stageName(stage)).catch(() => null);
-      if (waiting != null) {
-        depths.set(stage, waiting);
+  /** What the broker has for whoever has room, and for later; null where that cannot be told. */
+  async depths(): Promise<TierDepths | null> {
+    try {
+      const link = this.#linkOrThrow();
+      const stages = new Map<string, number>();
+      for (const stage of this.#stages.keys()) {
+        stages.set(stage, (await link.waiting(this.#stageName(stage))) ?? 0);
       }
+      let deferred = 0;
+      for (const seconds of this.#knownDelays) {
+        deferred += (await link.waiting(this.#queues.delayName(seconds))) ?? 0;
+      }
+      return { stages, deferred };
+    } catch {
+      return null;
     }
-    return depths;
   }
 
   #stageName(stage: string): string {
@@ -210,6 +222,7 @@ export class TierLink {
       throw link.ended;
     }
     this.#link = link;
+    this.connects++;
     this.#why = null;
     this.#retryMs = RECONNECT_MS;
     this.#options.log.info({ event: 'broker-connected', broker: link.address }, 'broker reached');
@@ -249,7 +262,13 @@ export class TierLink {
   /** Another node, now or at any time before, has opened a stage. */
   #hear(link: BrokerLink, delivery: Delivery): void {
     delivery.acknowledge();
-    const stage = delivery.body.toString('utf8');
+    const { stage, delay } = readEntry(delivery.body);
+    if (delay !== undefined) {
+      this.#knownDelays.add(delay);
+    }
+    if (stage === undefined) {
+      return;
+    }
     this.#registered.add(stage);
     if (!this.#stages.has(stage) && this.#stages.size < MAX_STAGES) {
       const served = this.#open(link, stage);
@@ -266,25 +285,39 @@ export class TierLink {
     if (stage === COMMON_STAGE || this.#registered.has(stage)) {
       return;
     }
+    await this.#enter(link, { stage });
+    this.#registered.add(stage);
+  }
+
+  async #enter(link: BrokerLink, entry: RegistryEntry): Promise<void> {
+    const text = JSON.stringify(entry);
     await link.publish({
       exchange: this.#queues.stages,
       routingKey: this.#queues.registry.name,
-      body: Buffer.from(stage),
-      contentType: 'text/plain',
-      messageId: stage,
+      body: Buffer.from(text),
+      contentType: 'application/json',
+      messageId: text,
     });
-    this.#registered.add(stage);
   }
 
   #ensureDelay(link: BrokerLink, seconds: number): Promise<void> {
     let made = this.#delays.get(seconds);
     if (made === undefined) {
       const queue = this.#queues.delay(seconds);
-      made = link.declare([queue]).then(() => link.fan(queue.name, queue.name));
+      made = this.#makeDelay(link, queue, seconds);
       this.#delays.set(seconds, made);
       made.catch(() => this.#delays.delete(seconds));
     }
     return made;
+  }
+
+  async #makeDelay(link: BrokerLink, queue: BrokerQueue, seconds: number): Promise<void> {
+    await link.declare([queue]);
+    await link.fan(queue.name, queue.name);
+    if (!this.#knownDelays.has(seconds)) {
+      await this.#enter(link, { delay: seconds });
+      this.#knownDelays.add(seconds);
+    }
   }
 
   #ended(link: BrokerLink, why: RelayError): void {
@@ -312,5 +345,24 @@ export class TierLink {
         log.debug({ code: codeOf(error) }, messageOf(error));
       });
     });
+  }
+}
+
+/** What stands in the registry: a stage, or a delay in seconds, that a node is about to use. */
+interface RegistryEntry {
+  stage?: string;
+  delay?: number;
+}
+
+/** Nothing of what is of another form: a later version may write more into it. */
+function readEntry(bytes: Buffer): RegistryEntry {
+  try {
+    const { stage, delay } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+    return {
+      ...(typeof stage === 'string' ? { stage } : {}),
+      ...(typeof delay === 'number' ? { delay } : {}),
+    };
+  } catch {
+    return {};
   }
 }

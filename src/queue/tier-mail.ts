@@ -9,11 +9,20 @@ import type { Quarantine } from './quarantine.js';
 import { followClock } from './recovery.js';
 import type { Scheduler } from './scheduler.js';
 import { quarantine } from './settle.js';
-import { isOfThisNode, type Arrived, type SharedFigures, type SharedMail } from './shared-mail.js';
+import {
+  isOfThisNode,
+  type Arrived,
+  type SharedFigures,
+  type SharedMail,
+  type TierDepths,
+} from './shared-mail.js';
 import type { Spool } from './spool.js';
 import { COMMON_STAGE } from './tier-queues.js';
 
 const SWEEP_MS = 5000;
+/** Between two looks at what waits at the broker, and as a multiple of how long one took. */
+const LOOK_MS = 1000;
+const LOOK_REST_FACTOR = 20;
 /** The broker ends a consumption that keeps a message for 30 minutes; an attempt may last 20 of them. */
 const MAX_WAIT_HERE_MS = 300_000;
 const READ_AGAIN_MS = 1000;
@@ -54,6 +63,8 @@ export interface TierFigures extends SharedFigures {
 
 /** The queue under which the stage that destinations share is shown. */
 const COMMON_QUEUE = '(others)';
+/** The one under which all is shown that waits at the broker for a time. */
+const DEFERRED_QUEUE = '(deferred)';
 
 /**
  * The mail of this node that its tier shares: what the broker gives is taken into the queue, and what
@@ -67,9 +78,11 @@ export class TierMail {
   readonly #leaving = new Set<string>();
   #timer: Timer | null = null;
   #running = false;
+  #lookTimer: Timer | null = null;
   /** As the broker said last. */
-  #waiting: ReadonlyMap<string, number> = new Map();
-  #isLooking = false;
+  #depths: (TierDepths & { connects: number }) | null = null;
+  /** Messages that were handed back since it was asked. */
+  #handedBack = 0;
 
   constructor(options: TierMailOptions) {
     this.#options = options;
@@ -87,22 +100,27 @@ export class TierMail {
   stop(): void {
     this.#running = false;
     this.#timer?.cancel();
+    this.#lookTimer?.cancel();
   }
 
   get figures(): TierFigures {
     const { shared } = this.#options;
-    return { ...shared.figures, away: shared.away !== null, waiting: this.#waiting };
+    return { ...shared.figures, away: shared.away !== null, waiting: this.#waiting ?? new Map() };
   }
 
   /** The queues of this node, each with what waits at the broker for any; and those that only wait there. */
   withWaiting(here: readonly QueueView[]): QueueView[] {
-    const { name, shared } = this.#options;
-    const known = new Set(here.map((queue) => queue.name));
+    const { name } = this.#options;
+    const all = this.#waiting;
     const told = here.map((queue): QueueView => {
-      const waiting = shared.away === null ? (this.#waiting.get(queue.name) ?? 0) : null;
+      const waiting = all === null ? null : (all.get(queue.name) ?? 0);
       return { ...queue, tier: { name, waiting } };
     });
-    const elsewhere = [...this.#waiting].filter(([queue, count]) => count > 0 && !known.has(queue));
+    const known = new Set(here.map((queue) => queue.name));
+    const elsewhere: Array<[string, number | null]> =
+      all === null
+        ? [[COMMON_QUEUE, null]]
+        : [...all].filter(([queue, count]) => count > 0 && !known.has(queue));
     return [
       ...told,
       ...elsewhere.map(([queue, waiting]) => describeWaitingElsewhere(queue, { name, waiting })),
@@ -185,6 +203,7 @@ export class TierMail {
     }
     const waitMs = waitsMs(item, clock.nowMs());
     if (waitMs > DUE_MS) {
+      this.#handedBack++;
       this.#logged(shared.handBack(item, arrival.stage, waitMs), id);
       return;
     }
@@ -246,6 +265,7 @@ export class TierMail {
     this.#dismiss(item);
     this.#options.scheduler().forgetUnused();
     try {
+      this.#handedBack++;
       await shared.handBack(item, stageOf(item), waitMs);
     } catch (error) {
       log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
@@ -286,7 +306,6 @@ export class TierMail {
   #sweepLater(): void {
     this.#timer = this.#options.clock.after(SWEEP_MS, () => {
       this.#sweep();
-      this.#look();
       if (this.#running) {
         this.#sweepLater();
       }
@@ -312,25 +331,33 @@ export class TierMail {
     }
   }
 
+  /** Asks the broker again and again what waits there, and never takes more than a little of its time. */
   #look(): void {
-    if (this.#isLooking) {
-      return;
+    const { shared, clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    const { connects } = shared.figures;
+    this.#handedBack = 0;
+    void shared.depths().then((depths) => {
+      this.#depths = depths === null ? null : { ...depths, connects };
+      if (this.#running) {
+        const restMs = Math.max(LOOK_MS, LOOK_REST_FACTOR * (clock.monotonicMs() - startMs));
+        this.#lookTimer = clock.after(restMs, () => this.#look());
+      }
+    });
+  }
+
+  /** By the names of queues, as the broker said last, and what was handed back since; null: not known. */
+  get #waiting(): Map<string, number> | null {
+    const { away, figures } = this.#options.shared;
+    // What was said before a link ended says nothing about what came back to the broker by that.
+    if (this.#depths === null || away !== null || this.#depths.connects !== figures.connects) {
+      return null;
     }
-    this.#isLooking = true;
-    void this.#options.shared
-      .depths()
-      .then((depths) => {
-        this.#waiting = new Map(
-          [...depths].map(([stage, count]) => [
-            stage === COMMON_STAGE ? COMMON_QUEUE : stage,
-            count,
-          ]),
-        );
-      })
-      .catch((error: unknown) => this.#options.log.debug({ code: codeOf(error) }, messageOf(error)))
-      .finally(() => {
-        this.#isLooking = false;
-      });
+    const { stages, deferred } = this.#depths;
+    const waiting = new Map(
+      [...stages].map(([stage, count]) => [stage === COMMON_STAGE ? COMMON_QUEUE : stage, count]),
+    );
+    return waiting.set(DEFERRED_QUEUE, deferred + this.#handedBack);
   }
 
   #logged(written: Promise<void>, id: string): void {

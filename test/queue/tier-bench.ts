@@ -114,8 +114,11 @@ export class TierBench {
     const living = this.nodes.filter(({ alive }) => alive);
     await until('the tier is empty', async () => {
       const depths = await Promise.all(living.map(({ store }) => store.depths()));
+      const counts = depths.flatMap((one) =>
+        one === null ? [Infinity] : [...one.stages.values(), one.deferred],
+      );
       return (
-        depths.every((depth) => [...depth.values()].every((count) => count === 0)) &&
+        counts.every((count) => count === 0) &&
         living.every(({ queue, store }) => queue.size === 0 && store.figures.held === 0)
       );
     });

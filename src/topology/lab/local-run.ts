@@ -210,6 +210,21 @@ export class LocalRun implements LabRun {
     }
   }
 
+  async atBroker(node: string): Promise<number | null> {
+    if (this.#pidOf(node) === null) return 0;
+    try {
+      let sum = 0;
+      for (const { tier } of await this.#queuesOf(node)) {
+        if (tier?.waiting === null) return null;
+        sum += tier?.waiting ?? 0;
+      }
+      return sum;
+    } catch (error) {
+      if (this.#pidOf(node) === null) return 0;
+      throw error;
+    }
+  }
+
   async setPaused(node: string, queue: string | undefined, paused: boolean): Promise<void> {
     const action = paused ? 'pause' : 'resume';
     const names =
@@ -251,6 +266,7 @@ interface QueueSizes {
   sending: number;
   deferred: number;
   held: number;
+  tier?: { waiting: number | null };
 }
 
 /** Of queues that were emptied meanwhile, and of the quarantine, which has nothing to pause. */

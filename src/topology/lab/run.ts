@@ -46,6 +46,8 @@ export interface LabRun {
 
   /** Messages that a running node has not settled, over all of its queues; null: it does not run. */
   queued(node: string): Promise<number | null>;
+  /** Messages that wait at the broker of its tier for any node; 0 where it has none, null: not known. */
+  atBroker(node: string): Promise<number | null>;
   /** Pauses or resumes one queue, or all queues that there are now. */
   setPaused(node: string, queue: string | undefined, paused: boolean): Promise<void>;
 }

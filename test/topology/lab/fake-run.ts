@@ -136,6 +136,10 @@ export class FakeRun implements LabRun {
     return this.reloads;
   }
 
+  atBroker(): Promise<number | null> {
+    return Promise.resolve(0);
+  }
+
   queued(node: string): Promise<number | null> {
     this.onLook(node);
     return Promise.resolve(this.held[node] ?? null);

@@ -125,6 +125,9 @@ async function undrained({ run }: WaitContext): Promise<string[]> {
   for (const node of flowOrder(run.topology)) {
     const held = (await run.queued(node)) ?? 0;
     if (held > 0) holding.push(`${node} holds ${messages(held)}`);
+    const atBroker = await run.atBroker(node);
+    if (atBroker === null) holding.push(`what waits at the broker of ${node} is not known`);
+    else if (atBroker > 0) holding.push(`${messages(atBroker)} at the broker of ${node}`);
   }
   return holding;
 }
