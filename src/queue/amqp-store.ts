@@ -17,6 +17,8 @@ import { messageKey, messageOfKey, progressKey } from './store-keys.js';
 import { TierLink } from './tier-link.js';
 import { firstDelaySeconds } from './tier-queues.js';
 
+/** What no waiting mends: a node does not start with it. */
+const LASTING: ReadonlySet<string> = new Set(['BROKER_LOGIN_REFUSED', 'BROKER_QUEUE_DIFFERS']);
 /** How long a removal waits for a message that was handed to the broker a moment ago. */
 const ARRIVAL_TIMEOUT_MS = 5000;
 
@@ -157,7 +159,7 @@ export class AmqpStore implements Store, SharedMail {
     try {
       await this.#link.start();
     } catch (error) {
-      const mayPass = codeOf(error) === 'BROKER_AWAY' || codeOf(error) === 'BROKER_LOST';
+      const mayPass = !LASTING.has(codeOf(error));
       if (!mayPass || (this.#opened && this.#options.settings.fallback === 'none')) {
         await this.close();
         throw error;

@@ -371,7 +371,8 @@ function refusedLogin(
 
 function administrationError(what: string, where: string, cause: unknown): RelayError {
   const text = messageOf(cause);
-  if (/404|NOT[-_]FOUND/.test(text)) {
+  // A broker that is starting says of queues that their node is down.
+  if (/404|NOT[-_]FOUND/.test(text) && !text.includes('inaccessible')) {
     return new RelayError('BROKER_QUEUE_MISSING', `the broker has no queue ${what}`, {
       fault: 'operator',
       where,

@@ -207,6 +207,8 @@ export class Disturbance {
       );
       await (kills ? broker.kill() : broker.stop());
       await this.#pause(dice.between(DOWN_MS.least, DOWN_MS.most));
+      // A run that is given up has ended its broker.
+      if (this.#signal.aborted) return;
       await broker.start();
     }
   }

@@ -11,10 +11,11 @@ import {
 } from '../../src/topology/runner/generated-secrets.js';
 import type { Allotment, Topology } from '../../src/topology/schema.js';
 import { inputs } from './compiling.js';
-import { allotment, parsed, soundBut } from './topology-files.js';
+import { allotment, allottedBrokers, parsed, soundBut } from './topology-files.js';
 
 /** Ports for everything, as `topology up` would settle them. */
-function portsFor({ nodes, sinks }: Topology): Partial<Allotment> {
+function portsFor(topology: Topology): Partial<Allotment> {
+  const { nodes, sinks } = topology;
   let port = 20_000;
   const fill = (names: string[]) => Object.fromEntries(names.map((name) => [name, port++]));
   const listeners = Object.entries(nodes).map(([name, { listen }]) => [
@@ -25,6 +26,7 @@ function portsFor({ nodes, sinks }: Topology): Partial<Allotment> {
     listeners: Object.fromEntries(listeners),
     apis: fill(Object.keys(nodes)),
     sinks: fill(Object.keys(sinks)),
+    brokers: allottedBrokers(topology),
   };
 }
 
@@ -48,7 +50,7 @@ for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.yaml')))
 const EVERYWHERE = soundBut(
   [
     '  app: { generate: true }\n',
-    ['app', 'smarthost', 'sink', 'route', 'member', 'failover', 'token', 'other', 'unused']
+    ['app', 'smarthost', 'sink', 'route', 'member', 'failover', 'token', 'other', 'spool', 'unused']
       .map((name) => `  ${name}: { generate: true }\n`)
       .join(''),
   ],
@@ -58,6 +60,7 @@ const EVERYWHERE = soundBut(
     `    smarthost: h.example
     smarthost-username: u
     smarthost-password: { secret: smarthost }
+    spool: { amqp: amqps://b.example, username: u, password: { secret: spool } }
     smtp-sink-address: s.example
     smtp-sink-username: u
     smtp-sink-password: { secret: sink }
@@ -87,6 +90,7 @@ test('a node is handed the secrets of its routes, its pools, its flat keys and i
     'route',
     'sink',
     'smarthost',
+    'spool',
     'token',
   ]);
   assert.deepEqual([...secretsOfNode(topology, 'core')].toSorted(), [

@@ -12,13 +12,14 @@ import { checkTopology } from '../../src/topology/check.js';
 import { compileNode } from '../../src/topology/compile.js';
 import { topologyJsonSchemaText } from '../../src/topology/json-schema.js';
 import type { Topology } from '../../src/topology/schema.js';
-import { allotment, SOUND, soundBut, writeTopology } from './topology-files.js';
+import { allotment, allottedBrokers, SOUND, soundBut, writeTopology } from './topology-files.js';
 
 const FOLDER = fileURLToPath(new URL('../../../topologies/', import.meta.url));
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
 
 /** Ports for everything, as `topology up` would settle them. */
-function fullAllotment({ nodes, sinks }: Topology) {
+function fullAllotment(topology: Topology) {
+  const { nodes, sinks } = topology;
   let port = 20_000;
   const fill = (names: string[]) => Object.fromEntries(names.map((name) => [name, port++]));
   return allotment({
@@ -27,6 +28,7 @@ function fullAllotment({ nodes, sinks }: Topology) {
     ),
     apis: fill(Object.keys(nodes)),
     sinks: fill(Object.keys(sinks)),
+    brokers: allottedBrokers(topology),
   });
 }
 

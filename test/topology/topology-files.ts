@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Fault } from '../../src/topology/fault.js';
 import { lintTopology, type LintOptions } from '../../src/topology/lint.js';
 import { parseTopology, type LoadedTopology } from '../../src/topology/load.js';
-import type { Allotment } from '../../src/topology/schema.js';
+import type { Allotment, Topology } from '../../src/topology/schema.js';
 
 /** A folder that is gone after the test. */
 export function scratchFolder(t: TestContext): string {
@@ -104,6 +104,12 @@ export function tested(steps: string, expect: string): string {
     steps: [${[send, steps].filter(Boolean).join(', ')}]
     expect: ${expect}
 `;
+}
+
+/** Those of a topology, as `topology up` would settle them. */
+export function allottedBrokers({ brokers }: Topology): Allotment['brokers'] {
+  const broker = { host: '127.0.0.1', port: 19_999, username: 'relaymesh', password: 'of-broker' };
+  return Object.fromEntries(Object.keys(brokers).map((name) => [name, broker]));
 }
 
 export function allotment(more: Partial<Allotment> = {}): Allotment {

@@ -7,7 +7,7 @@ import type { NodeSettings } from '../../src/node-settings.js';
 import type { Allotment, Topology } from '../../src/topology/schema.js';
 import { packSettings, unpackSettings } from '../../src/workers/settings-message.js';
 import { compile } from '../topology/compiling.js';
-import { allotment, parsed } from '../topology/topology-files.js';
+import { allotment, allottedBrokers, parsed } from '../topology/topology-files.js';
 
 /** As the channel between two processes carries it. */
 function sent(settings: NodeSettings): NodeSettings {
@@ -34,7 +34,8 @@ test('the settings of every topology arrive as they were, and their secrets clos
 });
 
 /** As `topology up` would settle it. */
-function allPorts({ nodes, sinks }: Topology): Allotment {
+function allPorts(topology: Topology): Allotment {
+  const { nodes, sinks } = topology;
   const port = 2525;
   const each = (names: object): Record<string, number> =>
     Object.fromEntries(Object.keys(names).map((name) => [name, port]));
@@ -46,6 +47,7 @@ function allPorts({ nodes, sinks }: Topology): Allotment {
     listeners: Object.fromEntries(listeners),
     apis: each(nodes),
     sinks: each(sinks),
+    brokers: allottedBrokers(topology),
   });
 }
 

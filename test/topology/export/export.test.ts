@@ -170,6 +170,25 @@ test('a sink is refused wherever mail could go to it', async (t) => {
   );
 });
 
+test('a broker that the run starts is refused wherever a spool is at it, and its URL is not', async (t) => {
+  const local = LOCAL.replace(
+    'smarthost: mail.example',
+    'smarthost: mail.example\n    spool: { amqp: rabbit, tier: core }',
+  ).replace('links:', 'brokers: { rabbit: { port: auto } }\nlinks:');
+  const { faults } = await exported(t, 'compose', local);
+  assert.deepEqual(
+    faults.map(({ ruleId, line, column, message }) => `${ruleId}@${line}:${column} ${message}`),
+    ["one-machine-only@19:20 broker 'rabbit' works under `topology up` only"],
+  );
+  assert.match(faults[0]?.hint ?? '', /amqps:\/\/rabbit\.mail\.internal/);
+  const deployed = local
+    .replace('amqp: rabbit', 'amqp: "amqps://r.example", username: u, password: { secret: api }')
+    .replace('brokers: { rabbit: { port: auto } }\n', '');
+  const files = await exportedFiles(t, 'systemd', deployed);
+  assert.match(files.get('core/core.yaml') ?? '', /amqps:\/\/r\.example/);
+  assert.doesNotMatch(files.get('edge/edge.yaml') ?? '', /r\.example/);
+});
+
 test('no value of a secret gets into an export, and none has to be here', async (t) => {
   process.env['APP_PASSWORD'] = 'the-value-of-app';
   t.after(() => delete process.env['APP_PASSWORD']);

@@ -14,6 +14,7 @@ secrets:
 tls: { ca: ca.pem }
 defaults:
   otlp: { endpoint: "https://collector.example", ca: collector.pem, headers: { x-key: { secret: tls-ca } } }
+  spool: { amqp: "amqps://r.example", username: me, password: { secret: app--one }, ca: rabbit.pem }
 nodes:
   out:
     host: out.mail.internal
@@ -53,6 +54,7 @@ test('systemd: every file of a node is a credential, but that of a token, which 
     'LoadCredential=tls-cert:/pki/out.pem',
     'LoadCredential=tls-key:/etc/relaymesh/out.key',
     'LoadCredential=otlp-ca:/etc/relaymesh/files/collector.pem',
+    'LoadCredential=spool-ca:/etc/relaymesh/files/rabbit.pem',
   ]);
   const slice = files.get('out/out.yaml') ?? '';
   assert.match(slice, /token: \{ file: \/etc\/relaymesh\/files\/tokens\/me \}/);
@@ -80,6 +82,7 @@ test('compose: what is relative to the topology is kept beside the file', async 
     'file: ./tls/out/tls-key.pem',
     'file: ./tls/out/token-1',
     'file: ./tls/otlp-ca.pem',
+    'file: ./tls/spool-ca.pem',
   ]);
 });
 
@@ -94,6 +97,7 @@ test('kubernetes: certificates are in a Secret of the node, all else in that of 
     '| `out-tls` | `tls.key` |',
     '| `files` | `token-1` |',
     '| `files` | `otlp-ca` |',
+    '| `files` | `spool-ca` |',
   ]);
 });
 

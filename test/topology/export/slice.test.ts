@@ -10,7 +10,7 @@ import { writtenOf } from '../../../src/topology/export/written.js';
 import { lintTopology } from '../../../src/topology/lint.js';
 import type { Topology } from '../../../src/topology/schema.js';
 import { inputs } from '../compiling.js';
-import { allotment, parsed } from '../topology-files.js';
+import { allotment, allottedBrokers, parsed } from '../topology-files.js';
 import { PRODUCTION } from './production.js';
 
 const FOLDER = 'topologies';
@@ -19,7 +19,8 @@ const FILES = readdirSync(FOLDER)
   .map((name): [string, string] => [name, readFileSync(join(FOLDER, name), 'utf8')]);
 
 /** Ports for everything, as `topology up` would settle them. */
-function ports({ nodes, sinks, brokers }: Topology) {
+function ports(topology: Topology) {
+  const { nodes, sinks } = topology;
   let port = 20_000;
   const fill = (names: string[]) => Object.fromEntries(names.map((name) => [name, port++]));
   return allotment({
@@ -28,12 +29,7 @@ function ports({ nodes, sinks, brokers }: Topology) {
     ),
     apis: fill(Object.keys(nodes).filter((name) => nodes[name]?.api !== undefined)),
     sinks: fill(Object.keys(sinks)),
-    brokers: Object.fromEntries(
-      Object.keys(brokers).map((name) => [
-        name,
-        { host: '127.0.0.1', port: port++, username: 'u', password: 'p' },
-      ]),
-    ),
+    brokers: allottedBrokers(topology),
   });
 }
 

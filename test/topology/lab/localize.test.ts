@@ -267,3 +267,19 @@ sinks: { esp: { port: 2602, stands-for: [smtp.example.com] } }
   const mixed = refusal(logins);
   assert.deepEqual([mixed.code, mixed.where], ['LAB_STAND_IN', 'mesh.yaml:6:45']);
 });
+
+test('each RabbitMQ that tiers share becomes one of the run, without the login there', () => {
+  const spools = PRODUCTION.replace(
+    '  max-connections: 7',
+    '  spool: { amqp: "amqps://r.example.net", username: me, password: { secret: esp }, tier: core }',
+  )
+    .replace('    relay-from:', '    spool: { prefetch: 5 }\n    relay-from:')
+    .replace('    queues:', '    spool: { amqp: ["amqps://other.example.net/x"] }\n    queues:');
+  const { local, loaded } = localized(spools);
+  assert.deepEqual(local['brokers'], { broker: { port: 'auto' }, 'broker-2': { port: 'auto' } });
+  const { edge, exit } = loaded.topology.nodes;
+  assert.deepEqual(
+    [loaded.topology.defaults.spool, edge?.spool, exit?.spool],
+    [{ amqp: 'broker-2', tier: 'core' }, { prefetch: 5 }, { amqp: 'broker' }],
+  );
+});
