@@ -1,8 +1,9 @@
 import type { IntakeCounts } from './intake/intake-counts.js';
-import type { HopTraffic } from './node-traffic.js';
 import { one, type MetricDefinition, type MetricFigures } from './node-metric.js';
+import { RABBITMQ_METRICS } from './node-metrics-rabbitmq.js';
 import { NODE } from './node-state-metrics.js';
 import { TIER } from './node-tier-metrics.js';
+import type { HopTraffic } from './node-traffic.js';
 import type { HopTotals } from './queue/hop-totals.js';
 
 /** The name under which the API stands among the listeners; none of these can have it. */
@@ -352,4 +353,5 @@ export const METRICS: readonly MetricDefinition[] = [
   ...TIER,
   ...SENDING,
   ...TRACE,
+  ...RABBITMQ_METRICS,
 ];

@@ -1,6 +1,7 @@
 import type { NodeStatus } from './api/shape/node.js';
 import type { BucketCounts } from './base/bucket-counts.js';
 import type { IntakeCounts } from './intake/intake-counts.js';
+import type { RabbitmqFigures } from './node-rabbitmq.js';
 import type { NodeTraffic } from './node-traffic.js';
 import type { HopTotals } from './queue/hop-totals.js';
 import type { TierFigures } from './queue/tier-mail.js';
@@ -23,6 +24,8 @@ export interface MetricFigures {
   /** Null where no tier shares the mail. */
   tier: TierFigures | null;
   trace: TraceFigures;
+  /** Null where the node has nothing to do with RabbitMQ. */
+  rabbitmq: RabbitmqFigures | null;
 }
 
 /** The values of a metric, each with those of its labels in their order. */

@@ -6,6 +6,7 @@ import type { IntakeCounts } from './intake/intake-counts.js';
 import type { Listener } from './intake/listener.js';
 import type { MetricDefinition, MetricFigures } from './node-metric.js';
 import { METRICS } from './node-metric-list.js';
+import type { RabbitmqFigures } from './node-rabbitmq.js';
 import { hopNames, OTHER_HOP, type NodeTraffic } from './node-traffic.js';
 import type { MailQueue } from './queue/mail-queue.js';
 import type { RouteTable } from './route/table.js';
@@ -25,6 +26,8 @@ export interface MetricParts {
   pool: ConnectionPool;
   exporter: OtlpExporter;
   traceStore: LevelTraceStore;
+  /** Null where the node has nothing to do with RabbitMQ. */
+  rabbitmq: () => RabbitmqFigures | null;
 }
 
 /**
@@ -66,6 +69,7 @@ export class NodeMetrics {
       doubtsReleased: queue.doubtsReleased,
       tier: queue.tierFigures,
       trace: traceStore.figures,
+      rabbitmq: this.#parts.rabbitmq(),
     };
   }
 

@@ -10,6 +10,7 @@ import type { Siblings } from './queue/delivery-keys.js';
 import { LevelSpool } from './queue/level-spool.js';
 import { leastSecurity, routeQuery } from './queue/route-query.js';
 import { MailQueue } from './queue/mail-queue.js';
+import type { Results } from './queue/results.js';
 import type { SharedMail } from './queue/shared-mail.js';
 import { LevelStore } from './queue/store.js';
 import { COMMON_STAGE } from './queue/tier-queues.js';
@@ -37,11 +38,13 @@ export interface NodeQueueParts {
   log: Logger;
   /** Absent: it is the only process of its name. */
   siblings?: Siblings | undefined;
+  /** Absent: nobody hears of results. */
+  results?: Results | undefined;
 }
 
 /** The queue of a node with its spool, and with what chooses and makes attempts. */
 export function createQueue(parts: NodeQueueParts): NodeSpool & { queue: MailQueue } {
-  const { settings, router, pool, locate, siblings, ...common } = parts;
+  const { settings, router, pool, locate, siblings, results, ...common } = parts;
   const { clock } = common;
   const made = createSpool(settings, parts);
   const queue = new MailQueue({
@@ -56,6 +59,7 @@ export function createQueue(parts: NodeQueueParts): NodeSpool & { queue: MailQue
     hasFreeSession: (hop) => pool.hasFree(hop),
     chance: Math.random,
     ...(siblings === undefined ? {} : { siblings }),
+    ...(results === undefined ? {} : { results }),
   });
   return { ...made, queue };
 }

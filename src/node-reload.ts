@@ -47,5 +47,10 @@ export function needsRestart(before: NodeSettings, after: NodeSettings): string[
   if (before.workers !== after.workers) {
     names.push('workers');
   }
+  const rabbitmq = [before.rabbitmq, after.rabbitmq];
+  const passwords = rabbitmq.map((settings) => settings?.broker.password.reveal());
+  if (changed(rabbitmq[0], rabbitmq[1]) || passwords[0] !== passwords[1]) {
+    names.push('rabbitmq');
+  }
   return names;
 }

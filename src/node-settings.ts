@@ -1,6 +1,7 @@
 import type { ApiSettings } from './api/settings.js';
 import type { IntakeSettings } from './intake/settings.js';
 import type { PolicySettings } from './policy/settings.js';
+import type { RabbitmqSettings } from './queue/rabbitmq-settings.js';
 import type { QueueSettings } from './queue/settings.js';
 import type { RouteTable } from './route/table.js';
 import type { SendSettings } from './send/settings.js';
@@ -17,6 +18,8 @@ export interface NodeSettings {
   send: SendSettings;
   trace: TraceSettings;
   api: ApiSettings;
+  /** Queues at RabbitMQ that feed it and hear of its results; absent: none. */
+  rabbitmq?: RabbitmqSettings;
   /** File of the key that the passwords of messages are encrypted with, outside of the spool. */
   messageKeyFile: string;
   /** How long a stopping node lets what is in flight end. */

@@ -8,9 +8,9 @@ import { systemDisk } from './base/disk.js';
 import { Sealer } from './base/sealer.js';
 import { RelayError } from './base/errors.js';
 import { createLogger, type Logger } from './base/log.js';
-import { isLoopbackAddress } from './format/loopback.js';
 import { Injection } from './intake/injection.js';
 import { Listener } from './intake/listener.js';
+import type { IntakeServices } from './intake/receive-data.js';
 import { serverCertificates } from './intake/server-certificates.js';
 import type { Company } from './node-company.js';
 import { shownSettings } from './node-config.js';
@@ -19,7 +19,9 @@ import { NodeHistory } from './node-history.js';
 import { mailViews } from './node-mail-views.js';
 import { ownMesh } from './node-mesh.js';
 import { NodeMetrics } from './node-metrics.js';
+import { isOwnHost } from './node-own-host.js';
 import { NodePeers } from './node-peers.js';
+import { NodeRabbitmq } from './node-rabbitmq.js';
 import { changed, needsRestart, pinnedSink } from './node-reload.js';
 import { answerRoute } from './node-route.js';
 import type { NodeSettings } from './node-settings.js';
@@ -32,7 +34,6 @@ import { BodyMemory } from './queue/body-memory.js';
 import type { LevelSpool } from './queue/level-spool.js';
 import type { DeliveryKeys } from './queue/delivery-keys.js';
 import type { MailQueue } from './queue/mail-queue.js';
-import { ownAddresses } from './policy/own-addresses.js';
 import { createLocator, type Locator } from './route/mx.js';
 import { Router } from './route/router.js';
 import { ConnectionPool } from './send/connection-pool.js';
@@ -74,6 +75,7 @@ export class RelayNode {
   #locator: Locator;
   readonly #pool: ConnectionPool;
   readonly #queue: MailQueue;
+  readonly #rabbitmq: NodeRabbitmq | null;
   readonly #listeners: Listener[];
   readonly #injection: Injection;
   readonly #api: ApiServer;
@@ -111,6 +113,7 @@ export class RelayNode {
     this.#feed = new EventFeed(clock);
     this.#events = this.#createEvents(settings);
     this.#history = this.#createHistory(settings);
+    this.#rabbitmq = NodeRabbitmq.of(settings, { clock, log, traceStore: this.#traceStore });
     const bodyMemory = new BodyMemory(() => this.#settings.queue.limits.bodyMemoryBytes);
     const { spool, queue } = createQueue({
       settings,
@@ -122,6 +125,7 @@ export class RelayNode {
       clock,
       log,
       siblings: company?.siblings,
+      results: this.#rabbitmq?.results,
     });
     this.#spool = spool;
     this.#queue = queue;
@@ -135,17 +139,9 @@ export class RelayNode {
       resolve: (host: string) => this.#locator.resolveOnce(host),
       sealer: () => this.#sealer,
     };
-    const limits = new ClientLimits(settings.intake, clock);
-    this.#listeners = settings.intake.listeners.map(
-      (listener) =>
-        new Listener({
-          ...intake,
-          settings: settings.intake,
-          listener,
-          limits,
-        }),
-    );
+    this.#listeners = this.#createListeners(settings, intake);
     this.#injection = new Injection({ ...intake, settings: () => this.#settings.intake });
+    this.#rabbitmq?.feed(this.#injection, this.#queue);
     this.#peers = new NodePeers(settings.api.peers);
     this.#status = this.#createStatus(bodyMemory);
     this.#api = new ApiServer(settings.api, this.#views(), log);
@@ -153,12 +149,9 @@ export class RelayNode {
 
   get addresses(): NodeAddresses {
     return {
-      smtp: this.#listeners.map(({ settings: { name, host, tls }, port }) => ({
-        name,
-        host,
-        port,
-        tls,
-      })),
+      smtp: this.#listeners.map(({ settings, port }) => {
+        return { name: settings.name, host: settings.host, port, tls: settings.tls };
+      }),
       api: this.#api.address,
     };
   }
@@ -169,8 +162,8 @@ export class RelayNode {
   }
 
   get counts(): { queued: number; quarantined: number; sessions: number } {
-    const { size: queued, quarantineSize: quarantined } = this.#queue;
-    return { queued, quarantined, sessions: this.#sessions };
+    const { size, quarantineSize } = this.#queue;
+    return { queued: size, quarantined: quarantineSize, sessions: this.#sessions };
   }
 
   get deliveryKeys(): Pick<DeliveryKeys, 'look'> {
@@ -188,7 +181,9 @@ export class RelayNode {
     this.#router.reload(await pinnedSink(this.#settings, null, this.#locator));
     this.#traffic.reload(this.#router.table);
     await this.#traceStore.open();
+    await this.#rabbitmq?.openResults();
     await this.#queue.start();
+    this.#rabbitmq?.start();
     this.#history.start();
     this.#status.start();
     await this.#api.start();
@@ -204,8 +199,7 @@ export class RelayNode {
    * has not left by then stays in the spool. Called again, it ends no later than either call asks.
    */
   stop(drainTimeoutMs = this.#settings.drainTimeoutMs): Promise<void> {
-    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs;
-    this.#drainedBy.ms = Math.min(this.#drainedBy.ms, deadlineMs);
+    this.#drainedBy.ms = Math.min(this.#drainedBy.ms, this.#clock.monotonicMs() + drainTimeoutMs);
     this.#armCut();
     this.#stopped ??= this.#stopOnce();
     return this.#stopped;
@@ -214,14 +208,17 @@ export class RelayNode {
   async #stopOnce(): Promise<void> {
     this.#ready = false;
     this.#log.info({ event: 'stopping', queued: this.#queue.size }, 'draining');
+    const notFed = this.#rabbitmq?.stopFeeding();
     for (const listener of this.#listeners) {
       listener.drain();
     }
     while (this.#sessions > 0 && this.#clock.monotonicMs() < this.#drainedBy.ms) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
+    await notFed;
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
     await this.#queue.stop();
+    await this.#rabbitmq?.stop();
     this.#drainedBy.cut?.cancel();
     this.#pool.close();
     this.#locator.close();
@@ -238,8 +235,9 @@ export class RelayNode {
   #armCut(): void {
     const { ms, cut } = this.#drainedBy;
     cut?.cancel();
-    const leftMs = ms - this.#clock.monotonicMs();
-    this.#drainedBy.cut = this.#clock.after(leftMs, () => this.#pool.close());
+    this.#drainedBy.cut = this.#clock.after(ms - this.#clock.monotonicMs(), () =>
+      this.#pool.close(),
+    );
   }
 
   /**
@@ -300,6 +298,16 @@ export class RelayNode {
     this.#status.reloaded(problem);
   }
 
+  #createListeners(
+    { intake: settings }: NodeSettings,
+    services: IntakeServices & { policy: Policy },
+  ) {
+    const inbox = this.#rabbitmq?.createInbox(this.#queue, this.#spool, services);
+    const limits = new ClientLimits(settings, this.#clock);
+    const common = { ...services, ...(inbox === undefined ? {} : { inbox }), settings, limits };
+    return settings.listeners.map((listener) => new Listener({ ...common, listener }));
+  }
+
   #createHistory({ name }: NodeSettings): NodeHistory {
     return new NodeHistory({
       node: name,
@@ -340,6 +348,7 @@ export class RelayNode {
       pool: this.#pool,
       exporter: this.#exporter,
       traceStore: this.#traceStore,
+      rabbitmq: () => this.#rabbitmq?.figures ?? null,
     });
   }
 
@@ -358,21 +367,10 @@ export class RelayNode {
     return createLocator({
       dnsServers,
       mx: () => this.#router.table.mx,
-      isOwn: (host) => this.#isOwn(host),
+      isOwn: (host) => isOwnHost(host, this.#listeners, this.#settings.intake.hostname),
       chance: Math.random,
       clock: this.#clock,
     });
-  }
-
-  /** A mail server that is this node: by its name, or by an address that a listener is reached at. */
-  #isOwn({ name, address, port }: { name: string; address: string; port: number }): boolean {
-    const listeners = this.#listeners.filter((listener) => listener.port === port);
-    const hosts = listeners.map(({ settings: { host } }) => ({ host }));
-    const everywhere = hosts.some(({ host }) => host === '0.0.0.0' || host === '::');
-    const addresses = everywhere ? ownAddresses(hosts) : hosts.map(({ host }) => host);
-    const { hostname } = this.#settings.intake;
-    const reached = addresses.includes(address) || (everywhere && isLoopbackAddress(address));
-    return name === hostname.toLowerCase() || reached;
   }
 
   get #sessions(): number {
@@ -417,8 +415,8 @@ export class RelayNode {
       config: () => ({ node: this.#settings.name, settings: shownSettings(this.#settings) }),
       history: () => this.#history.history,
       route: (question) => {
-        const [settings, queues] = [this.#settings, this.#queue.queues()];
-        return answerRoute(question, { settings, router: this.#router, queues });
+        const state = { settings: this.#settings, queues: this.#queue.queues() };
+        return answerRoute(question, { ...state, router: this.#router });
       },
     };
   }

@@ -7,6 +7,7 @@ import type { Config } from './load.js';
 import { PathOrigins, type OverlayContext } from './overlay-context.js';
 import { overlayHops } from './overlay-hops.js';
 import { overlayOtlp } from './overlay-otlp.js';
+import { overlayRabbitmq } from './overlay-rabbitmq.js';
 import { overlayServer } from './overlay-server.js';
 import { overlaySpool } from './overlay-spool.js';
 import type { ConfigKey } from './schema.js';
@@ -80,6 +81,7 @@ export function overlayNode(
   overlayServer(node, context);
   overlayHops(node, context);
   overlayOtlp(node, topology, context);
+  overlayRabbitmq(node, context);
   overlaySpool(node, topology, context);
   return {
     topology: { ...topology, secrets: declared, nodes: { ...topology.nodes, [nodeName]: node } },

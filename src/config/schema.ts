@@ -11,6 +11,7 @@ import { apiHostsSchema } from '../topology/schema-node.js';
 import { topologySchema } from '../topology/schema.js';
 import { key } from './key.js';
 import { limits } from './limits.js';
+import { rabbitmq } from './rabbitmq.js';
 import { spoolKeys } from './spool-keys.js';
 import { EMPTY, pathValue, secretValue, textValue, usernameValue } from './value-schemas.js';
 
@@ -301,6 +302,7 @@ export const CONFIG_KEYS = {
     schema: flatKeys['allow-insecure-auth'],
     default: 'false',
   }),
+  ...rabbitmq,
   'dns-servers': key({
     form: 'list',
     type: 'list of addresses',
@@ -376,7 +378,11 @@ export type ConfigKey = keyof typeof CONFIG_KEYS;
 export const CONFIG_KEY_NAMES = Object.keys(CONFIG_KEYS) as ConfigKey[];
 
 type Written = { [K in ConfigKey]: z.output<(typeof CONFIG_KEYS)[K]['schema']> };
-type SecretKey = 'smarthost-password' | 'smtp-sink-password' | 'spool-password';
+type SecretKey =
+  | 'smarthost-password'
+  | 'smtp-sink-password'
+  | 'rabbitmq-password'
+  | 'spool-password';
 
 /** What a key's value is once it is understood; paths are absolute, secrets are wrapped. */
 export type ConfigValues = Omit<Written, SecretKey> & Record<SecretKey, Secret>;
@@ -392,5 +398,6 @@ export function isConfigKey(text: string): text is ConfigKey {
 export const EXCLUDING_KEYS: ReadonlyArray<readonly ConfigKey[]> = [
   ['smarthost-password', 'smarthost-password-file', 'smarthost-token-file'],
   ['smtp-sink-password', 'smtp-sink-password-file'],
+  ['rabbitmq-password', 'rabbitmq-password-file'],
   ['spool-password', 'spool-password-file'],
 ];

@@ -29,7 +29,17 @@ export interface InjectRequest {
   idempotencyKey: string | null;
   /** The `traceparent` of the request (W3C Trace Context), whatever stands in it. */
   traceparent?: string | null;
+  /** How it comes in, as the trace and `Received` show it; default: by HTTP, from the API. */
+  source?: { protocol: string; name: string };
+  /** False: what is known of its key was another request, that is forgotten for this one. */
+  mayBeRepeat?: boolean;
+  /** Hears of a message that an earlier request with the key has stored. */
+  onRepeat?: () => void;
+  /** One message, and no array of them. */
+  single?: boolean;
 }
+
+const BY_API = { protocol: 'HTTP', name: 'api' } as const;
 
 /** The envelope of a message that is taken as it is. */
 export interface InjectEnvelope {
@@ -71,7 +81,7 @@ export class Injection {
   /** Takes a JSON message, or an array of them. Never rejects for what the request holds. */
   fromJson(body: Buffer, request: InjectRequest): Promise<InjectAnswer> {
     return this.#once(request, body.length, async () => {
-      const parsed = this.#parse(body);
+      const parsed = this.#parse(body, request.single === true);
       if ('refusal' in parsed) {
         return parsed;
       }
@@ -129,6 +139,11 @@ export class Injection {
     });
   }
 
+  /** Requests of one message each whose keys need not be known any more. */
+  forgetKeys(keys: readonly string[]): Promise<void> {
+    return this.#guard.erase(keys);
+  }
+
   /** @param sizeBytes of the request, which its messages take about as much of; 0 when nothing is known */
   async #once(
     request: InjectRequest,
@@ -166,7 +181,10 @@ export class Injection {
     );
   }
 
-  #parse(body: Buffer): { messages: JsonMessage[]; paths: string[] } | { refusal: InjectRefusal } {
+  #parse(
+    body: Buffer,
+    single: boolean,
+  ): { messages: JsonMessage[]; paths: string[] } | { refusal: InjectRefusal } {
     if (nestingDepth(body) > MAX_DEPTH) {
       return refuseRequest(422, 'MESSAGE_INVALID', `JSON is nested deeper than ${MAX_DEPTH}.`);
     }
@@ -177,11 +195,11 @@ export class Injection {
       // The parser's words quote the text around the fault, which may be a password.
       return refuseRequest(400, 'JSON_INVALID', 'The body is not JSON in UTF-8.');
     }
-    const values: unknown[] = Array.isArray(value) ? value : [value];
+    const values: unknown[] = Array.isArray(value) && !single ? value : [value];
     if (values.length === 0 || values.length > MAX_MESSAGES) {
       return refuseRequest(422, 'MESSAGE_INVALID', `1 to ${MAX_MESSAGES} messages are taken.`);
     }
-    const paths = values.map((_, index) => (Array.isArray(value) ? String(index) : ''));
+    const paths = values.map((_, index) => (values === value ? String(index) : ''));
     const { maxRecipients } = this.#options.settings();
     const messages: JsonMessage[] = [];
     const faults: JsonFault[] = [];
@@ -217,11 +235,11 @@ export class Injection {
   }
 
   async #recall(
-    { idempotencyKey }: InjectRequest,
+    { idempotencyKey, mayBeRepeat = true }: InjectRequest,
     digest: string,
     count: number,
   ): Promise<{ stored: Array<StoredMessage | null> } | { refusal: InjectRefusal }> {
-    if (idempotencyKey === null) {
+    if (idempotencyKey === null || !mayBeRepeat) {
       return { stored: [] };
     }
     try {
@@ -246,18 +264,19 @@ export class Injection {
     request: InjectRequest,
   ): Promise<Candidate | { refusal: InjectRefusal }> {
     if (stored !== null) {
+      request.onRepeat?.();
       return { stored };
     }
     const envelope = { sender, recipients };
     const received = this.#receive(envelope, request, { settings, unknownKeys });
-    await fill(received, pieces(Buffer.from(mime, 'utf8')));
+    await fill(received, pieces(mime));
     const refusal = await received.prepare();
     return refusal === null ? { received, recipients } : describeRefusal(refusal, path);
   }
 
   #receive(
     { sender, recipients, requireTls = false }: InjectEnvelope,
-    { clientAddress, traceparent }: InjectRequest,
+    { clientAddress, traceparent, source: { protocol, name } = BY_API }: InjectRequest,
     beside?: StatedBeside,
   ): ReceivedMessage {
     const requestSpan = parseTraceparent(traceparent ?? '');
@@ -269,10 +288,10 @@ export class Injection {
       },
       {
         clientAddress,
-        helo: 'api',
-        protocol: 'HTTP',
+        helo: name,
+        protocol,
         tls: null,
-        user: 'api',
+        user: name,
         believed: false,
         mayBeParent: true,
         ...(requestSpan === null ? {} : { requestSpan }),

@@ -7,7 +7,7 @@ export interface JsonMessage {
   sender: string;
   recipients: string[];
   /** The message as it was given. */
-  mime: string;
+  mime: Buffer;
   settings: StatedSettings;
   /** Keys that mean nothing here; they come back in the results. */
   unknownKeys: Record<string, unknown> | undefined;
@@ -50,6 +50,7 @@ class Reader {
   sender = '';
   recipients: string[] | null = null;
   mime: string | null = null;
+  mimeEncoding: 'utf8' | 'base64' = 'utf8';
 
   constructor(path: string, maxRecipients: number) {
     this.#path = path;
@@ -81,11 +82,23 @@ class Reader {
     if (Buffer.byteLength(JSON.stringify(unknownKeys ?? {})) > MAX_UNKNOWN_BYTES) {
       this.fault('', `has more than ${MAX_UNKNOWN_BYTES} bytes of keys that are not known here`);
     }
-    const { sender, recipients, mime } = this;
+    const { sender, recipients } = this;
     const { settings } = this.draft;
+    const mime = this.#content();
     return recipients === null || mime === null
       ? null
       : { sender, recipients, mime, settings, unknownKeys };
+  }
+
+  #content(): Buffer | null {
+    if (this.mime === null) {
+      return null;
+    }
+    const bytes = Buffer.from(this.mime, this.mimeEncoding);
+    if (this.mimeEncoding === 'base64' && bytes.toString('base64') !== this.mime) {
+      this.fault('mime', 'must be base64, as `mime-encoding` says');
+    }
+    return bytes;
   }
 
   fault(path: string, detail: string): void {
@@ -196,6 +209,14 @@ const KEYS: ReadonlyMap<string, ReadKey> = new Map<string, ReadKey>([
       r.text('mime', value, (text) => {
         r.mime = text;
         return HALF_PAIR.test(text) ? 'must be text: it holds half of a surrogate pair' : null;
+      }),
+  ],
+  [
+    'mime-encoding',
+    (r, value) =>
+      r.text('mime-encoding', value, (text) => {
+        r.mimeEncoding = text === 'base64' ? 'base64' : 'utf8';
+        return text === 'base64' ? null : 'must be base64';
       }),
   ],
   [

@@ -47,8 +47,11 @@ export interface StatedBeside {
   unknownKeys: Record<string, unknown> | undefined;
 }
 
+/** Where messages go that were received. */
+export type MessageStore = Pick<MailQueue, 'newId' | 'writeBody' | 'accept'>;
+
 export interface ReceiveOptions extends SettingsContext {
-  queue: MailQueue;
+  queue: MessageStore;
   clock: Clock;
   log: Logger;
   node: string;
@@ -65,6 +68,8 @@ export interface IntakeServices extends Omit<SettingsContext, 'ownAddresses'> {
   queue: MailQueue;
   log: Logger;
   expireAfterMs: () => number;
+  /** Takes messages in place of the queue; absent: nothing does. */
+  inbox?: MessageStore;
 }
 
 /** The options of a message that begins now. */
@@ -73,9 +78,9 @@ export function receiveOptions(
   { hostname, listeners, maxMessageBytes, maxHeaderBytes }: IntakeSettings,
   counts: IntakeCounts,
 ): ReceiveOptions {
-  const { node, queue, clock, log, resolve, sealer } = services;
+  const { node, queue, inbox, clock, log, resolve, sealer } = services;
   return {
-    queue,
+    queue: inbox ?? queue,
     clock,
     log,
     node,

@@ -18,12 +18,12 @@ const REMEMBERED_MS = 24 * 3_600_000;
  * stored in the same durable write as the message, so that there is never one without the other.
  */
 export class RepeatGuard {
-  readonly #queue: Pick<MailQueue, 'recall'>;
+  readonly #queue: Pick<MailQueue, 'recall' | 'eraseNotes'>;
   readonly #clock: Clock;
   /** Keys of requests that are being worked on; bounded by the open requests. */
   readonly #running = new Set<string>();
 
-  constructor(queue: Pick<MailQueue, 'recall'>, clock: Clock) {
+  constructor(queue: Pick<MailQueue, 'recall' | 'eraseNotes'>, clock: Clock) {
     this.#queue = queue;
     this.#clock = clock;
   }
@@ -76,6 +76,11 @@ export class RepeatGuard {
       value: JSON.stringify({ digest, ...stored }),
       untilMs: this.#clock.nowMs() + REMEMBERED_MS,
     };
+  }
+
+  /** Forgets requests of one message each: none of them will come again. */
+  erase(keys: readonly string[]): Promise<void> {
+    return this.#queue.eraseNotes(keys.map((key) => noteKey(key, 0)));
   }
 }
 

@@ -4,6 +4,7 @@ import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 export interface Delivery {
   body: Buffer;
   messageId: string;
+  headers: Readonly<Record<string, unknown>>;
   /** Somebody had it before and has not acknowledged it. */
   redelivered: boolean;
   /** How often it was given out before; 0 where the broker does not count. */
@@ -20,6 +21,8 @@ export interface Consumption {
   waiting: number | null;
   /** No more is given; what was given and is not acknowledged stays here. */
   stop(): Promise<void>;
+  /** Resolves when the broker has all that was acknowledged or given back before; rejects when it is lost. */
+  settled(): Promise<void>;
 }
 
 /** One consumption, on a channel of its own. */
@@ -38,9 +41,13 @@ export class BrokerConsumer {
     });
   }
 
-  begun(consumerTag: string, waiting: number | null): Consumption {
+  begun(consumerTag: string, prefetch: number, waiting: number | null): Consumption {
     return {
       waiting,
+      settled: async () => {
+        // The broker works through a channel in order: its answer stands behind what was said before.
+        await this.#channel.prefetch(prefetch);
+      },
       stop: async () => {
         if (this.#open) {
           await this.#channel.cancel(consumerTag);
@@ -60,6 +67,7 @@ export class BrokerConsumer {
     this.#take({
       body: content,
       messageId: String(properties.messageId ?? ''),
+      headers: properties.headers ?? {},
       redelivered: fields.redelivered,
       deliveryCount: typeof count === 'number' ? count : 0,
       acknowledge: () => this.#tell(() => this.#channel.ack(message)),

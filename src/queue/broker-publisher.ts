@@ -12,6 +12,7 @@ export interface Publication {
   contentType: string;
   /** What the message is called; shown by the broker's tools. */
   messageId: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 interface Unconfirmed {
@@ -58,13 +59,13 @@ export class BrokerPublisher {
       const id = `${this.#prefix}-${++this.#count}`;
       const atMs = this.#clock.monotonicMs();
       this.#unconfirmed.set(id, { done, failed, publication, atMs, returned: false });
-      const { exchange, routingKey, body, contentType, messageId } = publication;
+      const { exchange, routingKey, body, contentType, messageId, headers = {} } = publication;
       try {
         this.#channel.publish(
           exchange,
           routingKey,
           body,
-          { persistent: true, mandatory: true, contentType, messageId, correlationId: id },
+          { persistent: true, mandatory: true, contentType, messageId, headers, correlationId: id },
           (error) => this.#confirmed(id, error),
         );
         this.#watch();

@@ -283,7 +283,7 @@ class AmqpLink implements BrokerLink {
       (message: ConsumeMessage | null) => consumer.hear(message),
       streamFrom === undefined ? {} : { arguments: { 'x-stream-offset': streamFrom } },
     );
-    return consumer.begun(consumerTag, waiting);
+    return consumer.begun(consumerTag, prefetch, waiting);
   }
 
   async close(): Promise<void> {

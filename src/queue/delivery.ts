@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { codeOf, messageOf } from '../base/errors.js';
-import { newSpanId } from '../base/identifiers.js';
 import type { Logger } from '../base/log.js';
 import type { AttemptReport, Outcome } from '../send/outcome.js';
 import type { Attempt } from '../send/request.js';
@@ -12,6 +11,7 @@ import type { BodyCache } from './body-cache.js';
 import type { Destination, QueueEntry, RoutedEntry } from './destination.js';
 import type { Flows } from './flows.js';
 import type { DoubtWatch } from './doubt-watch.js';
+import { expiryReport } from './expiry-report.js';
 import { holdupOf, remoteOf, type Holdup } from './holdup.js';
 import {
   isFinal,
@@ -25,6 +25,8 @@ import {
 import { logOutcomes } from './outcome-log.js';
 import { outgoing } from './outgoing-message.js';
 import { Reporter } from './reporter.js';
+import { tellResults } from './results-of-attempt.js';
+import type { Results } from './results.js';
 import type { ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
 import {
@@ -68,6 +70,8 @@ export interface DeliveryOptions {
   quarantined: (item: Item) => void;
   /** Resolves with true when a spool that failed takes writes again, with false when the node stops. */
   healed: () => Promise<boolean>;
+  /** Hears what becomes of recipients before they leave the spool; absent: nobody wants to. */
+  results?: Pick<Results, 'settled' | 'takeReport'>;
 }
 
 /** Attempts in a row that break off for reasons of ours before the message is taken out of the way. */
@@ -230,6 +234,10 @@ export class Delivery {
     );
     logOutcomes(this.#options.log, entry, destination.name, report);
     this.#options.doubts().watch(item);
+    if (this.#options.results !== undefined) {
+      const openBody = (): Promise<Buffer | Readable | null> => this.#openBody(item);
+      await tellResults(this.#options.results, entry, settlement, report, openBody);
+    }
     if (claimed.length > 0) {
       await this.#reporter.report(item, claimed, remote);
     }
@@ -395,35 +403,8 @@ export class Delivery {
 
   /** RFC 5321 §4.5.4.1: after the give-up time the sender hears of it, with the last words. */
   async #expire(entry: RoutedEntry, destination: Destination): Promise<void> {
-    const outcomes = entry.recipients.map((recipient): Outcome => {
-      const last = recipient.lastReply ?? destination.lastFault;
-      const words =
-        last === null
-          ? ''
-          : `; last: ${[last.code, last.enhanced, last.text].filter(Boolean).join(' ')}`;
-      const text = `delivery time expired after ${recipient.attempts} attempts${words}`;
-      return { kind: 'failed', inTransaction: false, code: null, enhanced: '5.4.7', text };
-    });
-    const nowMs = this.#options.clock.nowMs();
-    const record: AttemptReport['record'] = {
-      span_id: newSpanId(),
-      started_at: new Date(nowMs).toISOString(),
-      duration_ms: 0,
-      next_hop: entry.nextHop.name,
-      remote: null,
-      reused: false,
-      tls: null,
-      user: null,
-      state: 'process',
-      result: 'timeout',
-      code: null,
-      enhanced_code: '5.4.7',
-      description: outcomes[0]?.text ?? '',
-      remote_queue_id: null,
-      phases_ms: {},
-      recipients: entry.recipients.map(({ address }) => address),
-    };
-    await this.#conclude(entry, destination, { outcomes, record }, null);
+    const report = expiryReport(entry, destination.lastFault, this.#options.clock.nowMs());
+    await this.#conclude(entry, destination, report, null);
   }
 }
 

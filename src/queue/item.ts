@@ -55,8 +55,8 @@ export interface ItemRecipient extends EnvelopeRecipient {
   deferredAtMs?: number;
   lastReply: LastReply | null;
   /**
-   * Failed, or delivered where the sender wants to hear of it, and the report is not durable yet: to
-   * the disk, nothing has happened.
+   * Failed, or delivered where the sender wants to hear of it, and the report is not durable yet, or
+   * its result is not stored yet: to the disk, nothing has happened.
    */
   unreported?: true;
   /** Wall time at which the sender was told that it is late; that is done once. */

@@ -196,6 +196,10 @@ export class LevelSpool implements Spool {
     return note === null || note.untilMs <= nowMs ? null : note.value;
   }
 
+  eraseNotes(keys: readonly string[]): Promise<void> {
+    return this.#write(keys.map((key) => ({ type: 'del', key: NOTE_PREFIX + key })));
+  }
+
   async findKeys(keys: readonly DeliveryKey[]): Promise<Array<string | null>> {
     await this.#gate?.passed;
     return findKeys(this.#store, keys);

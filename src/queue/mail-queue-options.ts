@@ -7,6 +7,7 @@ import type { TraceRecorder } from '../trace/recorder.js';
 import type { BodyMemory } from './body-memory.js';
 import type { Siblings } from './delivery-keys.js';
 import type { Item } from './item.js';
+import type { Results } from './results.js';
 import type { ChooseRoute } from './route-groups.js';
 import type { QueueSettings } from './settings.js';
 import type { SharedMail } from './shared-mail.js';
@@ -34,6 +35,8 @@ export interface MailQueueOptions {
   tier?: SharingTier;
   /** Who else may have taken what an upstream node hands over; absent: nobody. */
   siblings?: Siblings;
+  /** Hears what becomes of recipients; absent: nobody does. */
+  results?: Pick<Results, 'settled' | 'takeReport'>;
   /** Messages that stay in memory in each queue, and of those that wait for a time; default 1000. */
   maxResident?: number;
   /** Default: `newQueueId`. */

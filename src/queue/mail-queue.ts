@@ -274,8 +274,7 @@ export class MailQueue {
   }
 
   newId(): string {
-    const { newId = newQueueId, clock } = this.#options;
-    return newId(clock.nowMs());
+    return (this.#options.newId ?? newQueueId)(this.#options.clock.nowMs());
   }
 
   writeBody(id: string): BodyWriter {
@@ -297,6 +296,11 @@ export class MailQueue {
   /** The value of a note that was stored with a message, while its time is not over. */
   recall(key: string): Promise<string | null> {
     return this.#options.spool.recall(key, this.#options.clock.nowMs());
+  }
+
+  /** Forgets notes before their time. */
+  eraseNotes(keys: readonly string[]): Promise<void> {
+    return this.#options.spool.eraseNotes(keys);
   }
 
   /**

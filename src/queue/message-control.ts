@@ -8,6 +8,7 @@ import { SpoolRefusal } from './group-commit.js';
 import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
 import type { Quarantine } from './quarantine.js';
 import { describeQueued, type QueuedMessage } from './queued-message.js';
+import type { Results } from './results.js';
 import { groupByRoute, type ChooseRoute } from './route-groups.js';
 import type { Scheduler } from './scheduler.js';
 import { recipientRecord } from './settle.js';
@@ -37,7 +38,7 @@ export type ActionResult =
 
 export interface MessageControlOptions {
   settings: () => QueueSettings;
-  spool: Pick<Spool, 'update' | 'remove' | 'removeCorrupt'>;
+  spool: Pick<Spool, 'update' | 'remove' | 'removeCorrupt' | 'openBody'>;
   scheduler: Scheduler;
   quarantine: Quarantine;
   recorder: TraceRecorder;
@@ -53,6 +54,8 @@ export interface MessageControlOptions {
   forgetBody: (item: Item) => void;
   /** The item is settled and gone. */
   leave: (item: Item) => void;
+  /** Hears of what was deleted; absent: nobody wants to. */
+  results?: Pick<Results, 'settled'>;
 }
 
 /**
@@ -233,7 +236,20 @@ export class MessageControl {
     const records = item.recipients.map((recipient) => recipientRecord(recipient, false));
     recorder.attempted(item.id, attempts, records, true);
     this.#log(item, 'deleted', DELETED_BY_OPERATOR);
+    if (this.#options.results !== undefined) {
+      await this.#tellResults(this.#options.results, item, given, attempts);
+    }
     return this.#answer(item, null, spool.remove(item, { sync: true }));
+  }
+
+  #tellResults(
+    results: Pick<Results, 'settled'>,
+    item: Item,
+    failed: ItemRecipient[],
+    attempts: AttemptRecord[],
+  ): Promise<void> {
+    const openBody = (): ReturnType<Spool['openBody']> => this.#options.spool.openBody(item);
+    return results.settled({ item, delivered: [], failed, deferred: [], attempts, openBody });
   }
 
   /** For the trace: where its recipients would have gone, and that they do not. */

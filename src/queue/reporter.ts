@@ -15,6 +15,7 @@ import type { Holdup } from './holdup.js';
 import { InlineBody } from './inline-body.js';
 import { NEW_RECIPIENT, type Item, type ItemRecipient } from './item.js';
 import { headerOnly, readOriginal, type Original } from './original.js';
+import type { Results } from './results.js';
 import { ReportRate } from './report-rate.js';
 import type { QueueSettings } from './settings.js';
 import { bodyPlace, type Spool } from './spool.js';
@@ -38,6 +39,8 @@ export interface ReporterOptions {
   holdup: (item: Item, recipient: ItemRecipient) => Holdup;
   /** Resolves with true when a spool that failed takes writes again, with false when the node stops. */
   healed: () => Promise<boolean>;
+  /** May take reports over, which are not sent from here then. */
+  results?: Pick<Results, 'takeReport'>;
 }
 
 /** How a report comes in. */
@@ -139,6 +142,14 @@ export class Reporter {
       attemptedAtMs,
     }));
     const report = await this.#make(item, reported);
+    if (await this.#isTakenOver(report)) {
+      // A crash before the item's state is stored makes the report once more, not less.
+      for (const recipient of claimed) {
+        delete recipient.unreported;
+      }
+      this.#logReport(report.item, reported);
+      return;
+    }
     for (;;) {
       for (const recipient of claimed) {
         delete recipient.unreported;
@@ -184,6 +195,11 @@ export class Reporter {
       recipient.delayReportedAtMs = nowMs;
     }
     try {
+      if (await this.#isTakenOver(report)) {
+        await spool.update(item);
+        this.#logReport(report.item, reported);
+        return;
+      }
       await spool.accept(report.item, report.body, { settles: item });
     } catch (error) {
       for (const recipient of late) {
@@ -193,6 +209,11 @@ export class Reporter {
     }
     this.#logReport(report.item, reported);
     enter(report.item);
+  }
+
+  /** It is on disk elsewhere, and not to be sent from here. */
+  async #isTakenOver({ item, body }: Report): Promise<boolean> {
+    return (await this.#options.results?.takeReport(item, body.bytes)) === true;
   }
 
   async #make(item: Item, reported: readonly ReportedRecipient[]): Promise<Report> {

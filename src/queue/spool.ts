@@ -34,6 +34,8 @@ export interface Spool {
   accept(item: Item, body: FinishedBody, also?: AlsoDurable): Promise<void>;
   /** The value noted under a key, or null when there is none or its time is over. */
   recall(key: string, nowMs: number): Promise<string | null>;
+  /** Forgets notes before their time; that is durable with the next accept at the latest. */
+  eraseNotes(keys: readonly string[]): Promise<void>;
   /** Forgets the notes whose time is over. */
   forgetNotes(nowMs: number): Promise<void>;
   /** Queue id of the message that was accepted with each key, or null. */

@@ -9,6 +9,7 @@ import type { CompileInputs } from './compile-inputs.js';
 import { compileClientLimits, compileQueueLimits } from './compile-limits.js';
 import { meshRoots, NextHopCompiler } from './compile-next-hop.js';
 import { compileOtlp } from './compile-otlp.js';
+import { compileRabbitmq } from './compile-rabbitmq.js';
 import { compilePolicy } from './compile-policy.js';
 import { compileRoutes } from './compile-routes.js';
 import { compileSharedSpool } from './compile-spool.js';
@@ -46,6 +47,7 @@ export function compileNode(
   const hostname = hostnameOf(topology, nodeName);
   const compiler = new NextHopCompiler(topology, nodeName, inputs);
   const otlp = compileOtlp(topology, nodeName, inputs);
+  const rabbitmq = compileRabbitmq(node, inputs);
   const shared = compileSharedSpool(topology, nodeName, inputs);
   return {
     name: nodeName,
@@ -80,6 +82,7 @@ export function compileNode(
       ...(otlp === undefined ? {} : { otlp }),
     },
     api: compileApi(topology, nodeName, node, hostname, inputs),
+    ...(rabbitmq === undefined ? {} : { rabbitmq }),
     messageKeyFile: join(inputs.dataDir, 'message-key'),
     drainTimeoutMs: tunables['drain-timeout'] * 1000,
     workers: tunables.workers,

@@ -63,7 +63,7 @@ export const RULES = {
   'flat-key-conflict': {
     severity: 'error',
     meaning:
-      '`smarthost-…` or `smtp-sink-…` keys without what they are about, or beside a mapping.',
+      '`smarthost-…`, `smtp-sink-…` or `rabbitmq-…` keys without what they are about, or beside a mapping.',
   },
   'invalid-certificate': {
     severity: 'error',

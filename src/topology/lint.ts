@@ -12,6 +12,7 @@ import { checkOtlp } from './lint/otlp.js';
 import { checkPaths } from './lint/paths.js';
 import { checkPorts } from './lint/ports.js';
 import { checkPools } from './lint/pools.js';
+import { checkRabbitmq } from './lint/rabbitmq.js';
 import { checkRelaying } from './lint/relaying.js';
 import { checkRouting } from './lint/routing.js';
 import { checkSecrets } from './lint/secrets.js';
@@ -96,6 +97,7 @@ export function lintWithSilences(
   checkMx(context);
   checkSteering(context);
   checkLogins(context);
+  checkRabbitmq(context);
   checkRelaying(context);
   checkSecrets(context);
   checkCertificates(context);

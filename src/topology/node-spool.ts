@@ -1,17 +1,13 @@
 import type { BrokerAddress } from '../queue/shared-settings.js';
-import type { Path, RuleId } from './fault.js';
+import { parseBrokerUrl, type BrokerProblem } from './broker-url.js';
+import type { Path } from './fault.js';
 import { entryOf } from './hop-plan.js';
-import { isHost } from './host-address.js';
 import type { SpoolEntry } from './schema-spool.js';
 import { NAME_PATTERN } from './schema-values.js';
 import type { Topology } from './schema.js';
 
 /** What a login at a broker is made of: it goes to the broker that it is named with, and no other. */
 export const BROKER_LOGIN_KEYS = ['username', 'password', 'ca'] as const;
-
-/** AMQP 0-9-1, without and with TLS. */
-const DEFAULT_PORTS = { 'amqp:': 5672, 'amqps:': 5671 } as const;
-const DEFAULT_VHOST = '/';
 
 /** The shared spool of a node, with what it has from `defaults`. */
 export interface NodeSpool {
@@ -48,14 +44,6 @@ export function spoolOf(topology: Topology, nodeName: string): NodeSpool | undef
 export type BrokerPlace =
   /** An entry of `brokers`, which may not exist. */
   { kind: 'local'; name: string } | { kind: 'remote'; addresses: BrokerAddress[] };
-
-export interface BrokerProblem {
-  ruleId: RuleId;
-  /** Below `amqp`. */
-  path: Path;
-  message: string;
-  hint: string;
-}
 
 /** Understands `amqp`. Problems quote nothing, for there may be a password in it. */
 export function brokerPlace(
@@ -123,44 +111,4 @@ function sharedPlace(topology: Topology, nodeName: string): string | undefined {
   return place === undefined
     ? undefined
     : JSON.stringify([tierOf(topology, nodeName), place.kind, brokerIdentity(place)]);
-}
-
-const FORM_HINT =
-  'write amqps://HOST, amqps://HOST:PORT or amqps://HOST/VHOST; without TLS it is amqp://';
-
-function parseBrokerUrl(text: string): { address: BrokerAddress } | Omit<BrokerProblem, 'path'> {
-  const url = /^amqps?:\/\/[^\s/]/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-  const invalid = (message: string): Omit<BrokerProblem, 'path'> => ({
-    ruleId: 'invalid-value',
-    message,
-    hint: FORM_HINT,
-  });
-  if (url === undefined) return invalid('this is no URL of a broker');
-  if (url.username !== '' || url.password !== '') {
-    return {
-      ruleId: 'cleartext-secret',
-      message: 'a URL of a broker must not hold a login',
-      hint: 'write `username` and `password: { secret: NAME }` beside `amqp`, and declare NAME under `secrets`',
-    };
-  }
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  if (!isHost(host)) return invalid('this URL has no host');
-  if (url.search !== '' || url.hash !== '') return invalid('this URL says more than a place');
-  const vhost = vhostOf(url.pathname);
-  if (vhost === undefined) return invalid('this URL has more than one vhost');
-  const protocol = url.protocol as keyof typeof DEFAULT_PORTS;
-  const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port);
-  if (port === 0) return invalid('this URL has no port that can be connected to');
-  return { address: { host, port, tls: protocol === 'amqps:', vhost } };
-}
-
-/** Without a path, and with a bare slash, that which every broker has. */
-function vhostOf(pathname: string): string | undefined {
-  const encoded = pathname.replace(/^\//, '');
-  if (encoded.includes('/')) return undefined;
-  try {
-    return decodeURIComponent(encoded) || DEFAULT_VHOST;
-  } catch {
-    return undefined;
-  }
 }

@@ -120,6 +120,7 @@ const STAND_INS: Record<string, unknown> = {
   password: { secret: STAND_IN_SECRET },
   'smarthost-password': { secret: STAND_IN_SECRET },
   'smtp-sink-password': { secret: STAND_IN_SECRET },
+  'rabbitmq-password': { secret: STAND_IN_SECRET },
   token: { secret: STAND_IN_SECRET },
 };
 

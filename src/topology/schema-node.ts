@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isHost } from './host-address.js';
 import { limitKeys } from './schema-limits.js';
 import { otlpSchema } from './schema-otlp.js';
+import { rabbitmqKeys } from './schema-rabbitmq.js';
 import { repliesSchema } from './schema-replies.js';
 import { flatKeys, mxKeys, queueSchema, routeSchema, smarthostSchema } from './schema-routes.js';
 import { spoolFallbackSchema, spoolSchema } from './schema-spool.js';
@@ -304,7 +305,7 @@ export const nodeSchema = z
       description:
         'Smarthosts that a message through the API of this node may name: nodes and sinks of the topology, `host:port`, `*.domain:port`; without a port 25. Default none.',
     }),
-    ...z.strictObject({ ...flatKeys, ...mxKeys }).partial().shape,
+    ...z.strictObject({ ...flatKeys, ...mxKeys, ...rabbitmqKeys }).partial().shape,
     ...tunablesSchema.shape,
   })
   .meta(

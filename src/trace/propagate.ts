@@ -42,7 +42,7 @@ const ALL_ZERO = /^0+$/;
 export function formatMeshContext(context: MeshContext): string {
   return [
     '1',
-    `00-${context.traceId}-${context.spanId}-01`,
+    formatTraceparent(context),
     context.node,
     context.queueId,
     context.path.join(','),
@@ -72,6 +72,11 @@ export function parseMeshContext(value: string): MeshContext | null {
     return null;
   }
   return { ...ids, node, queueId: queueId as string, path: nodes, doubt: doubt === '1' };
+}
+
+/** The value of a `traceparent` (W3C Trace Context §3.2). */
+export function formatTraceparent({ traceId, spanId }: ParentSpan): string {
+  return `00-${traceId}-${spanId}-01`;
 }
 
 /** The value of a `traceparent` (W3C Trace Context §3.2), or null when it is not of that form. */

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { NodeSettings } from '../node-settings.js';
 import type { ClientLimitSettings } from '../policy/client-limits.js';
+import type { RabbitmqSettings } from '../queue/rabbitmq-settings.js';
 import type { QueueSettings } from '../queue/settings.js';
 import type { Capacities } from '../route/table.js';
 import type { Capacity } from '../send/capacity.js';
@@ -53,7 +54,7 @@ export function workerSettings(
   index: number,
   drained: readonly number[] = [],
 ): NodeSettings {
-  const { workers, intake, queue, route, trace } = settings;
+  const { workers, intake, queue, route, trace, rabbitmq } = settings;
   const taking = { index: Math.min(index, workers - 1), count: workers };
   const nth = index < workers ? index : workers + drained.indexOf(index);
   const all = { index: nth, count: workers + drained.length };
@@ -76,6 +77,25 @@ export function workerSettings(
       ...traceLimits(trace, all),
       directory: join(folder, basename(trace.directory)),
     },
+    ...(rabbitmq === undefined ? {} : { rabbitmq: rabbitmqPart(rabbitmq, index, folder, all) }),
+  };
+}
+
+/**
+ * One worker takes from the outbox, whichever process ends: what it had taken before is known in its
+ * own spool.
+ */
+function rabbitmqPart(
+  settings: RabbitmqSettings,
+  index: number,
+  folder: string,
+  all: Part,
+): RabbitmqSettings {
+  return {
+    ...settings,
+    takesOutbox: index === 0,
+    resultsDirectory: join(folder, basename(settings.resultsDirectory)),
+    maxResultBytes: share(settings.maxResultBytes, all),
   };
 }
 

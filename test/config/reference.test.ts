@@ -45,7 +45,7 @@ test('only secrets have no option', () => {
   const without = keyReferences().filter(({ option }) => option === null);
   assert.deepEqual(
     without.map(({ key }) => key),
-    ['spool-password', 'smarthost-password', 'smtp-sink-password'],
+    ['spool-password', 'smarthost-password', 'smtp-sink-password', 'rabbitmq-password'],
   );
   assert.ok(
     CONFIG_KEY_NAMES.filter((key) => key.endsWith('password')).every(

@@ -33,7 +33,7 @@ test('the JSON message of MailerQ, port as a string or as a number', () => {
   assert.deepEqual(rest, {
     sender: 'a@x.test',
     recipients: ['b@y.test'],
-    mime: PLAIN.mime,
+    mime: Buffer.from(PLAIN.mime),
     unknownKeys: undefined,
   });
   const own = settings.smarthost ?? assert.fail();

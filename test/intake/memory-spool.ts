@@ -117,6 +117,12 @@ export class MemorySpool implements Spool {
     return note === undefined || note.untilMs <= nowMs ? null : note.value;
   }
 
+  async eraseNotes(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      this.notes.delete(key);
+    }
+  }
+
   async forgetNotes(): Promise<void> {}
 
   async findKeys(keys: readonly DeliveryKey[]): Promise<Array<string | null>> {

@@ -131,6 +131,10 @@ export class MemorySpool implements Spool {
     return note === undefined || note.untilMs <= nowMs ? null : note.value;
   }
 
+  async eraseNotes(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#medium.notes.delete(key);
+  }
+
   async forgetNotes(nowMs: number): Promise<void> {
     for (const { key, untilMs } of this.#medium.notes.values()) {
       if (untilMs <= nowMs) this.#medium.notes.delete(key);

@@ -160,4 +160,15 @@ export function notes(spoolTest: SpoolTest): void {
     assert.equal(await spool.recall('n100', 0), null);
     assert.equal(await spool.recall('n101', 0), 'value of n101');
   });
+
+  spoolTest('a note that is erased is gone, and its message is not', async (_, opened) => {
+    let spool = await opened();
+    await accept(spool, idOf(1), 'inject!1', NOW_MS + 1);
+    await accept(spool, idOf(2), 'inject!2', NOW_MS + 1);
+    await spool.eraseNotes(['inject!1', 'inject!3']);
+    spool = await opened();
+    assert.equal(await spool.recall('inject!1', NOW_MS), null);
+    assert.equal(await spool.recall('inject!2', NOW_MS), 'value of inject!2');
+    assert.deepEqual(await scannedIds(spool), [idOf(1), idOf(2)]);
+  });
 }

@@ -97,6 +97,27 @@ test('each worker has folders of its own, and the first those of a single proces
   assert.equal(second?.intake.certificate, settings.intake.certificate);
 });
 
+test('one worker takes from the outbox, and each has results of its own', () => {
+  const settings = nodeWith(
+    2,
+    'rabbitmq-address: amqp://127.0.0.1',
+    'rabbitmq-inbox: round',
+    'rabbitmq-outbox: round',
+    'rabbitmq-results: results',
+  );
+  const parts = all(settings, [4]).map(({ rabbitmq }) => rabbitmq);
+  assert.deepEqual(
+    parts.map((part) => [part?.takesOutbox, part?.outbox, part?.inbox, part?.resultsDirectory]),
+    [
+      [true, 'round', 'round', '/data/results'],
+      [false, 'round', 'round', '/data/worker-1/results'],
+      [false, 'round', 'round', '/data/worker-4/results'],
+    ],
+  );
+  const bytes = parts.reduce((sum, part) => sum + (part?.maxResultBytes ?? 0), 0);
+  assert.equal(bytes, settings.rabbitmq?.maxResultBytes);
+});
+
 test('a spool that is drained has its part of what is sent, and takes none of what clients may', () => {
   const settings = nodeWith(2, 'max-connections: 9', 'max-sessions: 10');
   const parts = all(settings, [2]);

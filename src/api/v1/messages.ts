@@ -1,7 +1,8 @@
 import { Hono, type Context } from 'hono';
 import { isQueueId } from '../../base/identifiers.js';
+import { deliveryResults } from '../../format/delivery-result.js';
 import type { MessageSettings } from '../../format/message-settings.js';
-import type { AttemptRecord, HopRecord } from '../../trace/record.js';
+import type { HopRecord } from '../../trace/record.js';
 import { problem } from '../problem.js';
 import type {
   ApiViews,
@@ -46,25 +47,6 @@ const REFUSALS: Readonly<Record<Why, { status: 404 | 409; code: string; detail: 
     detail: 'This message cannot be read; it can only be deleted.',
   },
 };
-
-/** One attempt for one recipient, in MailerQ's words (SMARTHOST: results). */
-export interface DeliveryResult {
-  recipient: string;
-  state: AttemptRecord['state'];
-  result: AttemptRecord['result'];
-  /** UTC, `YYYY-MM-DD HH:MM:SS`, when the attempt ended. */
-  time: string;
-  /** Name of the hop that was asked. */
-  mta: string;
-  /** Name of this node. */
-  from: string;
-  /** Address and port that were connected to, or null when there was no connection. */
-  to: string | null;
-  code: number | null;
-  /** Enhanced status code (RFC 3463). */
-  status: string | null;
-  description: string;
-}
 
 export function messageRoutes({ messages }: ApiViews): Hono {
   const app = new Hono();
@@ -131,9 +113,7 @@ export function messageJson({
     ...settingsJson(record, settings),
     quarantine: quarantine === null ? null : quarantineJson(quarantine),
     queued,
-    results: record.attempts.flatMap((attempt) =>
-      attempt.recipients.map((address, index) => resultOf(record, attempt, address, index)),
-    ),
+    results: record.attempts.flatMap((attempt) => deliveryResults(attempt, record.node)),
   };
 }
 
@@ -154,35 +134,4 @@ function settingsJson(
   const username = settings?.smarthost?.username ?? null;
   const login = username === null ? {} : { username };
   return { ...stated, smarthost: { hostname, port: Number(own.slice(colon + 1)), ...login } };
-}
-
-function resultOf(
-  record: HopRecord,
-  attempt: AttemptRecord,
-  recipient: string,
-  index: number,
-): DeliveryResult {
-  const {
-    state,
-    result,
-    code,
-    enhanced_code: status,
-    description,
-  } = attempt.replies?.[index] ?? attempt;
-  return {
-    recipient,
-    time: utcTime(Date.parse(attempt.started_at) + attempt.duration_ms),
-    mta: attempt.next_hop,
-    from: record.node,
-    to: attempt.remote,
-    state,
-    result,
-    code,
-    status,
-    description,
-  };
-}
-
-function utcTime(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
 }

@@ -16,7 +16,7 @@ export interface NeededFile {
 /** Where a file is for the running node. */
 export type PlaceFile = (file: NeededFile) => string;
 
-const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca', 'spool-ca'];
+const PEM_IDS = ['tls-ca', 'tls-cert', 'tls-key', 'otlp-ca', 'spool-ca', 'rabbitmq-ca'];
 /** Of files of which there may be several. */
 export const NUMBERED_ID = /^(?:token|tls-cert|tls-key|client-cert|client-key)-\d+$/;
 
@@ -48,7 +48,7 @@ export function withFiles(
     // a peer that offers TLS has certificates; where they are named for this node, that is enough
     nodes[name] = name === nodeName || tls.isWhole ? rest : withOwn(rest, topology, name, own);
   }
-  nodes[nodeName] = withTokens(nodes[nodeName] as Written, put);
+  nodes[nodeName] = withBrokerCa(withTokens(nodes[nodeName] as Written, put), put);
   const changed: Written = {
     ...slice,
     ...(secrets.length === 0 ? {} : { secrets: Object.fromEntries(secrets) as Written }),
@@ -169,6 +169,14 @@ function withTokens(entry: Written, put: PlaceFile): Written {
     if (entry[key] !== undefined) changed[key] = walk(entry[key]);
   }
   return changed;
+}
+
+function withBrokerCa(entry: Written, put: PlaceFile): Written {
+  const file = entry['rabbitmq-ca'];
+  if (typeof file !== 'string') return entry;
+  const source = { file };
+  const placed = put({ kind: 'ca', id: 'rabbitmq-ca', what: 'CA of RabbitMQ', source });
+  return { ...entry, 'rabbitmq-ca': placed };
 }
 
 function withOtlp(slice: Written, nodeName: string, put: PlaceFile): void {

@@ -155,6 +155,7 @@ function secretsOf(
   const links = topology.links.filter(({ from, to }) => from === nodeName || to === nodeName);
   const named = [
     ...Object.values(topology.nodes).map((one) => one.api?.token),
+    node['rabbitmq-password'],
     ...[...node.users, ...sinks.flatMap(({ users }) => users)].map(({ password }) => password),
     ...hopsOf(topology, nodeName).map(({ keys }) => keys.password),
     ...links.flatMap((link) => [

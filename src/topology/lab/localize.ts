@@ -6,6 +6,7 @@ import { placeOf, type Path } from '../fault.js';
 import { inNetworks } from '../host-address.js';
 import type { LoadedTopology } from '../load.js';
 import { otlpEndpointSchema } from '../schema-otlp.js';
+import { RABBITMQ_KEYS } from '../schema-rabbitmq.js';
 import type { Topology } from '../schema.js';
 import { BrokerLocalizer } from './localize-brokers.js';
 import { HopLocalizer } from './localize-hops.js';
@@ -24,7 +25,8 @@ const ALL_OF_LOOPBACK = `${LOOPBACK}/32`;
  * does so with the one of its node; a login by access token becomes one by password; `relay-from`
  * also means this machine, where it means anyone; delivery by MX goes to the sink that stands for
  * `*`; hosts that messages may name are dropped where no sink stands for them; spans go to a
- * collector on this machine only; a RabbitMQ of the run takes the place of each that tiers share.
+ * collector on this machine only; a RabbitMQ of the run takes the place of each that tiers share;
+ * no node is fed by a RabbitMQ, or tells one its results.
  *
  * @param loaded Without errors.
  * @throws RelayError LAB_OUTSIDE or LAB_STAND_IN with FILE:LINE:COL
@@ -43,6 +45,7 @@ export function localize({ topology, positions }: LoadedTopology): Written {
     placeNode(topology, name, entry);
     localizeOtlp(entry, folder);
     brokers.localize(entry);
+    for (const key of RABBITMQ_KEYS) delete entry[key];
   }
   localizeOtlp(mappingAt(local, 'defaults'), folder);
   brokers.localize(mappingAt(local, 'defaults'));

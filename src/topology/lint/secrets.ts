@@ -140,7 +140,7 @@ function secretReferences({ topology, hops }: LintContext): Reference[] {
     for (const { keys, keyPath } of hops.get(name) ?? [])
       add(keys.password, keyPath('password'), 'login');
     // also where they are out of place
-    for (const key of ['smarthost-password', 'smtp-sink-password'] as const) {
+    for (const key of ['smarthost-password', 'smtp-sink-password', 'rabbitmq-password'] as const) {
       add(node[key], [...path, key], 'login');
     }
   }

@@ -20,8 +20,8 @@ export function generateSecrets(
 
 /**
  * The secrets that a node has to know: those of its users and of the peers that log in at it, the
- * logins at its next hops, at its sink, at its collector and at its broker, and the API tokens of it and of its
- * peers.
+ * logins at its next hops, at its sink, at its collector and at its brokers, and the API tokens of it
+ * and of its peers.
  */
 export function secretsOfNode(topology: Topology, node: string): Set<string> {
   const needed = new Set<string>();
@@ -44,6 +44,8 @@ export function secretsOfNode(topology: Topology, node: string): Set<string> {
   }
   const spool = spoolOf(topology, node);
   if (spool?.entry.password !== undefined) needed.add(spool.entry.password.secret);
+  const rabbitmq = topology.nodes[node]?.['rabbitmq-password'];
+  if (rabbitmq !== undefined) needed.add(rabbitmq.secret);
   return needed;
 }
 
