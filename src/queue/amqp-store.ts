@@ -214,9 +214,11 @@ export class AmqpStore implements Store, SharedMail {
     } finally {
       this.#held.confirmed(fresh, this.#heard);
     }
-    const gone = operations.flatMap(({ type, key }) => (type === 'del' ? [messageOfKey(key)] : []));
+    const gone = new Set(
+      operations.map(({ type, key }) => (type === 'del' ? messageOfKey(key) : null)),
+    );
     done.forEach((held) => this.#held.acknowledge(held));
-    this.#lossHeard([...done.keys()].filter((id) => gone.includes(id)));
+    this.#lossHeard([...done.keys()].filter((id) => gone.has(id)));
   }
 
   /** What a batch removes or changes of the mail that is at the broker. */

@@ -236,6 +236,7 @@ export class TierMail {
   /** The broker has taken these back: what is under way comes to its end, all else is for others. */
   #lost(ids: readonly string[]): void {
     const scheduler = this.#options.scheduler();
+    let isAnyGone = false;
     for (const id of ids) {
       const item = this.#here.get(id)?.item;
       if (item === undefined) {
@@ -245,9 +246,13 @@ export class TierMail {
         this.#leaving.add(id);
       } else {
         this.#dismiss(item);
+        isAnyGone = true;
       }
     }
-    scheduler.forgetUnused();
+    // That looks at all destinations, which is too much for what every removal tells.
+    if (isAnyGone) {
+      scheduler.forgetUnused();
+    }
   }
 
   #dismiss(item: Item): void {

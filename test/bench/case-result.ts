@@ -14,6 +14,8 @@ export interface CaseResult {
   rounds: number;
   reference: string;
   showsStart: boolean;
+  /** What was queued before is timed on its way out, and not what comes in. */
+  drains: boolean;
   /** How many nodes in a row a message passes beyond the reference, where the case asks for what each adds. */
   tiers: number | null;
   /** How long a synced append of the size of a message took beside it; where delays are measured. */
@@ -34,6 +36,11 @@ export interface SubjectResult {
   perSecond: Spread;
   cpuUs: Spread | null;
   peakBytes: Spread | null;
+  /** What of these a broker beside the relay took; null without one. */
+  brokerCpuUs: Spread | null;
+  brokerPeakBytes: Spread | null;
+  /** Cores of the machine that were busy with whatever until the last arrival. */
+  busyCores: Spread | null;
   replyP50Ms: Spread | null;
   replyP99Ms: Spread | null;
   arrivalP50Ms: Spread | null;
@@ -74,6 +81,9 @@ export function resultsOf(measured: readonly Measured[], reference: string): Sub
       perSecond: spreadOf(rates),
       cpuUs: spreadOfKnown(rounds, ({ cpuUs }) => cpuUs),
       peakBytes: spreadOfKnown(rounds, ({ peakBytes }) => peakBytes),
+      brokerCpuUs: spreadOfKnown(rounds, ({ broker }) => broker?.cpuUs),
+      brokerPeakBytes: spreadOfKnown(rounds, ({ broker }) => broker?.peakBytes),
+      busyCores: spreadOfKnown(rounds, ({ busyCores }) => busyCores),
       replyP50Ms: spreadOfKnown(rounds, ({ replyMs }) => replyMs?.p50),
       replyP99Ms: spreadOfKnown(rounds, ({ replyMs }) => replyMs?.p99),
       arrivalP50Ms: spreadOfKnown(rounds, ({ arrivalMs }) => arrivalMs?.p50),

@@ -4,6 +4,7 @@ import { haraka } from './haraka-relay.js';
 import { postfix } from './postfix-relay.js';
 import { BACKLOG_OPTIONS, chainOf, startWithBacklog } from './relaymesh-mesh.js';
 import { relaymesh, unknownOption } from './relaymesh-node.js';
+import { tierOf } from './relaymesh-tier.js';
 import type { Load, Protection } from './traffic.js';
 
 /** One of those that are compared in a case. */
@@ -25,6 +26,8 @@ export interface BenchCase {
   measuresDelay: boolean;
   /** Whether the times of a start belong to it. */
   showsStart: boolean;
+  /** Each round times a backlog on its way out, which was let in before. */
+  drains: boolean;
   /** How many nodes in a row the others have beyond the reference, where it asks what each adds. */
   tiers: number | null;
   subjects: Subject[];
@@ -47,6 +50,9 @@ const MB = 1000 * KB;
 const BASE: Load = { sessions: 50, messages: 4000, bytes: 5 * KB, kept: true };
 const CHAINS = [1, 3, 8];
 const TIERS = 3;
+const MEMBERS = [1, 3];
+/** So few that the delay of the next hop is what a node waits for. */
+const FEW_CONNECTIONS = 'max-connections=5';
 
 type Changes = Partial<Omit<BenchCase, 'load' | 'name' | 'title'>> & { load?: Partial<Load> };
 
@@ -70,6 +76,7 @@ export async function allCases(parts: CaseParts): Promise<BenchCase[]> {
     replyDelayMs: 0,
     measuresDelay: false,
     showsStart: false,
+    drains: false,
     tiers: null,
     subjects: pair,
     reference: libraries.contender.name,
@@ -101,6 +108,7 @@ export async function allCases(parts: CaseParts): Promise<BenchCase[]> {
       load: { messages: 2000 },
     }),
     ...meshCases(make, parts),
+    ...sharedCases(make, pair, nodeOptions),
     make('workers', 'one process and two', { subjects: [node, twoNodes, libraries, twoFloors] }),
     make('latency/one', 'one session, one message at a time: how long each takes', {
       subjects: all,
@@ -143,6 +151,46 @@ function meshCases(
       tiers: TIERS,
       measuresDelay: true,
       load: { sessions: 20, messages: 1500, perSecond: 100 },
+    }),
+  ];
+}
+
+/** A spool at a broker beside the embedded one, and backlogs of a tier of one node and of several. */
+function sharedCases(
+  make: (name: string, title: string, changes: Changes) => BenchCase,
+  pair: readonly Subject[],
+  nodeOptions: readonly string[],
+): BenchCase[] {
+  const tier = (nodes: number, name: string, options: readonly string[] = []): Subject => ({
+    kind: 'relaymesh',
+    contender: tierOf(nodes, [...nodeOptions, ...options], name),
+  });
+  const [node, ...libraries] = pair;
+  const subjects = [
+    ...(node === undefined ? [] : [node]),
+    tier(1, 'relaymesh shared'),
+    ...libraries,
+  ];
+  const tiers = (options: readonly string[] = []): Subject[] =>
+    MEMBERS.map((nodes) => tier(nodes, `tier of ${nodes}`, options));
+  const drains = { drains: true, reference: 'tier of 1' };
+  return [
+    make('shared', 'the base with the spool at a broker on the same machine', { subjects }),
+    make('shared/latency', 'the same, one session, one message at a time', {
+      subjects,
+      measuresDelay: true,
+      load: { sessions: 1, messages: 300 },
+    }),
+    make('drain', 'a backlog at the broker leaves', {
+      ...drains,
+      subjects: tiers(),
+      load: { messages: 20_000 },
+    }),
+    make('drain/20ms', 'to a next hop 20 ms away, 5 connections a node', {
+      ...drains,
+      subjects: tiers([FEW_CONNECTIONS]),
+      replyDelayMs: 20,
+      load: { messages: 4000 },
     }),
   ];
 }

@@ -7,6 +7,8 @@ export interface Contender {
   name: string;
   /** Its version, and what it was set to beyond its defaults. */
   description: string;
+  /** Others than what `wrap` runs sync for it too: its syncs are not counted. */
+  syncsElsewhere?: boolean;
   start(owner: Ending, options: StartOptions): Promise<Running>;
 }
 
@@ -35,4 +37,13 @@ export interface Running {
   pids: readonly number[];
   /** From its start until it greeted, in milliseconds; where that was measured. */
   readyMs?: number;
+  /** Those of `pids` that are a broker beside the relay. What they take counts as the contender's. */
+  brokerPids?: readonly number[];
+  holding?: Holding;
+}
+
+/** Keeps a relay from sending on what it takes. */
+export interface Holding {
+  hold(): Promise<void>;
+  release(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { postfix } from './postfix-relay.js';
 import { canMeasureProcesses } from './process-cost.js';
 import { chainOf } from './relaymesh-mesh.js';
 import { relaymesh } from './relaymesh-node.js';
+import { tierOf } from './relaymesh-tier.js';
 import { measureRound } from './round.js';
 import { startSource } from './source.js';
 import { cannotCountSyncs, syncCount } from './sync-count.js';
@@ -46,7 +47,8 @@ async function relays(
 }
 
 const both: Protection[] = ['clear', 'tls-login'];
-const found = [relaymesh(), floor(), floor(2), await postfix(), await haraka()];
+const shared = tierOf(1, [], 'relaymesh shared');
+const found = [relaymesh(), shared, floor(), floor(2), await postfix(), await haraka()];
 for (const contender of found) {
   for (const protection of both) {
     test(

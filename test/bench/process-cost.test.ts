@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import {
   canMeasureProcesses,
   cpuUsOf,
+  parseBusyUs,
   parsePeakBytes,
   parseStat,
   peakBytesOf,
@@ -35,6 +36,12 @@ test('a tree has the roots and all below them, each once', () => {
 test('the peak is what the kernel calls the high-water mark', () => {
   assert.equal(parsePeakBytes('VmPeak:\t 99 kB\nVmHWM:\t   12 kB\nVmRSS:\t 1 kB\n'), 12 * 1024);
   assert.equal(parsePeakBytes('Name:\tkthreadd\n'), 0);
+});
+
+test('a machine is busy with all but idling, waiting for disks, and what its host took', () => {
+  const stat = 'cpu  1 20 300 4000 50000 6 70 800000 900 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n';
+  assert.equal(parseBusyUs(stat), 397 * 10_000);
+  assert.equal(parseBusyUs(''), 0);
 });
 
 test('the time of a child counts while it runs and after it has ended', { skip }, () => {

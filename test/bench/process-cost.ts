@@ -61,6 +61,21 @@ export function cpuUsOf(roots: readonly number[]): number {
   return processTree(roots).reduce((sum, { cpuUs }) => sum + cpuUs, 0);
 }
 
+/**
+ * CPU time that the cores of the machine have spent on whatever until now, added up, in microseconds.
+ * What a hypervisor took away from them is not in it.
+ */
+export function machineBusyUs(): number {
+  return parseBusyUs(readOrNull('/proc/stat') ?? '');
+}
+
+/** Of the first line of /proc/stat: all but idle, iowait and steal; 0 for what is no such line. */
+export function parseBusyUs(stat: string): number {
+  const fields = /^cpu +([\d ]+)$/m.exec(stat)?.[1]?.split(' ').map(Number) ?? [];
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = fields;
+  return (user + nice + system + irq + softirq) * TICK_US;
+}
+
 /** The peaks begin anew. A process of somebody else keeps its own. */
 export function resetPeaks(roots: readonly number[]): void {
   for (const { pid } of processTree(roots)) {

@@ -6,12 +6,14 @@ import { WebSocket } from 'undici';
 import { freePort, scratchFolder } from '../scenario/programs.js';
 import { makeCertificate } from '../send/certificates.js';
 import { within } from '../scenario/waiting.js';
+import type { Contender } from './contender.js';
 import { floor } from './floor-relay.js';
 import { startHop } from './hop.js';
 import { machineLine, machineOf } from './machine.js';
 import { parseStat } from './process-cost.js';
 import { sharesByFunction, sharesByOwner, type CpuProfile, type Share } from './profile-shares.js';
 import { relaymesh } from './relaymesh-node.js';
+import { tierOf } from './relaymesh-tier.js';
 import { measureRound, type Bench } from './round.js';
 import { Scope } from './scope.js';
 import { startSource } from './source.js';
@@ -19,12 +21,13 @@ import type { Load, Protection } from './traffic.js';
 
 /*
  *   node dist/test/bench/profile.js [--messages N] [--bytes N] [--sessions N] [--not-kept]
- *     [--protection clear|tls|tls-login] [--node-option KEY=VALUE]… [--floor] [--save FILE]
+ *     [--protection clear|tls|tls-login] [--node-option KEY=VALUE]…
+ *     [--floor | --shared] [--save FILE]
  *
  * Where the time of one relay goes under the load of the benchmark's base case, in microseconds a
  * message, by V8's sampling profiler: by whose code it is, then the functions that take the most.
  * Idle time is left out. What other threads take (the store's writes, the collector) is beside it,
- * as Linux counts it. `--save` writes the profile as Chromium's developer tools open it.
+ * as Linux counts it. `--shared` is about a node with its spool at a broker. `--save` writes the profile as Chromium's developer tools open it.
  */
 
 const OWNERS = 16;
@@ -44,6 +47,7 @@ const { values } = parseArgs({
     protection: { type: 'string', default: 'clear' },
     'node-option': { type: 'string', multiple: true, default: [] },
     floor: { type: 'boolean', default: false },
+    shared: { type: 'boolean', default: false },
     save: { type: 'string' },
   },
 });
@@ -76,7 +80,7 @@ async function main(): Promise<void> {
   const source = await startSource(owner, { protection, ca, measuresDelay: false, deadlineMs });
   const bench: Bench = { hop, source, deadlineMs, quietMs: QUIET_MS };
   const inspectorPort = await freePort();
-  const contender = values.floor ? floor() : relaymesh(values['node-option']);
+  const contender = contenderOf(values['node-option']);
   const running = await contender.start(owner, {
     hopPort: hop.port,
     protection,
@@ -109,6 +113,14 @@ async function main(): Promise<void> {
       `| function | µs a message |\n| --- | --: |\n` +
       sharesByFunction(profile).slice(0, FUNCTIONS).map(row).join(''),
   );
+}
+
+function contenderOf(nodeOptions: readonly string[]): Contender {
+  if (values.floor) return floor();
+  if (!values.shared) return relaymesh(nodeOptions);
+  const shared = tierOf(1, nodeOptions, 'relaymesh shared');
+  if ('start' in shared) return shared;
+  throw new Error(shared.reason);
 }
 
 /** CPU time of the main thread and of all others, in microseconds, in steps of 10 ms. */

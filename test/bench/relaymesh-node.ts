@@ -29,34 +29,44 @@ export function unknownOption(options: readonly string[]): string | null {
   return options.find((option) => !isConfigKey(option.split('=')[0] ?? '')) ?? null;
 }
 
-async function startNode(
+/** One that was started by flat keys, without a topology. */
+export interface RunningNode extends Running {
+  apiPort: number;
+  dataFolder: string;
+}
+
+/** @param nodeOptions keys of the config as `key=value`, which go before those that are set here */
+export async function startNode(
   owner: Ending,
   options: StartOptions,
   nodeOptions: readonly string[],
-): Promise<Running> {
+): Promise<RunningNode> {
   const port = await freePort();
+  const apiPort = await freePort();
+  const dataFolder = path.join(options.folder, 'data');
   const file = path.join(options.folder, 'node.conf');
-  const lines = Object.entries(await settingsOf(options, port));
+  const ports = { 'smtp-port': port, 'api-port': apiPort };
+  const lines = Object.entries({ ...(await settingsOf(options)), ...ports, data: dataFolder });
   await writeFile(file, lines.map(([key, value]) => `${key}: ${value}\n`).join(''), {
     mode: 0o600,
   });
   const args = ['node', '--config', file];
-  return startRelaymesh(owner, { args, port, nodeOptions, ...options });
+  const running = await startRelaymesh(owner, { args, port, nodeOptions, ...options });
+  return { ...running, apiPort, dataFolder };
 }
 
-async function settingsOf(
-  { hopPort, protection, certificate, folder }: StartOptions,
-  port: number,
-): Promise<Record<string, string | number>> {
+async function settingsOf({
+  hopPort,
+  protection,
+  certificate,
+  folder,
+}: StartOptions): Promise<Record<string, string | number>> {
   const write = async (name: string, text: string): Promise<string> => {
     const file = path.join(folder, name);
     await writeFile(file, text, { mode: 0o600 });
     return file;
   };
   const common = {
-    'smtp-port': port,
-    'api-port': await freePort(),
-    data: path.join(folder, 'data'),
     smarthost: '127.0.0.1',
     'smarthost-port': hopPort,
   };

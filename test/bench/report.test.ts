@@ -10,6 +10,8 @@ function round(perSecond: number, changes: Partial<Round> = {}): Round {
     perSecond,
     cpuUs: 1e6 / perSecond,
     peakBytes: perSecond * 1e5,
+    broker: null,
+    busyCores: null,
     replyMs: null,
     arrivalMs: null,
     ...changes,
@@ -41,6 +43,7 @@ function caseOf(subjects: Measured[], changes: Partial<CaseResult> = {}): CaseRe
     rounds: 3,
     reference: 'floor',
     showsStart: false,
+    drains: false,
     tiers: null,
     syncMs: null,
     subjects: resultsOf(subjects, 'floor'),
@@ -83,6 +86,20 @@ test('what nobody measured has no column', () => {
   const blind = round(10, { cpuUs: null, peakBytes: null });
   const text = renderCase(caseOf([measured('relaymesh', [blind])]));
   assert.doesNotMatch(text, /CPU|peak|syncs|of floor|250/);
+});
+
+test('a broker beside a relay is told apart, and a drain says what it times', () => {
+  const beside = round(1000, { broker: { cpuUs: 400, peakBytes: 150e6 }, busyCores: 1.5 });
+  const text = renderCase(caseOf([measured('relaymesh', [beside])], { drains: true }));
+  assert.match(
+    text,
+    /4,000 messages a round, queued before, timed from their release on, 3 rounds/,
+  );
+  assert.match(
+    text,
+    / CPU us\/message +min\.\.max +of it the broker +peak MB +of it the broker +cores busy\n/,
+  );
+  assert.match(text, / 1000 +1000\.\.1000 +400 +100 +150 +1\.50\n/);
 });
 
 test('a case about delays shows them, and the sync time beside them', () => {

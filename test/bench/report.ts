@@ -35,7 +35,7 @@ export function renderCase(result: CaseResult): string {
 }
 
 function headingOf(result: CaseResult): string {
-  const { name, title, load, protection, source, sink, rounds, replyDelayMs } = result;
+  const { name, title, load, protection, source, sink, rounds, replyDelayMs, drains } = result;
   const parts = [
     sizeOf(load.bytes),
     plural(load.sessions, 'session'),
@@ -44,6 +44,7 @@ function headingOf(result: CaseResult): string {
     ...(replyDelayMs > 0 ? [`next hop ${replyDelayMs} ms away`] : []),
     ...(load.perSecond === undefined ? [] : [`${load.perSecond} messages/s`]),
     `${plural(load.messages, 'message')} a round`,
+    ...(drains ? ['queued before, timed from their release on'] : []),
     plural(rounds, 'round'),
     `source ${programOf(source)}`,
     `sink ${programOf(sink)}`,
@@ -60,7 +61,10 @@ function columnsOf({ reference, showsStart }: CaseResult): Cell[] {
     ['relaymesh is', ({ relaymeshIs }) => times(relaymeshIs, ' x')],
     ['CPU us/message', ({ cpuUs }) => medianOf(cpuUs)],
     ['min..max', ({ cpuUs }) => range(cpuUs)],
-    ['peak MB', ({ peakBytes }) => (peakBytes === null ? NOTHING : rounded(peakBytes.max / 1e6))],
+    ['of it the broker', ({ brokerCpuUs }) => medianOf(brokerCpuUs)],
+    ['peak MB', ({ peakBytes }) => megabytes(peakBytes)],
+    ['of it the broker', ({ brokerPeakBytes }) => megabytes(brokerPeakBytes)],
+    ['cores busy', ({ busyCores }) => fixed(busyCores?.median, 2)],
     ['syncs/message', ({ syncs }) => fixed(syncs, 2)],
     ['250 p50 ms', ({ replyP50Ms }) => fixed(replyP50Ms?.median, 2)],
     ['p99', ({ replyP99Ms }) => fixed(replyP99Ms?.median, 2)],
@@ -121,6 +125,10 @@ function rounded(value: number): string {
 /** Few messages a second are told apart too. */
 function digitsOf(value: number): number {
   return value < 10 ? 1 : 0;
+}
+
+function megabytes(spread: Spread | null): string {
+  return spread === null ? NOTHING : rounded(spread.max / 1e6);
 }
 
 function medianOf(spread: Spread | null): string {

@@ -8,7 +8,7 @@ import type { Contender, Running } from './contender.js';
 import { startHop } from './hop.js';
 import { syncTimesMs } from './machine.js';
 import { canMeasureProcesses, peakBytesOf } from './process-cost.js';
-import { measureRound, type Bench } from './round.js';
+import { measureDrain, measureRound, type Bench } from './round.js';
 import { Scope, scoped } from './scope.js';
 import { startSource } from './source.js';
 import { orderOfRound, quantile, spreadOf } from './statistics.js';
@@ -64,13 +64,14 @@ export async function runCase(
     measure(scope, bench, subjects, settings),
   );
   if (settings.countsSyncs) {
-    for (const subject of subjects.filter(({ result }) => result.failure === null)) {
+    for (const subject of subjects.filter(syncsAreKnown)) {
       await attempt(subject, settings, async () => {
         subject.result.syncs = await countSyncs(owner, bench, subject.contender, settings);
       });
     }
   }
-  const { name, title, load, protection, replyDelayMs, reference, showsStart, tiers } = bench;
+  const { name, title, load, protection, replyDelayMs, reference, showsStart, drains, tiers } =
+    bench;
   return {
     name,
     title,
@@ -79,6 +80,7 @@ export async function runCase(
     replyDelayMs,
     reference,
     showsStart,
+    drains,
     tiers,
     ...programs,
     rounds: settings.rounds,
@@ -89,6 +91,10 @@ export async function runCase(
     ),
     absent,
   };
+}
+
+function syncsAreKnown({ contender, result }: Subject): boolean {
+  return result.failure === null && contender.syncsElsewhere !== true;
 }
 
 function subjectOf(contender: Contender): Subject {
@@ -129,10 +135,10 @@ async function measure(
     for (const subject of orderOfRound(subjects, round)) {
       await attempt(subject, settings, async () => {
         if (subject.running === null) return;
-        if (round === 0)
-          await warmUp(subject.running, bench.load, traffic, settings.warmUpMessages);
+        if (round === 0) await warmUp(subject.running, bench, traffic, settings.warmUpMessages);
         const load = round === 0 ? shareOf(bench.load, WARM_UP_SHARE) : bench.load;
-        const result = await measureRound(subject.running, load, traffic);
+        const measured = bench.drains ? measureDrain : measureRound;
+        const result = await measured(subject.running, load, traffic);
         if (round > 0) subject.result.rounds.push(result);
         const what = round === 0 ? 'warmed up' : `round ${round} of ${settings.rounds}`;
         settings.say(
@@ -147,12 +153,21 @@ async function measure(
 
 async function warmUp(
   running: Running,
-  { sessions, kept, bytes }: Load,
+  { load, drains }: Pick<BenchCase, 'load' | 'drains'>,
   traffic: Bench,
-  messages: number,
+  most: number,
 ): Promise<void> {
-  const small = { sessions, kept, bytes: Math.min(bytes, WARM_UP_BYTES) };
-  await measureRound(running, { ...small, messages: Math.ceil(messages) }, traffic);
+  const { sessions, kept } = load;
+  const small = { sessions, kept, bytes: Math.min(load.bytes, WARM_UP_BYTES) };
+  if (!drains) {
+    await measureRound(running, { ...small, messages: Math.ceil(most) }, traffic);
+    return;
+  }
+  // The first mail makes a queue that all nodes of a tier come to know of; the next reaches each.
+  // More than one round has would take long with a hop that is far away.
+  const messages = Math.ceil(Math.min(most, load.messages) / 2);
+  await measureRound(running, { ...small, messages }, traffic);
+  await measureRound(running, { ...small, messages }, traffic);
 }
 
 /** A run of its own, since it slows a relay down a little. */
@@ -167,7 +182,8 @@ function countSyncs(
     const syncs = syncCount(await ownFolder(settings));
     const running = await start(scope, contender, bench, traffic, settings, syncs.wrap);
     const load = shortened(bench.load, SYNC_RUN_MESSAGES);
-    await warmUp(running, load, traffic, settings.warmUpMessages / SYNC_WARM_UP_SHARE);
+    const { drains } = bench;
+    await warmUp(running, { load, drains }, traffic, settings.warmUpMessages / SYNC_WARM_UP_SHARE);
     await measureRound(running, shareOf(load, WARM_UP_SHARE), traffic);
     const before = syncs.count();
     await measureRound(running, load, traffic);

@@ -4,7 +4,14 @@ import { resultsOf } from './case-result.js';
 import { renderTable } from './table.js';
 
 test('the table of the README has a line for each relay, with what was measured of it', () => {
-  const round = { cpuUs: 250, peakBytes: 2e8, replyMs: null, arrivalMs: { p50: 1.25, p99: 9 } };
+  const round = {
+    cpuUs: 250,
+    peakBytes: 2e8,
+    broker: null,
+    busyCores: null,
+    replyMs: null,
+    arrivalMs: { p50: 1.25, p99: 9 },
+  };
   const measured = (name: string, perSecond: number, failure: string | null = null) => ({
     name,
     description: '',
@@ -37,6 +44,7 @@ test('the table of the README has a line for each relay, with what was measured 
     rounds: 1,
     reference: 'floor',
     showsStart: false,
+    drains: false,
     tiers: null,
     syncMs: null,
     subjects,
@@ -45,8 +53,20 @@ test('the table of the README has a line for each relay, with what was measured 
   const lines = renderTable([{ machine, cases: [one] }]).split('\n');
   assert.equal(
     lines[4],
-    '| base: the base | relaymesh | 2700 (2700–2700) | 0.90 | 250 (250–250) | 200 | 0.05 |  | 1.25, 9.00 |',
+    '| base: the base | relaymesh | 2700 (2700–2700) | 0.90 | 250 (250–250) | 200 | 0.05 | 1.25, 9.00 |',
   );
   assert.match(lines[5] ?? '', /^\| {2}\| floor \| 3000 \(3000–3000\) \| 1 \|/);
   assert.match(lines[6] ?? '', /^\| {2}\| postfix: it ended \|/);
+  // What nobody has has no column.
+  assert.doesNotMatch(lines[2] ?? '', /250:|broker|cores/);
+  const broker = { cpuUs: 120, peakBytes: 1.5e8 };
+  const beside = {
+    ...measured('relaymesh', 1800),
+    rounds: [{ ...round, perSecond: 1800, broker }],
+  };
+  const shared = { ...one, subjects: resultsOf([beside], 'floor') };
+  assert.match(
+    renderTable([{ machine, cases: [shared] }]),
+    /\| 250 \(250–250\) \| 120 \| 200 \| 150 \| 0\.05 \|/,
+  );
 });

@@ -22,17 +22,23 @@ const HEAD = [
   'messages/s',
   'of the reference',
   'CPU µs a message',
+  'of it the broker',
   'peak MB',
+  'of it the broker',
+  'cores busy',
   'syncs a message',
   '250: p50, p99 ms',
   'arrival: p50, p99 ms',
 ];
 
-/** Markdown: the machines, each once, and the table. */
+/** Markdown: the machines, each once, and the table; what nobody has has no column. */
 export function renderTable(runs: readonly Run[]): string {
   const machines = new Set(runs.map(({ machine }) => machineLine(machine)));
   const lines = runs.flatMap(({ cases }) => cases.flatMap(linesOf));
-  const rows = [HEAD, HEAD.map((_, at) => (at < 2 ? '---' : '--:')), ...lines];
+  const isShown = HEAD.map((_, at) => lines.some((line) => line[at] !== ''));
+  const rows = [HEAD, HEAD.map((_, at) => (at < 2 ? '---' : '--:')), ...lines].map((row) =>
+    row.filter((_, at) => isShown[at]),
+  );
   const table = rows.map((row) => `| ${row.join(' | ')} |\n`).join('');
   return `${[...machines].map((line) => `${line}\n`).join('')}\n${table}`;
 }
@@ -44,7 +50,10 @@ function linesOf({ name, title, reference, subjects }: CaseResult): string[][] {
     withRange(subject.perSecond),
     subject.name === reference ? '1' : decimal(subject.ofReference),
     withRange(subject.cpuUs),
-    subject.peakBytes === null ? '' : (subject.peakBytes.max / 1e6).toFixed(0),
+    subject.brokerCpuUs === null ? '' : subject.brokerCpuUs.median.toFixed(0),
+    megabytes(subject.peakBytes),
+    megabytes(subject.brokerPeakBytes),
+    decimal(subject.busyCores),
     subject.syncs === null ? '' : subject.syncs.toFixed(2),
     pair(subject, 'reply'),
     pair(subject, 'arrival'),
@@ -58,6 +67,10 @@ function withRange(spread: Spread | null): string {
     one.toFixed(digits),
   );
   return `${median} (${min}–${max})`;
+}
+
+function megabytes(spread: Spread | null): string {
+  return spread === null ? '' : (spread.max / 1e6).toFixed(0);
 }
 
 function decimal(spread: Spread | null): string {
