@@ -10,6 +10,8 @@ const LARGE_BYTES = { least: 280_000, most: 450_000 };
 const LARGE_SHARE = 0.04;
 const REFUSED_SHARE = 0.1;
 const LATER_SHARE = 0.15;
+/** Of one message. */
+export const MAX_RECIPIENTS = 3;
 
 /** One message of the load. Its header names the run, its number and the hash of its body. */
 export interface CrashMail {
@@ -59,7 +61,7 @@ export class MailMaker {
   /** One to three, at most one of them refused, so that a report to the sender is about that one. */
   #recipients(sequence: number): string[] {
     const dice = this.#dice;
-    const count = dice.may(0.3) ? dice.between(2, 3) : 1;
+    const count = dice.may(0.3) ? dice.between(2, MAX_RECIPIENTS) : 1;
     const refused = dice.may(REFUSED_SHARE) ? dice.between(1, count) : 0;
     return Array.from({ length: count }, (_, index) => {
       const place = index + 1;

@@ -9,7 +9,7 @@ import { drawUp, isClean, type Counts, type Offence } from './accounts.js';
 import { Chain, type Quarantined } from './chain.js';
 import { Dice } from './dice.js';
 import { Disturbance, type Notice, type Tally } from './disturbance.js';
-import type { Layout } from './layout.js';
+import { mayDouble, type Layout } from './layout.js';
 import { Load, type SentMessage } from './load.js';
 import type { Plant } from './orders.js';
 
@@ -41,6 +41,8 @@ export interface CrashResult {
   clean: boolean;
   seconds: number;
   messages: number;
+  /** Copies that may have come twice between own nodes. */
+  mayDouble: number;
   counts: Counts;
   tally: Tally;
   /** Messages that were in quarantine when the queues were empty, and were tried again. */
@@ -126,7 +128,8 @@ export class CrashRun {
     this.#notice(`${load.sent.length} messages were sent; waiting for the queues to drain`);
     await this.#drain(chain);
     const released = await this.#release(chain);
-    const result = await this.#conclude(chain, run, load.sent);
+    const allowed = mayDouble(chain.layout, disturbance.tally);
+    const result = await this.#conclude(chain, run, load.sent, allowed);
     await Promise.all(chain.all.map((one) => one.stop()));
     this.#faults.push(...chain.all.flatMap(({ surprises }) => surprises));
     const clean = result.clean && this.#faults.length === 0;
@@ -221,6 +224,7 @@ export class CrashRun {
     chain: Chain,
     run: string,
     sent: readonly SentMessage[],
+    allowed: number,
   ): Promise<Omit<CrashResult, 'seed' | 'seconds' | 'tally' | 'released' | 'faults' | 'folder'>> {
     const quarantined = await allQuarantined(chain);
     const accounts = drawUp(run, sent, await chain.journal(), quarantined);
@@ -232,8 +236,16 @@ export class CrashRun {
     for (const { message_id: id } of offences.slice(0, TRACED_OFFENCES)) {
       if (id !== null) traces.push(`${id}\n${await chain.waterfall(id)}`);
     }
-    const clean = isClean(accounts);
-    return { clean, messages: sent.length, counts, quarantined, offences, traces };
+    const clean = isClean(accounts, allowed);
+    return {
+      clean,
+      mayDouble: allowed,
+      messages: sent.length,
+      counts,
+      quarantined,
+      offences,
+      traces,
+    };
   }
 
   /** With its queue empty, a node has no use for a body. */

@@ -5,12 +5,16 @@ import { hostileTest } from '../hostile/rows.js';
 import { drawUp, FAULTS, isClean, type Counts } from './accounts.js';
 import type { Quarantined } from './chain.js';
 import { CrashRun } from './crash-run.js';
-import { CHAIN } from './layout.js';
+import { CHAIN, SHARED_TIER } from './layout.js';
+import { withoutBroker } from '../broker.js';
 import type { SentMessage } from './load.js';
 import { renderReport } from './report.js';
 
 /** Any number of them: npm run test:crash -- --kills N --seed S */
 const KILLS = 30;
+/** All of them: npm run test:crash -- --shared --kills 200 --restarts 10 */
+const TIER_KILLS = 20;
+const RESTARTS = 2;
 const SEED = 20_261_122;
 const RUN = 'run1';
 const GOOD = 'r1-1@ok.crash.test';
@@ -37,6 +41,35 @@ hostileTest(
     const result = await run.run();
     assert.ok(result.clean, renderReport(result));
     cases.add(KILLS);
+    t.diagnostic(renderReport(result).trimEnd());
+  },
+);
+
+hostileTest(
+  'kill',
+  `a tier that shares its mail loses nothing over ${TIER_KILLS} kills and ${RESTARTS} restarts of its broker`,
+  async (t, cases) => {
+    const missing = withoutBroker();
+    if (missing !== false) {
+      t.skip(missing);
+      return;
+    }
+    const run = new CrashRun(
+      {
+        layout: SHARED_TIER,
+        kills: TIER_KILLS,
+        brokerRestarts: RESTARTS,
+        seed: SEED,
+        perSecond: 60,
+        plant: null,
+        keep: false,
+      },
+      () => undefined,
+    );
+    t.after(() => run.abandon());
+    const result = await run.run();
+    assert.ok(result.clean, renderReport(result));
+    cases.add(TIER_KILLS);
     t.diagnostic(renderReport(result).trimEnd());
   },
 );

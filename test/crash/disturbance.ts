@@ -26,6 +26,8 @@ const BROKER_LIFE_MS = { least: 4000, most: 14_000 };
 /** How often what was done. */
 export interface Tally {
   kills: number;
+  /** Kills, stops, freezes and cuts by the name of the node. */
+  disturbed: Record<string, number>;
   kills_at_points: Partial<Record<KillPoint, number>>;
   kills_of_sink: number;
   /** Of the broker: killed, or stopped in order, and started again. */
@@ -42,6 +44,7 @@ export type Notice = (text: string) => void;
 export class Disturbance {
   readonly tally: Tally = {
     kills: 0,
+    disturbed: {},
     kills_at_points: {},
     kills_of_sink: 0,
     broker_restarts: 0,
@@ -101,6 +104,7 @@ export class Disturbance {
       await this.#pause(slowness * dice.between(LIFE_MS.least, LIFE_MS.most));
       if (this.#over) return;
       const fate = dice.chance();
+      this.tally.disturbed[name] = (this.tally.disturbed[name] ?? 0) + 1;
       if (!node.running) {
         // Something went wrong; it is noted as a surprise.
       } else if (fate < 0.82) {

@@ -1,3 +1,6 @@
+import { MAX_RECIPIENTS } from './crash-mail.js';
+import type { Tally } from './disturbance.js';
+
 /** Ports of a node, or of the sink. */
 export interface PlacePorts {
   smtp: number;
@@ -18,6 +21,20 @@ export interface Layout {
   links: ReadonlyArray<[from: string, to: string]>;
   /** Nodes that share their mail at a broker; none: all keep their own. */
   tier: readonly string[];
+  /** Sessions that each node hands mail over in, to each hop. */
+  sessions: number;
+}
+
+/**
+ * Copies for recipients that may come twice between own nodes: what a node of the tier was taking in
+ * when it was disturbed, and what all of them were when the broker was. None where all keep their own.
+ */
+export function mayDouble(
+  { tier, sessions }: Layout,
+  { disturbed, broker_restarts: restarts }: Pick<Tally, 'disturbed' | 'broker_restarts'>,
+): number {
+  const ofNodes = tier.reduce((sum, name) => sum + (disturbed[name] ?? 0), 0);
+  return sessions * MAX_RECIPIENTS * (ofNodes + restarts * tier.length);
 }
 
 /** Three nodes in a row. */
@@ -32,6 +49,7 @@ export const CHAIN: Layout = {
     ['core', 'exit'],
   ],
   tier: [],
+  sessions: 20,
 };
 
 const TIER = ['core-1', 'core-2', 'core-3'];
@@ -55,10 +73,11 @@ export const SHARED_TIER: Layout = {
     [name, 'exit'],
   ]),
   tier: TIER,
+  sessions: 4,
 };
 
 export function topologyText(
-  { nodes, links, tier }: Layout,
+  { nodes, links, tier, sessions }: Layout,
   ports: Readonly<Record<string, PlacePorts>>,
   broker: { port: number; username: string } | null,
 ): string {
@@ -83,7 +102,7 @@ name: crash
 secrets:
   api: { env: CRASH_API_TOKEN }
   link: { env: CRASH_LINK_PASSWORD }
-${broker === null ? '' : '  broker: { env: CRASH_BROKER_PASSWORD }\n'}defaults: { retry-interval: [1], drain-timeout: 5 }
+${broker === null ? '' : '  broker: { env: CRASH_BROKER_PASSWORD }\n'}defaults: { retry-interval: [1], drain-timeout: 5, max-connections: ${sessions} }
 nodes:
 ${nodes.map(node).join('\n')}
 links:

@@ -25,7 +25,11 @@ export function renderReport(result: CrashResult): string {
     row('lost', counts.lost),
     row('corrupt', counts.corrupt),
     row('unexpected', counts.unexpected),
-    row('duplicated', counts.duplicated, 'between own tiers'),
+    row(
+      'duplicated',
+      counts.duplicated,
+      `between own tiers${result.mayDouble === 0 ? '' : `; bound ${result.mayDouble}`}`,
+    ),
     row('', counts.duplicated_reports, 'reports, between own tiers'),
     row('repeated', counts.repeated_to_sink, 'by the last hop to the foreign sink'),
     row('', counts.repeated_reports, 'reports, by the last hop to the foreign sink'),
