@@ -1,6 +1,14 @@
 import type { JournalEntry } from '../../src/sink/journal.js';
 import type { Quarantined } from './chain.js';
-import { isRefused, messageId, sequenceOfMessage, sequenceOfSender } from './crash-mail.js';
+import {
+  isRefused,
+  MAX_RECIPIENTS,
+  messageId,
+  sequenceOfMessage,
+  sequenceOfSender,
+} from './crash-mail.js';
+import type { Tally } from './disturbance.js';
+import type { Layout } from './layout.js';
 import type { SentMessage } from './load.js';
 
 /** Counts of recipients' copies, but for the reports, which are messages. */
@@ -56,6 +64,18 @@ export function isClean({ counts }: Pick<Accounts, 'counts'>, mayDouble = 0): bo
   const doubled = counts.duplicated + counts.duplicated_reports;
   const others = FAULTS.filter((fault) => !fault.startsWith('duplicated'));
   return others.every((fault) => counts[fault] === 0) && doubled <= mayDouble;
+}
+
+/**
+ * Copies for recipients that may come twice between own nodes: what a node of the tier was taking in
+ * when it was disturbed, and what all of them were when the broker was. None where all keep their own.
+ */
+export function mayDouble(
+  { tier, sessions }: Layout,
+  { disturbed, broker_restarts: restarts }: Pick<Tally, 'disturbed' | 'broker_restarts'>,
+): number {
+  const ofNodes = tier.reduce((sum, name) => sum + (disturbed[name] ?? 0), 0);
+  return sessions * MAX_RECIPIENTS * (ofNodes + restarts * tier.length);
 }
 
 /** Draws up the accounts of a run from what its clients, its sink and its nodes have written down. */

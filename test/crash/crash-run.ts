@@ -5,11 +5,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../../src/base/errors.js';
 import type { QueueView } from '../../src/queue/queue-view.js';
 import { within } from '../scenario/waiting.js';
-import { drawUp, isClean, type Counts, type Offence } from './accounts.js';
+import { drawUp, isClean, mayDouble, type Counts, type Offence } from './accounts.js';
 import { Chain, type Quarantined } from './chain.js';
 import { Dice } from './dice.js';
 import { Disturbance, type Notice, type Tally } from './disturbance.js';
-import { mayDouble, type Layout } from './layout.js';
+import type { Layout } from './layout.js';
 import { Load, type SentMessage } from './load.js';
 import type { Plant } from './orders.js';
 

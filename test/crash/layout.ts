@@ -1,6 +1,3 @@
-import { MAX_RECIPIENTS } from './crash-mail.js';
-import type { Tally } from './disturbance.js';
-
 /** Ports of a node, or of the sink. */
 export interface PlacePorts {
   smtp: number;
@@ -23,18 +20,6 @@ export interface Layout {
   tier: readonly string[];
   /** Sessions that each node hands mail over in, to each hop. */
   sessions: number;
-}
-
-/**
- * Copies for recipients that may come twice between own nodes: what a node of the tier was taking in
- * when it was disturbed, and what all of them were when the broker was. None where all keep their own.
- */
-export function mayDouble(
-  { tier, sessions }: Layout,
-  { disturbed, broker_restarts: restarts }: Pick<Tally, 'disturbed' | 'broker_restarts'>,
-): number {
-  const ofNodes = tier.reduce((sum, name) => sum + (disturbed[name] ?? 0), 0);
-  return sessions * MAX_RECIPIENTS * (ofNodes + restarts * tier.length);
 }
 
 /** Three nodes in a row. */
