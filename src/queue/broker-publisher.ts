@@ -22,6 +22,8 @@ interface Unconfirmed {
   atMs: number;
   /** It found no queue. */
   returned: boolean;
+  /** Nobody waits for it. */
+  isProbe: boolean;
 }
 
 /** A broker that confirms nothing for so long is as good as lost. */
@@ -32,17 +34,27 @@ export class BrokerPublisher {
   readonly #channel: ConfirmChannel;
   readonly #clock: Clock;
   readonly #lost: (why: Error) => void;
+  readonly #isBlocked: () => boolean;
   /** In order of their publication; bounded by who waits for them. */
   readonly #unconfirmed = new Map<string, Unconfirmed>();
   #timer: Timer | null = null;
   #count = 0;
   readonly #prefix: string;
 
-  /** @param lost hears when the channel is of no use any more */
-  constructor(channel: ConfirmChannel, clock: Clock, lost: (why: Error) => void) {
+  /**
+   * @param lost hears when the channel is of no use any more
+   * @param isBlocked an alarm keeps the broker from reading what is published
+   */
+  constructor(
+    channel: ConfirmChannel,
+    clock: Clock,
+    lost: (why: Error) => void,
+    isBlocked: () => boolean,
+  ) {
     this.#channel = channel;
     this.#clock = clock;
     this.#lost = lost;
+    this.#isBlocked = isBlocked;
     this.#prefix = newQueueId(clock.nowMs());
     channel.on('error', lost);
     channel.on('close', () => lost(new Error('the channel was closed')));
@@ -54,11 +66,23 @@ export class BrokerPublisher {
     });
   }
 
-  publish(publication: Publication): Promise<void> {
+  /** Publishes what an exchange leads nowhere; resolves when the broker has read it. */
+  probe(exchange: string): Promise<void> {
+    const nowhere = {
+      exchange,
+      routingKey: `nowhere.${this.#prefix}`,
+      body: Buffer.alloc(0),
+      contentType: 'text/plain',
+      messageId: 'probe',
+    };
+    return this.publish(nowhere, true).catch(() => undefined);
+  }
+
+  publish(publication: Publication, isProbe = false): Promise<void> {
     return new Promise((done, failed) => {
       const id = `${this.#prefix}-${++this.#count}`;
       const atMs = this.#clock.monotonicMs();
-      this.#unconfirmed.set(id, { done, failed, publication, atMs, returned: false });
+      this.#unconfirmed.set(id, { done, failed, publication, atMs, returned: false, isProbe });
       const { exchange, routingKey, body, contentType, messageId, headers = {} } = publication;
       try {
         this.#channel.publish(
@@ -68,7 +92,9 @@ export class BrokerPublisher {
           { persistent: true, mandatory: true, contentType, messageId, headers, correlationId: id },
           (error) => this.#confirmed(id, error),
         );
-        this.#watch();
+        if (!isProbe) {
+          this.#watch();
+        }
       } catch (error) {
         this.#unconfirmed.delete(id);
         this.#lost(error as Error);
@@ -109,13 +135,21 @@ export class BrokerPublisher {
   #watch(): void {
     this.#timer ??= this.#clock.after(CONFIRM_TIMEOUT_MS, () => {
       this.#timer = null;
-      const [oldest] = this.#unconfirmed.values();
-      if (oldest === undefined) {
+      const waiting = [...this.#unconfirmed].filter(([, { isProbe }]) => !isProbe);
+      const tooLongMs = this.#clock.monotonicMs() - CONFIRM_TIMEOUT_MS;
+      const late = waiting.filter(([, { atMs }]) => atMs <= tooLongMs);
+      if (late.length > 0 && !this.#isBlocked()) {
+        this.#lost(new Error(`it confirmed nothing for ${CONFIRM_TIMEOUT_MS / 1000} s`));
         return;
       }
-      if (this.#clock.monotonicMs() - oldest.atMs >= CONFIRM_TIMEOUT_MS) {
-        this.#lost(new Error(`it confirmed nothing for ${CONFIRM_TIMEOUT_MS / 1000} s`));
-      } else {
+      // The link is good, and what it has given is still sent and acknowledged.
+      for (const [id, { publication, failed }] of late) {
+        this.#unconfirmed.delete(id);
+        failed(
+          unknownFate(publication, 'BROKER_LOST', 'the broker has an alarm, and reads nothing'),
+        );
+      }
+      if (waiting.length > late.length) {
         this.#watch();
       }
     });

@@ -16,6 +16,8 @@ import type { BrokerAddress, BrokerSettings } from './shared-settings.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 5000;
+/** A broker that has no alarm reads a first publication at once. */
+const PROBE_TIMEOUT_MS = 1000;
 /** Two of them missed in a row end a connection. */
 const HEARTBEAT_SECONDS = 10;
 
@@ -44,6 +46,11 @@ export interface BrokerLink {
   waiting(queue: string): Promise<number | null>;
   /** A direct exchange, and queues that it leads to by their names. */
   bind(exchange: string, queues: readonly string[]): Promise<void>;
+  /**
+   * Has the broker say whether it has an alarm, which it does only when something is published: here
+   * what this exchange leads nowhere.
+   */
+  probe(exchange: string): Promise<void>;
   /** An exchange that leads all to one queue. */
   fan(exchange: string, queue: string): Promise<void>;
   /**
@@ -194,7 +201,17 @@ class AmqpLink implements BrokerLink {
 
   async start(): Promise<void> {
     const channel: ConfirmChannel = await this.#publishing.createConfirmChannel();
-    this.#publisher = new BrokerPublisher(channel, this.#clock, (why) => this.#finish(why));
+    this.#publisher = new BrokerPublisher(
+      channel,
+      this.#clock,
+      (why) => this.#finish(why),
+      () => this.#blocked,
+    );
+  }
+
+  async probe(exchange: string): Promise<void> {
+    const read = this.#publisher?.probe(exchange) ?? Promise.resolve();
+    await within(read, PROBE_TIMEOUT_MS, this.#clock, () => undefined);
   }
 
   async declare(queues: readonly BrokerQueue[]): Promise<void> {

@@ -122,7 +122,7 @@ export class MailQueue {
       deliveryKeys: this.deliveryKeys,
       bodies: this.#bodies,
       log,
-      brokerAway: () => options.tier?.mail.refusing === true,
+      brokerAway: () => this.#brokerAway,
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
@@ -152,6 +152,7 @@ export class MailQueue {
           quarantine: this.#quarantine,
           find: (id) => this.find(id),
           queueOf: (item) => this.#queueOf(item),
+          found: (item) => this.#delivery.found(item),
           enter: (item) => {
             this.#room.recovered(item.body.sizeBytes);
             this.#begin(item);
@@ -460,6 +461,11 @@ export class MailQueue {
     this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
+  }
+
+  get #brokerAway(): boolean {
+    const { tier, spool } = this.#options;
+    return tier !== undefined && (tier.mail.refusing || spool.failurePasses);
   }
 
   #begin(item: Item): void {

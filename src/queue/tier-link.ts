@@ -218,6 +218,7 @@ export class TierLink {
       (delivery) => this.#hear(link, delivery),
     );
     await this.#firstMail(before + expected.count);
+    await link.probe(this.#queues.stages);
     if (link.ended !== null) {
       throw link.ended;
     }
@@ -342,7 +343,9 @@ export class TierLink {
     this.#retryMs = Math.min(MAX_RECONNECT_MS, 2 * this.#retryMs);
     this.#retry = clock.after(waitMs, () => {
       this.#connect().catch((error: unknown) => {
-        log.debug({ code: codeOf(error) }, messageOf(error));
+        // The first one was said when the link ended; this one is for somebody to mend.
+        const level = codeOf(error) === 'BROKER_LOGIN_REFUSED' ? 'error' : 'debug';
+        log[level]({ code: codeOf(error) }, messageOf(error));
       });
     });
   }

@@ -3,12 +3,11 @@ import { codeOf, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { TraceRecorder } from '../trace/recorder.js';
 import { arrivedMessage } from './arrived-message.js';
-import { isFinal, isSettled, moveRecipient, type Item, type ItemRecipient } from './item.js';
+import { isFinal, isSettled, type Item, type ItemRecipient } from './item.js';
 import { describeWaitingElsewhere, type QueueView } from './queue-view.js';
 import type { Quarantine } from './quarantine.js';
 import { followClock } from './recovery.js';
 import type { Scheduler } from './scheduler.js';
-import { quarantine } from './settle.js';
 import {
   isOfThisNode,
   type Arrived,
@@ -26,7 +25,7 @@ const LOOK_REST_FACTOR = 20;
 /** The broker ends a consumption that keeps a message for 30 minutes; an attempt may last 20 of them. */
 const MAX_WAIT_HERE_MS = 300_000;
 const READ_AGAIN_MS = 1000;
-/** A message that was given out so often without an end is what ends the nodes. */
+/** A message that was given out so often without an end may be what ends the nodes. */
 const MAX_DELIVERIES = 20;
 /** What is due within this is not handed back for it. */
 const DUE_MS = 500;
@@ -35,16 +34,18 @@ export interface TierMailOptions {
   /** Of the tier. */
   name: string;
   shared: SharedMail;
-  spool: Pick<Spool, 'peek' | 'remove' | 'update'>;
+  spool: Pick<Spool, 'peek' | 'remove'>;
   clock: Clock;
   log: Logger;
   recorder: Pick<TraceRecorder, 'recovered'>;
   scheduler: () => Scheduler;
-  quarantine: Pick<Quarantine, 'add' | 'addCorrupt'>;
+  quarantine: Pick<Quarantine, 'addCorrupt'>;
   find: (id: string) => Readonly<Item> | undefined;
   queueOf: (item: Item) => string;
   /** The stage at the broker that the message waits in. */
   stageOf: (item: Item) => string;
+  /** Its attempts are counted before they begin: it may be what ends the process. */
+  found: (item: Item) => void;
   /** The item is in the queue of this node, and its life goes on. */
   enter: (item: Item) => void;
   schedule: (item: Item, waiting: ItemRecipient[]) => void;
@@ -216,21 +217,39 @@ export class TierMail {
   }
 
   #take(item: Item, { redelivered, deliveryCount, stage }: Arrived): void {
-    const { clock, enter, schedule, spool } = this.#options;
+    const { clock } = this.#options;
     item.doubt ||= redelivered;
-    this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
-    enter(item);
     if (deliveryCount >= MAX_DELIVERIES) {
-      for (const recipient of item.recipients.filter(isWaiting)) {
-        moveRecipient(recipient, 'quarantined');
-      }
-      quarantine(item, 'crashed', clock.nowMs());
-      this.#options.quarantine.add(item);
-      this.#logged(spool.update(item), item.id);
+      void this.#takeAside(item);
       return;
     }
+    this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
+    this.#begin(item);
+  }
+
+  #begin(item: Item): void {
+    const { clock, enter, schedule } = this.#options;
+    enter(item);
     followClock(item, clock.nowMs());
     schedule(item, item.recipients.filter(isWaiting));
+  }
+
+  /**
+   * On the disk of this node its attempts are counted, so that it is found out whether it takes the
+   * process down, or whether only links ended over and over while it waited.
+   */
+  async #takeAside(item: Item): Promise<void> {
+    const { shared, find, found, log } = this.#options;
+    try {
+      await shared.keepHere(item.id);
+    } catch (error) {
+      log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
+      return;
+    }
+    if (this.#running && find(item.id) === undefined) {
+      this.#begin(item);
+      found(item);
+    }
   }
 
   /** The broker has taken these back: what is under way comes to its end, all else is for others. */
@@ -280,7 +299,7 @@ export class TierMail {
 
   /** What could not be handed back goes on here, unless the broker has it as it was before. */
   #rejoin(item: Item, stage: string): void {
-    const { spool, shared, clock, find, enter, schedule } = this.#options;
+    const { spool, shared, clock, find } = this.#options;
     let isKept: boolean;
     try {
       isKept = spool.peek(item.id) !== null;
@@ -296,8 +315,7 @@ export class TierMail {
     if (shared.isShared(item.id)) {
       this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
     }
-    enter(item);
-    schedule(item, item.recipients.filter(isWaiting));
+    this.#begin(item);
   }
 
   /** Until the hop is asked again that the message waits for. */

@@ -215,6 +215,13 @@ export class TierNode {
     return id;
   }
 
+  /** The way to the broker ends; it is found again. */
+  async cut(): Promise<void> {
+    const { connects } = this.store.figures;
+    await this.#link?.close();
+    await until('the broker was found again', () => this.store.figures.connects > connects);
+  }
+
   /** Its process ends without a word: the broker takes back what it had. */
   async die(): Promise<void> {
     this.alive = false;

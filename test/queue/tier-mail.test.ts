@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Secret } from '../../src/base/secret.js';
 import type { BrokerSettings } from '../../src/queue/shared-settings.js';
@@ -170,6 +172,50 @@ const TESTS: Record<string, TierTest> = {
     await broker.start();
     await until('mail is taken again', () => a.spool.healthy && b.store.away === null);
     ids.push(await a.accept());
+    await bench.empty();
+    assert.deepEqual(sorted(new Set(bench.delivered)), sorted(ids));
+  },
+
+  'mail that waits while links end over and over is not taken for what ends them': async (
+    bench,
+  ) => {
+    const a = await bench.node('core-1');
+    bench.answer = () => HOP_FAULT;
+    const ids = await Promise.all([a.accept(), a.accept()]);
+    await until('it was tried', () => bench.attempts.length > 0);
+    for (let count = 0; count < 22; count++) await a.cut();
+    await until('it is on the disk of the node', () => ids.every((id) => !a.store.isShared(id)));
+    bench.answer = () => DELIVERED;
+    await bench.empty();
+    assert.equal(a.queue.quarantineSize, 0);
+    assert.deepEqual(sorted(bench.delivered), sorted(ids));
+  },
+
+  'an alarm at the broker refuses mail at once, and what was given is sent': async (
+    bench,
+    broker,
+  ) => {
+    const a = await bench.node('core-1');
+    bench.answer = () => HOP_FAULT;
+    const ids = await Promise.all([a.accept(), a.accept(), a.accept()]);
+    await until('it was tried', () => bench.attempts.length > 0);
+    await broker.stop();
+    const settings = join(broker.folder, 'rabbitmq.conf');
+    const before = await readFile(settings, 'utf8');
+    const alarmed = before.replace(/(vm_memory_high_watermark.absolute = ).*/, '$110MB');
+    assert.notEqual(alarmed, before);
+    await writeFile(settings, alarmed);
+    await broker.start();
+    await until('the alarm is known', () => a.store.away?.code === 'BROKER_BLOCKED');
+    assert.equal(a.queue.refusal(0)?.full, 'broker');
+    await assert.rejects(a.accept(), { code: 'SPOOL_AWAY' });
+    await until('the spool is opened again', () => a.spool.healthy);
+    bench.answer = () => DELIVERED;
+    await until('it was sent', () => bench.delivered.length === ids.length);
+    await broker.stop();
+    await writeFile(settings, before);
+    await broker.start();
+    await until('mail is taken again', () => a.store.away === null && a.spool.healthy);
     await bench.empty();
     assert.deepEqual(sorted(new Set(bench.delivered)), sorted(ids));
   },
