@@ -122,7 +122,7 @@ export class MailQueue {
       deliveryKeys: this.deliveryKeys,
       bodies: this.#bodies,
       log,
-      brokerAway: () => this.#brokerAway,
+      brokerAway: () => this.#tier?.refusing === true,
       enter: (item) => this.#enter(item),
     });
     this.#foundMail = this.#createFoundMail();
@@ -145,9 +145,7 @@ export class MailQueue {
       ? null
       : new TierMail({
           ...this.#options,
-          name: tier.name,
-          shared: tier.mail,
-          stageOf: tier.stageOf,
+          tier,
           scheduler: () => this.#scheduler,
           quarantine: this.#quarantine,
           find: (id) => this.find(id),
@@ -352,7 +350,7 @@ export class MailQueue {
 
   /** @returns false when there is no such queue */
   limit(name: string, limits: Partial<Capacity>, ahead?: boolean): boolean {
-    return this.#control.limit(name, limits, ahead);
+    return this.#control.limit(name, limits, ahead === true || this.#tier?.knows(name) === true);
   }
 
   /** What the API shows of the queues. */
@@ -425,7 +423,7 @@ export class MailQueue {
 
   /** @returns false when there is no such queue */
   control(name: string, action: 'pause' | 'resume' | 'retry', ahead?: boolean): boolean {
-    return this.#control.act(name, action, ahead);
+    return this.#control.act(name, action, ahead === true || this.#tier?.knows(name) === true);
   }
 
   #enter(item: Item): void {
@@ -461,11 +459,6 @@ export class MailQueue {
     this.#tier?.left(item);
     this.#bodies.forget(item.id);
     this.#room.remove(item.body.sizeBytes);
-  }
-
-  get #brokerAway(): boolean {
-    const { tier, spool } = this.#options;
-    return tier !== undefined && (tier.mail.refusing || spool.failurePasses);
   }
 
   #begin(item: Item): void {

@@ -8,6 +8,7 @@ import { describeWaitingElsewhere, type QueueView } from './queue-view.js';
 import type { Quarantine } from './quarantine.js';
 import { followClock } from './recovery.js';
 import type { Scheduler } from './scheduler.js';
+import type { SharingTier } from './mail-queue-options.js';
 import {
   isOfThisNode,
   type Arrived,
@@ -31,10 +32,8 @@ const MAX_DELIVERIES = 20;
 const DUE_MS = 500;
 
 export interface TierMailOptions {
-  /** Of the tier. */
-  name: string;
-  shared: SharedMail;
-  spool: Pick<Spool, 'peek' | 'remove'>;
+  tier: Pick<SharingTier, 'name' | 'mail' | 'stageOf'>;
+  spool: Pick<Spool, 'peek' | 'remove' | 'failurePasses'>;
   clock: Clock;
   log: Logger;
   recorder: Pick<TraceRecorder, 'recovered'>;
@@ -42,8 +41,6 @@ export interface TierMailOptions {
   quarantine: Pick<Quarantine, 'addCorrupt'>;
   find: (id: string) => Readonly<Item> | undefined;
   queueOf: (item: Item) => string;
-  /** The stage at the broker that the message waits in. */
-  stageOf: (item: Item) => string;
   /** Its attempts are counted before they begin: it may be what ends the process. */
   found: (item: Item) => void;
   /** The item is in the queue of this node, and its life goes on. */
@@ -73,6 +70,7 @@ const DEFERRED_QUEUE = '(deferred)';
  */
 export class TierMail {
   readonly #options: TierMailOptions;
+  readonly #shared: SharedMail;
   /** From the tier, in the queue here, with the monotonic time since which. Bounded by the prefetch. */
   readonly #here = new Map<string, { item: Item; stage: string; sinceMs: number }>();
   /** To be handed back as soon as no attempt of them is under way. */
@@ -87,13 +85,14 @@ export class TierMail {
 
   constructor(options: TierMailOptions) {
     this.#options = options;
+    this.#shared = options.tier.mail;
   }
 
   /** The spool is open. */
   start(): void {
     this.#running = true;
-    this.#options.shared.onLoss((ids) => this.#lost(ids));
-    this.#options.shared.onArrival((arrival) => void this.#arrived(arrival));
+    this.#shared.onLoss((ids) => this.#lost(ids));
+    this.#shared.onArrival((arrival) => void this.#arrived(arrival));
     this.#sweepLater();
     this.#look();
   }
@@ -105,17 +104,30 @@ export class TierMail {
   }
 
   get figures(): TierFigures {
-    const { shared } = this.#options;
-    return { ...shared.figures, away: shared.away !== null, waiting: this.#waiting ?? new Map() };
+    return {
+      ...this.#shared.figures,
+      away: this.#shared.away !== null,
+      waiting: this.#waiting ?? new Map(),
+    };
+  }
+
+  /** Nothing is taken now. */
+  get refusing(): boolean {
+    const { spool } = this.#options;
+    return this.#shared.refusing || spool.failurePasses;
+  }
+
+  /** Mail of a queue waits, or waited, at the broker, also where this node has none of it. */
+  knows(queue: string): boolean {
+    return this.#waiting?.has(queue) === true && queue !== COMMON_QUEUE && queue !== DEFERRED_QUEUE;
   }
 
   /** The queues of this node, each with what waits at the broker for any; and those that only wait there. */
   withWaiting(here: readonly QueueView[]): QueueView[] {
-    const { name } = this.#options;
     const all = this.#waiting;
     const told = here.map((queue): QueueView => {
       const waiting = all === null ? null : (all.get(queue.name) ?? 0);
-      return { ...queue, tier: { name, waiting } };
+      return { ...queue, tier: { name: this.#options.tier.name, waiting } };
     });
     const known = new Set(here.map((queue) => queue.name));
     const elsewhere: Array<[string, number | null]> =
@@ -124,13 +136,15 @@ export class TierMail {
         : [...all].filter(([queue, count]) => count > 0 && !known.has(queue));
     return [
       ...told,
-      ...elsewhere.map(([queue, waiting]) => describeWaitingElsewhere(queue, { name, waiting })),
+      ...elsewhere.map(([queue, waiting]) =>
+        describeWaitingElsewhere(queue, { name: this.#options.tier.name, waiting }),
+      ),
     ];
   }
 
   /** The broker has it, and nobody else knows what becomes of it here. */
   isShared({ id }: Item): boolean {
-    return this.#here.has(id) || this.#options.shared.isShared(id);
+    return this.#here.has(id) || this.#shared.isShared(id);
   }
 
   /**
@@ -141,7 +155,7 @@ export class TierMail {
    * @param changed the attempt has changed them
    */
   handsBack(item: Item, changed: boolean): boolean {
-    const { away } = this.#options.shared;
+    const { away } = this.#shared;
     const isTiers = this.#here.has(item.id);
     const goes = !isOfThisNode(item) && !staysHere(item);
     if (!goes || (away !== null && !isTiers)) {
@@ -177,7 +191,7 @@ export class TierMail {
   }
 
   async #arrived(arrival: Arrived): Promise<void> {
-    const { spool, shared, clock, log, recorder, queueOf, find } = this.#options;
+    const { spool, clock, log, recorder, queueOf, find } = this.#options;
     const { id } = arrival;
     let stored: ReturnType<Spool['peek']>;
     try {
@@ -194,7 +208,7 @@ export class TierMail {
     if ('reason' in stored) {
       log.error({ code: 'SPOOL_RECORD_CORRUPT', queue_id: id }, stored.reason);
       this.#options.quarantine.addCorrupt({ id, reason: stored.reason });
-      this.#logged(shared.keepHere(id), id);
+      this.#logged(this.#shared.keepHere(id), id);
       return;
     }
     const { item } = stored;
@@ -205,13 +219,13 @@ export class TierMail {
     const waitMs = waitsMs(item, clock.nowMs());
     if (waitMs > DUE_MS) {
       this.#handedBack++;
-      this.#logged(shared.handBack(item, arrival.stage, waitMs), id);
+      this.#logged(this.#shared.handBack(item, arrival.stage, waitMs), id);
       return;
     }
     const queue = queueOf(item);
     await recorder.recovered(arrivedMessage(item, queue), queue);
     // The broker may have taken it back meanwhile, and given it anew.
-    if (shared.isShared(id) && find(id) === undefined && this.#running) {
+    if (this.#shared.isShared(id) && find(id) === undefined && this.#running) {
       this.#take(item, arrival);
     }
   }
@@ -239,9 +253,9 @@ export class TierMail {
    * process down, or whether only links ended over and over while it waited.
    */
   async #takeAside(item: Item): Promise<void> {
-    const { shared, find, found, log } = this.#options;
+    const { find, found, log } = this.#options;
     try {
-      await shared.keepHere(item.id);
+      await this.#shared.keepHere(item.id);
     } catch (error) {
       log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
       return;
@@ -281,16 +295,16 @@ export class TierMail {
 
   /** @param leastMs it comes back no earlier */
   async #handBack(item: Item, leastMs: number): Promise<void> {
-    const { shared, clock, log, stageOf } = this.#options;
+    const { clock, log } = this.#options;
     const waiting = item.recipients.filter(isWaiting);
     const pauseMs = waiting.every(({ state }) => state === 'ready') ? this.#pauseMs(item) : 0;
     const waitMs = Math.max(leastMs, pauseMs, waitsMs(item, clock.nowMs()));
-    const { stage = stageOf(item) } = this.#here.get(item.id) ?? {};
+    const { stage = this.#options.tier.stageOf(item) } = this.#here.get(item.id) ?? {};
     this.#dismiss(item);
     this.#options.scheduler().forgetUnused();
     try {
       this.#handedBack++;
-      await shared.handBack(item, stageOf(item), waitMs);
+      await this.#shared.handBack(item, this.#options.tier.stageOf(item), waitMs);
     } catch (error) {
       log.debug({ code: codeOf(error), queue_id: item.id }, messageOf(error));
       this.#rejoin(item, stage);
@@ -299,7 +313,7 @@ export class TierMail {
 
   /** What could not be handed back goes on here, unless the broker has it as it was before. */
   #rejoin(item: Item, stage: string): void {
-    const { spool, shared, clock, find } = this.#options;
+    const { spool, clock, find } = this.#options;
     let isKept: boolean;
     try {
       isKept = spool.peek(item.id) !== null;
@@ -312,7 +326,7 @@ export class TierMail {
     if (!isKept || find(item.id) !== undefined) {
       return;
     }
-    if (shared.isShared(item.id)) {
+    if (this.#shared.isShared(item.id)) {
       this.#here.set(item.id, { item, stage, sinceMs: clock.monotonicMs() });
     }
     this.#begin(item);
@@ -340,11 +354,11 @@ export class TierMail {
    * within a time, and in the stage that destinations share nobody may hold up the others.
    */
   #sweep(): void {
-    const { clock, shared, queueOf } = this.#options;
+    const { clock, queueOf } = this.#options;
     const scheduler = this.#options.scheduler();
     const nowMs = clock.monotonicMs();
     for (const { item, stage, sinceMs } of this.#here.values()) {
-      if (scheduler.isUnderWay(item) || staysHere(item) || shared.away !== null) {
+      if (scheduler.isUnderWay(item) || staysHere(item) || this.#shared.away !== null) {
         continue;
       }
       const isBlocking = stage === COMMON_STAGE && !scheduler.isWell(queueOf(item));
@@ -356,11 +370,11 @@ export class TierMail {
 
   /** Asks the broker again and again what waits there, and never takes more than a little of its time. */
   #look(): void {
-    const { shared, clock } = this.#options;
+    const { clock } = this.#options;
     const startMs = clock.monotonicMs();
-    const { connects } = shared.figures;
+    const { connects } = this.#shared.figures;
     this.#handedBack = 0;
-    void shared.depths().then((depths) => {
+    void this.#shared.depths().then((depths) => {
       this.#depths = depths === null ? null : { ...depths, connects };
       if (this.#running) {
         const restMs = Math.max(LOOK_MS, LOOK_REST_FACTOR * (clock.monotonicMs() - startMs));
@@ -371,7 +385,7 @@ export class TierMail {
 
   /** By the names of queues, as the broker said last, and what was handed back since; null: not known. */
   get #waiting(): Map<string, number> | null {
-    const { away, figures } = this.#options.shared;
+    const { away, figures } = this.#shared;
     // What was said before a link ended says nothing about what came back to the broker by that.
     if (this.#depths === null || away !== null || this.#depths.connects !== figures.connects) {
       return null;
