@@ -24,7 +24,7 @@ const { panels } = dashboard;
 test('its rows are those of an operator, in the order of the way of a message', () => {
   assert.deepEqual(
     panels.filter(({ type }) => type === 'row').map(({ title }) => title),
-    ['Flow', 'Queues', 'Hops', 'Latencies', 'Node', 'Disk', 'Trace', 'Tier'],
+    ['Flow', 'Queues', 'Hops', 'Latencies', 'Node', 'Disk', 'Trace', 'Tier', 'MailerQ'],
   );
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { METRICS } from '../../src/node-metric-list.js';
+import { RABBITMQ_METRICS } from '../../src/node-metrics-rabbitmq.js';
 import { TIER } from '../../src/node-tier-metrics.js';
 import { readRules } from '../deploy/alert-rules.js';
 import { readExposition, type Scraped } from '../deploy/exposition.js';
@@ -36,6 +37,8 @@ links:
   - { from: edge, to: core, username: edge, password: { secret: link }, tls: verified }
 sinks: { mx: { port: auto } }
 `;
+/** Of nodes that share their mail, or have queues, at a RabbitMQ; this one does neither. */
+const AT_BROKERS = [...TIER, ...RABBITMQ_METRICS];
 const DOWN = '127.0.0.1:1';
 const RAW = Buffer.from('Subject: metered\r\n\r\nx\r\n');
 
@@ -102,8 +105,8 @@ test('what passed a node is in its metrics, and alerts and dashboard ask for wha
     for (const { name, type, help, labels } of METRICS) {
       const metric = edge.get(`relaymesh_${name}`);
       assert.deepEqual([metric?.type, metric?.help], [type, help], name);
-      if (TIER.some((ofTier) => ofTier.name === name)) {
-        assert.deepEqual(metric?.samples, [], `${name} without a tier`);
+      if (AT_BROKERS.some((one) => one.name === name)) {
+        assert.deepEqual(metric?.samples, [], `${name} without a broker`);
         continue;
       }
       const sample = metric?.samples[0] ?? assert.fail(`${name} has no sample`);
@@ -177,13 +180,13 @@ test('what passed a node is in its metrics, and alerts and dashboard ask for wha
   });
 
   await t.test('the alerts ask for what is there', () => {
-    for (const { expr } of readRules()) assertKnown(expr, withTier(edge));
+    for (const { expr } of readRules()) assertKnown(expr, withBrokers(edge));
   });
 
   await t.test('the dashboard asks for what is there', () => {
     const expressions = dashboardExpressions();
     assert.ok(expressions.length > 50);
-    for (const expression of expressions) assertKnown(expression, withTier(edge));
+    for (const expression of expressions) assertKnown(expression, withBrokers(edge));
   });
 
   await t.test('every metric of ours is on the dashboard or in an alert', () => {
@@ -196,9 +199,9 @@ test('what passed a node is in its metrics, and alerts and dashboard ask for wha
   });
 });
 
-/** With the series that a node of a tier has besides. */
-function withTier(scraped: ReadonlyMap<string, Scraped>): Map<string, Scraped> {
-  const ofTier = TIER.map(({ name: shortName, type, help, labels }): [string, Scraped] => {
+/** With the series that a node at a RabbitMQ has besides. */
+function withBrokers(scraped: ReadonlyMap<string, Scraped>): Map<string, Scraped> {
+  const ofBrokers = AT_BROKERS.map(({ name: shortName, type, help, labels }): [string, Scraped] => {
     const name = `relaymesh_${shortName}`;
     const sample = {
       name,
@@ -207,7 +210,7 @@ function withTier(scraped: ReadonlyMap<string, Scraped>): Map<string, Scraped> {
     };
     return [name, { type, help, samples: [sample] }];
   });
-  return new Map([...scraped, ...ofTier]);
+  return new Map([...scraped, ...ofBrokers]);
 }
 
 /** With values for the variables of Grafana. */
