@@ -56,6 +56,8 @@ export class AmqpStore implements Store, SharedMail {
   readonly #local: Store;
   readonly #link: TierLink;
   readonly #held = new HeldMessages();
+  /** On their way from this disk to the broker, and what has come back of them meanwhile. */
+  readonly #handedOver = new Map<string, [Delivery, string] | null>();
   #opened = false;
   #heard: (arrival: Arrived) => void = () => undefined;
   #lossHeard: (ids: string[]) => void = () => undefined;
@@ -132,27 +134,46 @@ export class AmqpStore implements Store, SharedMail {
   async handBack(item: Item, stage: string, waitMs: number): Promise<void> {
     const { id } = item;
     const progress = encodeProgress(item);
+    const publish = (record: Buffer): Promise<void> => {
+      const body = packMessage({ record, progress });
+      return this.#link.publish(id, body, stage, firstDelaySeconds(waitMs));
+    };
     const held = this.#held.take(id);
-    const record = held?.record ?? (await this.#local.get(messageKey(id)));
+    if (held === null) {
+      await this.#handOver(id, publish);
+      return;
+    }
+    try {
+      await publish(held.record);
+    } catch (error) {
+      this.#noteUnknown(error);
+      this.#held.putBack(held);
+      throw error;
+    }
+    this.#held.acknowledge(held);
+  }
+
+  /** From this disk. What comes back before it is gone from here is no copy of what stays. */
+  async #handOver(id: string, publish: (record: Buffer) => Promise<void>): Promise<void> {
+    const record = await this.#local.get(messageKey(id));
     if (record === undefined) {
       throw new RelayError('NOT_HERE', 'the broker has taken the message back', {
         fault: 'system',
       });
     }
+    this.#handedOver.set(id, null);
     try {
-      const body = packMessage({ record, progress });
-      await this.#link.publish(id, body, stage, firstDelaySeconds(waitMs));
+      await publish(record);
+      await this.#local.batch(removal(id), { sync: true });
     } catch (error) {
       this.#noteUnknown(error);
-      if (held !== null) {
-        this.#held.putBack(held);
-      }
       throw error;
-    }
-    if (held === null) {
-      await this.#local.batch(removal(id), { sync: true });
-    } else {
-      this.#held.acknowledge(held);
+    } finally {
+      const cameBack = this.#handedOver.get(id);
+      this.#handedOver.delete(id);
+      if (cameBack != null) {
+        this.#arrived(...cameBack);
+      }
     }
   }
 
@@ -320,6 +341,10 @@ export class AmqpStore implements Store, SharedMail {
     const id = isQueueId(messageId) ? messageId : newQueueId(this.#options.clock.nowMs());
     const message: SharedMessage = unpackMessage(delivery.body);
     const redelivered = delivery.redelivered || delivery.deliveryCount > 0;
+    if (this.#handedOver.has(id)) {
+      this.#handedOver.set(id, [delivery, stage]);
+      return;
+    }
     if (this.#held.has(id) && !this.#held.isExpected(id)) {
       this.#dropCopy(delivery);
       return;

@@ -70,7 +70,7 @@ export class MailQueue {
       clock,
       chooseRoute: options.chooseRoute,
       run: (...started) => this.#delivery.run(...started),
-      ended: (item) => void this.#tier?.ended(item),
+      ended: (item) => this.#tier?.ended(item),
       hasFreeSession: options.hasFreeSession,
       hopPauseMinMs: settings.hopPauseMinSeconds * 1000,
       hopPauseMaxMs: settings.hopPauseMaxSeconds * 1000,
@@ -257,7 +257,7 @@ export class MailQueue {
     this.#foundMail.giveUp();
     this.#upkeep.giveUp();
     await this.#scheduler.stop();
-    this.#tier?.stop();
+    await this.#tier?.stop();
     this.#doubts.stop();
     await this.#delivery.stop();
     await this.#foundMail.recovered();

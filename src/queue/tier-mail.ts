@@ -75,6 +75,8 @@ export class TierMail {
   readonly #here = new Map<string, { item: Item; stage: string; sinceMs: number }>();
   /** To be handed back as soon as no attempt of them is under way. */
   readonly #leaving = new Set<string>();
+  /** Being handed back after an attempt. */
+  readonly #endings = new Set<Promise<void>>();
   #timer: Timer | null = null;
   #running = false;
   #lookTimer: Timer | null = null;
@@ -97,10 +99,12 @@ export class TierMail {
     this.#look();
   }
 
-  stop(): void {
+  /** Takes nothing more; resolves when what the last attempts came to is at the broker. */
+  async stop(): Promise<void> {
     this.#running = false;
     this.#timer?.cancel();
     this.#lookTimer?.cancel();
+    await Promise.all(this.#endings);
   }
 
   get figures(): TierFigures {
@@ -170,15 +174,21 @@ export class TierMail {
   }
 
   /** An attempt of it, and all that follows from it, has come to its end. */
-  async ended(item: Item): Promise<void> {
+  ended(item: Item): void {
     const { id } = item;
-    if (!this.#leaving.has(id) || this.#options.scheduler().isUnderWay(item)) {
-      return;
+    if (this.#leaving.has(id) && !this.#options.scheduler().isUnderWay(item)) {
+      this.#leaving.delete(id);
+      const ending = this.#end(item).finally(() => this.#endings.delete(ending));
+      this.#endings.add(ending);
     }
-    this.#leaving.delete(id);
-    if (this.#options.find(id) === item && !isSettled(item)) {
-      await this.#options.reportIfLate(item);
-      if (this.#running && this.#options.find(id) === item && !staysHere(item)) {
+  }
+
+  /** Never rejects. */
+  async #end(item: Item): Promise<void> {
+    const { find, reportIfLate } = this.#options;
+    if (find(item.id) === item && !isSettled(item)) {
+      await reportIfLate(item);
+      if (find(item.id) === item && !staysHere(item)) {
         await this.#handBack(item, 0);
       }
     }

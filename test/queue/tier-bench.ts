@@ -64,12 +64,12 @@ export class TierBench {
   readonly nodes: TierNode[] = [];
   answer: Answer = () => DELIVERED;
   readonly #t: TestContext;
-  readonly #broker: BrokerSettings;
+  readonly broker: BrokerSettings;
   readonly tier = newTier();
 
   constructor(t: TestContext, broker: BrokerSettings) {
     this.#t = t;
-    this.#broker = broker;
+    this.broker = broker;
   }
 
   /** A node of the tier, which is stopped after the test. */
@@ -78,7 +78,7 @@ export class TierBench {
     options: MemberOptions & { queue?: Partial<QueueSettings>; folder?: string } = {},
   ): Promise<TierNode> {
     const folder = options.folder ?? (await scratch(this.#t));
-    const node = new TierNode(this, this.#broker, name, folder, options);
+    const node = new TierNode(this, this.broker, name, folder, options);
     this.nodes.push(node);
     this.#t.after(() => node.stop());
     await node.queue.start();
@@ -135,6 +135,7 @@ export class TierNode {
   readonly captured = capturedLog();
   alive = true;
   #link: BrokerLink | null = null;
+  #isStopping = false;
 
   constructor(
     bench: TierBench,
@@ -230,9 +231,10 @@ export class TierNode {
   }
 
   async stop(): Promise<void> {
-    if (this.alive) {
-      this.alive = false;
+    if (this.alive && !this.#isStopping) {
+      this.#isStopping = true;
       await this.queue.stop();
+      this.alive = false;
     }
   }
 }

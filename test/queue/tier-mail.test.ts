@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Secret } from '../../src/base/secret.js';
 import type { BrokerSettings } from '../../src/queue/shared-settings.js';
+import type { BrokerLink } from '../../src/queue/broker.js';
+import type { Outcome } from '../../src/send/outcome.js';
 import { startBroker, withoutBroker, type TestBroker } from '../broker.js';
 import { until } from '../scenario/waiting.js';
-import { aRecipient, DEFERRED, DELIVERED, FAILED, HOP_FAULT, LOST_REPLY } from './samples.js';
+import { aRecipient, DEFERRED, idOf, DELIVERED, FAILED, HOP_FAULT, LOST_REPLY } from './samples.js';
+import { member, scratch } from './amqp-medium.js';
+import { scannedIds, store as storeOne } from './spool-medium.js';
 import { TierBench } from './tier-bench.js';
 
 type TierTest = (bench: TierBench, broker: TestBroker, t: TestContext) => Promise<void>;
@@ -63,6 +67,58 @@ const TESTS: Record<string, TierTest> = {
     assert.deepEqual(
       bench.attempts.map(({ recipients }) => recipients),
       [['one@b', 'slow@b', 'two@b'], ['slow@b']],
+    );
+  },
+
+  'a node that stops hands back what its last attempts came to': async (bench) => {
+    const a = await bench.node('core-1');
+    let answer: (outcomes: Outcome[]) => void = () => undefined;
+    bench.answer = () => new Promise((resolve) => (answer = resolve));
+    await a.accept({ recipients: ['one', 'slow'].map((name) => aRecipient(`${name}@b`)) });
+    await until('it is under way', () => bench.attempts.length === 1);
+    const stopped = a.stop();
+    answer([DELIVERED, DEFERRED]);
+    await stopped;
+    bench.answer = () => DELIVERED;
+    await bench.node('core-2');
+    await until('it was tried again', () => bench.attempts.length > 1);
+    await bench.empty();
+    assert.deepEqual(
+      bench.attempts.map(({ recipients }) => recipients),
+      [['one@b', 'slow@b'], ['slow@b']],
+    );
+  },
+
+  'what a disk hands to the tier is not taken for a copy of itself': async (bench, _broker, t) => {
+    let refused = true;
+    const wrap = (link: BrokerLink): BrokerLink =>
+      new Proxy(link, {
+        get(target, name) {
+          if (name === 'publish' && refused) return () => Promise.reject(new Error('not now'));
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    const folder = await scratch(t);
+    const { store, spool } = member(bench.broker, bench.tier, folder, {
+      settings: { fallback: 'disk' },
+      wrap,
+    });
+    await spool.open();
+    t.after(() => spool.close());
+    const items = await Promise.all(
+      Array.from({ length: 40 }, (_, number) => storeOne(spool, idOf(number))),
+    );
+    assert.ok(
+      items.every(({ id }) => !store.isShared(id)),
+      'on the disk',
+    );
+    refused = false;
+    await Promise.all(items.map((item) => store.handBack(item, '', 0)));
+    await until('all of it came back', () => items.every(({ id }) => store.isShared(id)));
+    assert.deepEqual(
+      await scannedIds(spool),
+      items.map(({ id }) => id),
     );
   },
 
