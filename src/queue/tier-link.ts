@@ -82,10 +82,6 @@ export class TierLink {
     return this.#link?.address ?? null;
   }
 
-  get stages(): Iterable<string> {
-    return this.#stages.keys();
-  }
-
   /**
    * Resolves when the broker was reached and what it has for this node has come. Rejects when it was
    * not; it is tried again and again then, up to `stop`.
@@ -342,6 +338,9 @@ export class TierLink {
     const waitMs = this.#retryMs * (0.5 + chance() / 2);
     this.#retryMs = Math.min(MAX_RECONNECT_MS, 2 * this.#retryMs);
     this.#retry = clock.after(waitMs, () => {
+      if (this.#link !== null) {
+        return;
+      }
       this.#connect().catch((error: unknown) => {
         // The first one was said when the link ended; this one is for somebody to mend.
         const level = codeOf(error) === 'BROKER_LOGIN_REFUSED' ? 'error' : 'debug';

@@ -229,7 +229,9 @@ export class TierMail {
     const waitMs = waitsMs(item, clock.nowMs());
     if (waitMs > DUE_MS) {
       this.#handedBack++;
-      this.#logged(this.#shared.handBack(item, arrival.stage, waitMs), id);
+      await this.#shared
+        .handBack(item, arrival.stage, waitMs)
+        .catch(() => this.#rejoin(item, arrival.stage));
       return;
     }
     const queue = queueOf(item);

@@ -61,7 +61,9 @@ test(
         assert.deepEqual(one.came.toSorted(), ['A ', 'B exit', 'C one at a time', 'D exit']);
         assert.equal(one.link.away, null);
         await other.link.start();
-        await until('it serves them too', () => [...other.link.stages].includes('exit'));
+        await until('it serves them too', async () => {
+          return (await other.link.depths())?.stages.has('exit') === true;
+        });
         await one.link.stop();
         await other.link.stop();
       },
