@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { JournalEntry } from '../../src/sink/journal.js';
 import { hostileTest } from '../hostile/rows.js';
 import { drawUp, FAULTS, isClean, type Counts } from './accounts.js';
 import type { Quarantined } from './chain.js';
-import { CrashRun } from './crash-run.js';
+import { CrashRun, type CrashOptions } from './crash-run.js';
 import { CHAIN, SHARED_TIER } from './layout.js';
 import { withoutBroker } from '../broker.js';
 import type { SentMessage } from './load.js';
@@ -21,27 +21,23 @@ const GOOD = 'r1-1@ok.crash.test';
 const OTHER = 'r2-1@ok.crash.test';
 const REFUSED = 'r2-1@refused.crash.test';
 
+async function runsClean(
+  t: TestContext,
+  options: Pick<CrashOptions, 'layout' | 'kills' | 'brokerRestarts' | 'perSecond'>,
+): Promise<void> {
+  const run = new CrashRun({ ...options, seed: SEED, plant: null, keep: false }, () => undefined);
+  t.after(() => run.abandon());
+  const result = await run.run();
+  assert.ok(result.clean, renderReport(result));
+  t.diagnostic(renderReport(result).trimEnd());
+}
+
 hostileTest(
   'kill',
   `after ${KILLS} kills nothing is lost, and nothing came twice between own nodes`,
   async (t, cases) => {
-    const run = new CrashRun(
-      {
-        layout: CHAIN,
-        kills: KILLS,
-        brokerRestarts: 0,
-        seed: SEED,
-        perSecond: 100,
-        plant: null,
-        keep: false,
-      },
-      () => undefined,
-    );
-    t.after(() => run.abandon());
-    const result = await run.run();
-    assert.ok(result.clean, renderReport(result));
+    await runsClean(t, { layout: CHAIN, kills: KILLS, brokerRestarts: 0, perSecond: 100 });
     cases.add(KILLS);
-    t.diagnostic(renderReport(result).trimEnd());
   },
 );
 
@@ -54,23 +50,13 @@ hostileTest(
       t.skip(missing);
       return;
     }
-    const run = new CrashRun(
-      {
-        layout: SHARED_TIER,
-        kills: TIER_KILLS,
-        brokerRestarts: RESTARTS,
-        seed: SEED,
-        perSecond: 60,
-        plant: null,
-        keep: false,
-      },
-      () => undefined,
-    );
-    t.after(() => run.abandon());
-    const result = await run.run();
-    assert.ok(result.clean, renderReport(result));
+    await runsClean(t, {
+      layout: SHARED_TIER,
+      kills: TIER_KILLS,
+      brokerRestarts: RESTARTS,
+      perSecond: 60,
+    });
     cases.add(TIER_KILLS);
-    t.diagnostic(renderReport(result).trimEnd());
   },
 );
 

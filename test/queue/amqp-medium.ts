@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mock, type TestContext } from 'node:test';
@@ -16,17 +16,8 @@ import { packMessage, unpackMessage } from '../../src/queue/shared-message.js';
 import type { BrokerSettings, SharedSpoolSettings } from '../../src/queue/shared-settings.js';
 import { LevelStore } from '../../src/queue/store.js';
 import { COMMON_STAGE, TierQueues } from '../../src/queue/tier-queues.js';
-import { bytesOf, INLINE_BYTES, type Damage, type SpoolMedium } from './spool-medium.js';
-
-export const DAMAGES: Record<Damage, (value: Buffer) => Buffer> = {
-  flip: (value) => {
-    const middle = value.length >> 1;
-    value[middle] = (value[middle] as number) ^ 1;
-    return value;
-  },
-  cut: (value) => value.subarray(0, -1),
-  extend: (value) => Buffer.concat([value, Buffer.from('\r\n')]),
-};
+import { bodyFilesIn, changeStored, DAMAGES } from './level-medium.js';
+import { INLINE_BYTES, type SpoolMedium } from './spool-medium.js';
 
 /** What a test changes of how a node of a tier is set up. */
 export interface MemberOptions {
@@ -131,7 +122,6 @@ async function changeAtBroker(
 export async function amqpMedium(t: TestContext, broker: BrokerSettings): Promise<SpoolMedium> {
   const folder = await scratch(t);
   const tier = newTier();
-  const bodies = `${folder}/bodies`;
   const refusals: Array<{ restore(): void }> = [];
   let refused: Error | null = null;
   const takeWrites = (): void => {
@@ -154,28 +144,12 @@ export async function amqpMedium(t: TestContext, broker: BrokerSettings): Promis
   };
   return {
     spool: () => member(broker, tier, folder, { wrap }).spool,
-    bodyFiles: () => readdir(bodies),
-    strayBodyFile: (id) => writeFile(`${bodies}/${id}`, bytesOf(10)),
+    ...bodyFilesIn(folder),
     damageRecord: async (id, damage) => {
       const queue = new TierQueues(tier).stageName(COMMON_STAGE, false);
       if (!(await changeAtBroker(broker, queue, id, DAMAGES[damage]))) {
-        const { ClassicLevel } = await import('classic-level');
-        const level = new ClassicLevel<string, Buffer>(`${folder}/store`, {
-          valueEncoding: 'buffer',
-        });
-        await level.open();
-        const value = await level.get(`q!${id}`);
-        assert.ok(value !== undefined, `no ${id}`);
-        await level.put(`q!${id}`, DAMAGES[damage](value));
-        await level.close();
+        await changeStored(folder, `q!${id}`, DAMAGES[damage]);
       }
-    },
-    shortenBodyFile: (id) => truncate(`${bodies}/${id}`, 4999),
-    removeBodyFile: (id) => rm(`${bodies}/${id}`),
-    flipBodyFile: async (id) => {
-      const bytes = await readFile(`${bodies}/${id}`);
-      bytes[2500] = (bytes[2500] as number) ^ 1;
-      await writeFile(`${bodies}/${id}`, bytes);
     },
     refuseWrites: (why) => {
       const words = why === 'full' ? 'No space left on device' : 'Input/output error';

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mock, test, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { ClassicLevel } from 'classic-level';
 import { InlineBody } from '../../src/queue/inline-body.js';
 import { systemDisk, type Disk } from '../../src/base/disk.js';
 import { LevelSpool } from '../../src/queue/level-spool.js';
@@ -15,9 +14,10 @@ import { watchBatches } from '../base/level-batches.js';
 import { hostileTest } from '../hostile/rows.js';
 import { FailingDisk } from './failing-disk.js';
 import { anItem, idOf } from './samples.js';
+import { bodyFilesIn, changeStored, DAMAGES } from './level-medium.js';
 import { NO_ROOM, ScriptedStore } from './scripted-store.js';
 import { spoolConformance } from './spool-conformance.js';
-import { bodyOf, bytesOf, INLINE_BYTES, scannedIds, store, type Damage } from './spool-medium.js';
+import { bodyOf, bytesOf, INLINE_BYTES, scannedIds, store } from './spool-medium.js';
 import { BodyMemory } from '../../src/queue/body-memory.js';
 
 function levelSpool(directory: string, disk: Disk): LevelSpool {
@@ -44,48 +44,15 @@ async function openSpool(t: TestContext, disk: Disk = systemDisk): Promise<Level
   return spool;
 }
 
-/** Changes stored values behind the spool's back; it has to be closed. */
-async function changeStored(
-  folder: string,
-  key: string,
-  change: (value: Buffer) => Buffer,
-): Promise<void> {
-  const level = new ClassicLevel<string, Buffer>(`${folder}/store`, { valueEncoding: 'buffer' });
-  await level.open();
-  const value = await level.get(key);
-  assert.ok(value !== undefined, `no ${key}`);
-  await level.put(key, change(value));
-  await level.close();
-}
-
-const DAMAGES: Record<Damage, (value: Buffer) => Buffer> = {
-  flip: (value) => {
-    const middle = value.length >> 1;
-    value[middle] = (value[middle] as number) ^ 1;
-    return value;
-  },
-  cut: (value) => value.subarray(0, -1),
-  extend: (value) => Buffer.concat([value, Buffer.from('\r\n')]),
-};
-
 spoolConformance('level spool', async (t) => {
   const folder = await scratch(t);
-  const bodies = `${folder}/bodies`;
   const refusals: Array<{ restore(): void }> = [];
   const takeWrites = (): void => refusals.splice(0).forEach((refusal) => refusal.restore());
   t.after(takeWrites);
   return {
     spool: () => levelSpool(folder, systemDisk),
-    bodyFiles: () => readdir(bodies),
-    strayBodyFile: (id) => writeFile(`${bodies}/${id}`, bytesOf(10)),
+    ...bodyFilesIn(folder),
     damageRecord: (id, damage) => changeStored(folder, `q!${id}`, DAMAGES[damage]),
-    shortenBodyFile: (id) => truncate(`${bodies}/${id}`, 4999),
-    removeBodyFile: (id) => rm(`${bodies}/${id}`),
-    flipBodyFile: async (id) => {
-      const bytes = await readFile(`${bodies}/${id}`);
-      bytes[2500] = (bytes[2500] as number) ^ 1;
-      await writeFile(`${bodies}/${id}`, bytes);
-    },
     refuseWrites: (why) => {
       const words = why === 'full' ? 'No space left on device' : 'Input/output error';
       const { mock: refusal } = mock.method(LevelStore.prototype, 'batch', () =>
